@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+
+#include "gumtile/artifact.h"
+#include "gumtile/plan.h"
+
+namespace gumtile {
+
+/// The stages that can be looked at.
+enum class Stage : uint8_t { llvm, assembly };
+
+/// Compiles a plan to PTX or to a self-contained shared object. Thread safe. Throws Error(internal) where LLVM
+/// rejects what was emitted.
+KernelArtifact compile(const KernelPlan& plan);
+
+/// The text of a stage: LLVM IR after optimisation, or the target's assembly (PTX on a GPU).
+std::string emit(const KernelPlan& plan, Stage stage);
+
+/// "22.1.x", and the CPU that the plain target "host" stands for with its features of interest.
+std::string llvm_version();
+std::string host_cpu_name();
+
+}  // namespace gumtile

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "gumtile/artifact.h"
+#include "gumtile/program.h"
+#include "gumtile/schedule.h"
+#include "gumtile/target.h"
+
+namespace gumtile {
+
+/// The extents and alignments that a kernel is compiled for. The number of rows is a run-time argument.
+struct Problem {
+  int64_t columns = 0;      ///< vocab size
+  int64_t contracted = 0;   ///< hidden size; 0 for a Program without a contraction
+  int64_t max_rows = 1;     ///< the largest batch: the schedule's hint, not a limit
+  int weights_alignment = 16;  ///< bytes that divide the weights' address and row stride: 16, 8, 4 or 2
+
+  bool operator==(const Problem&) const = default;
+};
+
+/// The coordinates that one lane holds: `members` columns of each aligned block of 64, the same in every row.
+/// `mask` has 4 of the 6 low bits; a lane's two other bits are its number modulo 4.
+struct FragmentLayout {
+  uint32_t mask = 0x39;
+  int rows = 1;    ///< rows a lane holds (GPU: 8 apart)
+  int blocks = 1;  ///< blocks of 64 columns a lane takes part in
+};
+
+/// A value that many lanes read, kept in 32-bit words.
+struct Slot {
+  NodeId node = kNone;
+  int word = 0;  ///< first word
+  int words = 1;
+};
+
+/// A Schedule made concrete for a Program, a Problem and a Target: what code generation needs to know. A value
+/// type that owns its Program.
+struct KernelPlan {
+  Program program;
+  Problem problem;
+  Schedule schedule;
+  Target target;
+  std::string name;  ///< a symbol prefix
+
+  FragmentLayout fragment;
+  std::vector<Slot> row_table;  ///< row-level values that the sweep reads: computed once per row
+  int row_table_words = 0;
+  std::vector<Slot> record;  ///< the sweep reductions' states: what one worker hands to the finish
+  int record_words = 0;
+  bool stages_left = false;  ///< the contraction's left input is first converted into the workspace
+
+  // GPU: shared memory, in bytes from its start.
+  int threads = 0;
+  int shared_stage = 0;      ///< one pipeline stage
+  int shared_row_table = 0;
+  int shared_exchange = 0;   ///< states on their way between warps
+  int shared_bytes = 0;      ///< all of it
+
+  LaunchSpec launch;
+
+  /// A readable summary.
+  std::string str() const;
+};
+
+/// Checks that the schedule is legal for this program on this target. Throws Error(usage) naming the limit that
+/// it breaks and by how much.
+KernelPlan make_plan(const Program& program, const Problem& problem, const Schedule& schedule, const Target& target);
+
+/// A schedule that is legal and good without tuning.
+Schedule default_schedule(const Program& program, const Problem& problem, const Target& target);
+
+}  // namespace gumtile

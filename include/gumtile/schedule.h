@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace gumtile {
+
+/// How to compute on a CPU: rows that share one pass over a tile of columns, and the tile's columns.
+struct HostSchedule {
+  int block_batch = 4;    ///< 1, 2 or 4 rows per pass of the inner loop
+  int block_vocab = 256;  ///< columns per tile: a multiple of 256
+  bool operator==(const HostSchedule&) const = default;
+};
+
+/// The plain FMA loop: any element type, any alignment, sm_70 and later. 128 threads.
+struct SimtSchedule {
+  int block_batch = 8;    ///< 8, 16 or 32 rows per block
+  int block_vocab = 256;  ///< columns per tile: 256
+  int block_k = 32;       ///< columns of the contracted axis per step: 16 or 32
+  bool operator==(const SimtSchedule&) const = default;
+};
+
+/// mma.sync m16n8k16 fed by a multistage cp.async pipeline: bf16 and f16, sm_80 and later.
+struct MmaSyncSchedule {
+  int block_batch = 16;   ///< rows per block, a multiple of 16 * warps_m
+  int block_vocab = 256;  ///< columns per tile, a multiple of 64 * warps_n
+  int stages = 4;         ///< shared-memory stages of 64 elements of the contracted axis
+  int warps_m = 1;        ///< warps along the rows
+  int warps_n = 4;        ///< warps along the columns
+  int copy_bytes = 16;    ///< bytes per copy of the weights: their alignment allows 16, 8, 4 or 2
+  bool operator==(const MmaSyncSchedule&) const = default;
+};
+
+/// How to compute: tile shapes and their mapping onto a machine. Nothing in it changes what is computed.
+/// A value type; text forms: "host:b4,v256", "simt:b8,v256,k32", "mma_sync:b64,v256,stages=4,warps=2x4,copy=16".
+struct Schedule {
+  std::variant<HostSchedule, SimtSchedule, MmaSyncSchedule> family;
+
+  /// The exact text; `Schedule::parse(s.str()) == s`.
+  std::string str() const;
+  /// Fields left out keep their defaults. Throws Error(usage) naming the field at fault.
+  static Schedule parse(std::string_view text);
+  /// "host", "simt" or "mma_sync".
+  std::string_view family_name() const;
+
+  bool operator==(const Schedule&) const = default;
+};
+
+}  // namespace gumtile

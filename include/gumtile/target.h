@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gumtile {
+
+/// What a NVIDIA architecture can do, as far as plans depend on it.
+struct GpuCapability {
+  int sm;                  ///< compute capability, 10 * major + minor
+  int shared_bytes;        ///< shared memory that one block may have
+  bool async_copy;         ///< cp.async, mma.sync m16n8k16 with bf16 (sm_80 and later)
+  int ptx_version;         ///< lowest PTX ISA version, 10 * major + minor, that names the architecture
+  int ptx_version_suffix;  ///< the same for its architecture-specific form (`a`); 0: there is none
+};
+
+/// The machine that a kernel is compiled for. A value type.
+struct Target {
+  enum class Kind : uint8_t { host, cuda };
+  Kind kind = Kind::host;
+  int sm = 0;            ///< cuda: 90 for sm_90a
+  bool suffix_a = false; ///< cuda: the architecture-specific form
+  std::string cpu;       ///< host: LLVM's name of the CPU; empty: this machine's own
+
+  /// "host", "host:x86-64-v3", "sm_80", "sm_90a", …
+  std::string str() const;
+  /// Throws Error(usage) naming the targets known.
+  static Target parse(std::string_view text);
+  bool is_cuda() const { return kind == Kind::cuda; }
+  const GpuCapability& gpu() const;
+
+  bool operator==(const Target&) const = default;
+};
+
+/// All GPU architectures known, ascending.
+const std::vector<GpuCapability>& gpu_capabilities();
+
+/// The target for a device of the given compute capability: its own architecture where known, else the newest
+/// known one below it (PTX is forward compatible).
+Target target_for_device(int major, int minor);
+
+}  // namespace gumtile

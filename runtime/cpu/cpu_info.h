@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace gumtile::cpu {
+
+/// The host's processor as this process may use it. An instruction set counts only if the operating system saves
+/// its registers too. On machines other than x86-64 all of those flags are false.
+struct CpuInfo {
+  std::string brand;         ///< e.g. "AMD EPYC 9654 96-Core Processor"; "unknown" if the system does not tell
+  int affinity_threads = 1;  ///< hardware threads this process may run on
+  int physical_cores = 1;    ///< cores those threads belong to
+  size_t l2_bytes = 0;       ///< per core; 0 if unknown
+  size_t l3_bytes = 0;       ///< per group of cores that share one; 0 if unknown
+
+  bool avx2 = false;
+  bool fma = false;
+  bool f16c = false;
+  bool avx512f = false;
+  bool avx512dq = false;
+  bool avx512bw = false;
+  bool avx512vl = false;
+  bool avx512vnni = false;
+  bool avx512bf16 = false;
+  bool avx512fp16 = false;
+  bool amx_tile = false;  ///< a process must still ask the kernel (ARCH_REQ_XCOMP_PERM) before it uses tiles
+  bool amx_bf16 = false;
+  bool amx_int8 = false;
+};
+
+/// Asked of the system by the first call and kept. Thread safe.
+const CpuInfo& cpu_info();
+
+/// Hardware threads that this process may run on now (sched_getaffinity), at least 1. Thread safe.
+int affinity_threads();
+
+}  // namespace gumtile::cpu

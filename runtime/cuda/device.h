@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "runtime/cuda/driver.h"
+
+namespace gumtile::cuda {
+
+/// What is known of a GPU without creating a context on it.
+struct DeviceInfo {
+  int ordinal = 0;                           ///< the driver's number, after CUDA_VISIBLE_DEVICES
+  std::string name;                          ///< e.g. "NVIDIA H200"
+  int sm_major = 0;                          ///< compute capability
+  int sm_minor = 0;                          ///<
+  int multiprocessors = 0;                   ///< SMs
+  size_t memory_bytes = 0;                   ///< total device memory
+  size_t l2_bytes = 0;                       ///<
+  int max_smem_per_block_optin = 0;          ///< bytes of shared memory a CTA may have after opting in
+  int max_smem_per_multiprocessor = 0;       ///< bytes
+  int max_registers_per_multiprocessor = 0;  ///< 32-bit registers
+  int memory_clock_khz = 0;                  ///< peak; 0 where the driver does not tell
+  int memory_bus_bits = 0;                   ///<
+  int driver_version = 0;                    ///< as `Driver::version`
+};
+
+/// The visible GPUs by ordinal. Empty without a usable driver or device; `why_not` (if given) then says why.
+/// Throws `Error` only if the driver lists a device but fails to describe it. Needs no context; thread safe.
+std::vector<DeviceInfo> list_devices(std::string* why_not = nullptr);
+
+/// Describes one GPU. Throws `Error` (device_unavailable) if there is no such ordinal. Needs no context.
+DeviceInfo device_info(const Driver& driver, int ordinal);
+
+/// Makes a context current on this thread for a scope, then restores what was current before. The context may
+/// be current on several threads at once. Throws `Error` if the context cannot be made current.
+class ScopedContext {
+ public:
+  ScopedContext(const Driver& driver, CUcontext context);
+  ~ScopedContext();
+  ScopedContext(const ScopedContext&) = delete;
+  ScopedContext& operator=(const ScopedContext&) = delete;
+
+ private:
+  const Driver& driver_;
+};
+
+/// Holds a device's primary context, the one that the CUDA runtime, PyTorch and others use. Construction may
+/// initialise the GPU (hundreds of milliseconds) but makes nothing current. Outlive everything made in it.
+class PrimaryContext {
+ public:
+  /// Throws `Error` (device_unavailable) without a driver or such a device.
+  explicit PrimaryContext(int ordinal);
+  ~PrimaryContext();
+  PrimaryContext(PrimaryContext&& other) noexcept;
+  PrimaryContext& operator=(PrimaryContext&& other) noexcept;
+
+  const Driver& driver() const { return *driver_; }
+  CUdevice device() const { return device_; }
+  CUcontext handle() const { return context_; }
+
+  /// `auto scope = context.push();`: current on this thread until `scope` ends.
+  ScopedContext push() const { return {*driver_, context_}; }
+
+ private:
+  void release() noexcept;
+
+  const Driver* driver_ = nullptr;
+  CUdevice device_ = 0;
+  CUcontext context_ = nullptr;  ///< null once moved from
+};
+
+}  // namespace gumtile::cuda

@@ -1,0 +1,208 @@
+#include <fmt/format.h>
+
+#include "dsl/graph.h"
+#include "gumtile/error.h"
+
+namespace gumtile {
+
+using detail::Graph;
+
+namespace {
+
+std::vector<AxisId> ids(const std::vector<Axis>& axes) {
+  std::vector<AxisId> result;
+  for (Axis axis : axes) result.push_back(axis.id);
+  return result;
+}
+
+/// Keeps the nodes that `roots` need, in order; returns old id -> new id.
+std::vector<NodeId> compact(Program& program, const std::vector<NodeId>& roots) {
+  std::vector<char> live(program.nodes.size(), 0);
+  for (NodeId root : roots)
+    if (root != kNone) live[root] = 1;
+  std::vector<char> reduction_live(program.reductions.size(), 0);
+  for (size_t i = program.nodes.size(); i-- > 0;) {
+    if (!live[i]) continue;
+    const Node& node = program.nodes[i];
+    for (NodeId operand : node.operands) live[operand] = 1;
+    if (node.op != Op::reduce) continue;
+    reduction_live[node.imm] = 1;
+    // A bound comes before the reduce node that it serves, so this reaches it in the same walk.
+    if (const NodeId bound = program.reductions[node.imm].bound; bound != kNone) live[bound] = 1;
+  }
+  std::vector<uint64_t> reduction_map(program.reductions.size(), kNone);
+  std::vector<ReductionInfo> reductions;
+  for (size_t i = 0; i < reduction_live.size(); ++i) {
+    if (!reduction_live[i]) continue;
+    reduction_map[i] = reductions.size();
+    reductions.push_back(std::move(program.reductions[i]));
+  }
+  std::vector<NodeId> map(program.nodes.size(), kNone);
+  std::vector<Node> nodes;
+  for (size_t i = 0; i < program.nodes.size(); ++i) {
+    if (!live[i]) continue;
+    Node node = std::move(program.nodes[i]);
+    for (NodeId& operand : node.operands) operand = map[operand];
+    if (node.op == Op::reduce) node.imm = reduction_map[node.imm];
+    map[i] = static_cast<NodeId>(nodes.size());
+    nodes.push_back(std::move(node));
+  }
+  program.nodes = std::move(nodes);
+  program.reductions = std::move(reductions);
+  for (ReductionInfo& r : program.reductions)
+    if (r.bound != kNone) r.bound = map[r.bound];
+  return map;
+}
+
+}  // namespace
+
+Expr Tensor::at(std::vector<Expr> indices) const {
+  const InputInfo& info = graph_->program.inputs[input_];
+  std::vector<NodeId> operands;
+  for (size_t i = 0; i < indices.size(); ++i)
+    operands.push_back(graph_->bind(indices[i], i < info.axes.size() ? DType::u32 : compute_type(info.dtype)));
+  return graph_->add(Op::load, compute_type(info.dtype), std::move(operands), input_);
+}
+
+ProgramBuilder::ProgramBuilder(std::string name) : graph_(std::make_unique<Graph>()) {
+  graph_->program.name = std::move(name);
+}
+ProgramBuilder::~ProgramBuilder() = default;
+
+Axis ProgramBuilder::axis(std::string name) {
+  graph_->program.axes.push_back({std::move(name)});
+  return {static_cast<AxisId>(graph_->program.axes.size() - 1)};
+}
+
+Split ProgramBuilder::split(Axis column, uint32_t member_mask) {
+  columns(column);
+  std::vector<AxisInfo>& axes = graph_->program.axes;
+  const std::string base = axes[column.id].name;
+  axes.push_back({base + ".group", AxisInfo::Kind::group, column.id, member_mask});
+  axes.push_back({base + ".member", AxisInfo::Kind::member, column.id, member_mask});
+  const auto last = static_cast<AxisId>(axes.size() - 1);
+  return {{last - 1}, {last}, column};
+}
+
+Tensor ProgramBuilder::input(std::string name, DType dtype, std::vector<Axis> axes) {
+  graph_->program.inputs.push_back({std::move(name), dtype, ids(axes), false});
+  return {graph_.get(), static_cast<uint32_t>(graph_->program.inputs.size() - 1)};
+}
+
+Tensor ProgramBuilder::optional_input(std::string name, DType dtype, std::vector<Axis> axes) {
+  graph_->program.inputs.push_back({std::move(name), dtype, ids(axes), true});
+  return {graph_.get(), static_cast<uint32_t>(graph_->program.inputs.size() - 1)};
+}
+
+Expr ProgramBuilder::index(Axis axis) { return graph_->add(Op::index, DType::u32, {}, axis.id); }
+
+Expr ProgramBuilder::constant(DType dtype, double value) {
+  return graph_->add(Op::constant, dtype, {}, detail::constant_bits(dtype, value));
+}
+Expr ProgramBuilder::constant_u32(uint32_t value) { return graph_->add(Op::constant, DType::u32, {}, value); }
+Expr ProgramBuilder::constant_u64(uint64_t value) { return graph_->add(Op::constant, DType::u64, {}, value); }
+
+Expr ProgramBuilder::contract(Tensor left, Tensor right, Axis axis, std::optional<DType> operand_dtype) {
+  Program& p = graph_->program;
+  const InputInfo& l = p.inputs[left.input()];
+  const InputInfo& r = p.inputs[right.input()];
+  if (l.axes.size() != 2 || r.axes.size() != 2)
+    throw Error(ErrorCode::bad_data,
+                fmt::format("contract('{}', '{}'): both inputs must be matrices", l.name, r.name));
+  rows({l.axes[0]});
+  columns({r.axes[0]});
+  p.contractions.push_back({left.input(), right.input(), axis.id, operand_dtype.value_or(r.dtype)});
+  return graph_->add(Op::contract, DType::f32, {}, p.contractions.size() - 1);
+}
+
+std::vector<Expr> ProgramBuilder::reduce(std::string name, Axis axis, const std::vector<Expr>& lifted,
+                                         const std::vector<Expr>& identity, const Combine& combine,
+                                         std::optional<Expr> bound) {
+  Program& p = graph_->program;
+  if (p.axes[axis.id].kind == AxisInfo::Kind::root) columns(axis);
+  ReductionInfo info;
+  info.name = std::move(name);
+  info.axis = axis.id;
+  std::vector<NodeId> operands;
+  for (size_t i = 0; i < lifted.size(); ++i) {
+    const DType dtype = lifted[i].dtype();
+    info.state.push_back(dtype);
+    operands.push_back(graph_->bind(lifted[i], dtype));
+    if (i >= identity.size())
+      throw Error(ErrorCode::bad_data, fmt::format("reduction '{}': fewer identities than states", info.name));
+    info.identity.push_back(identity[i].is_literal() ? detail::constant_bits(dtype, identity[i].literal())
+                                                     : p.nodes[graph_->bind(identity[i], dtype)].imm);
+  }
+  if (bound) info.bound = graph_->bind(*bound, info.state[0]);
+  Graph lambda;
+  lambda.program.name = p.name + "." + info.name;
+  lambda.is_lambda = true;
+  std::vector<Expr> states;
+  for (size_t i = 0; i < 2 * info.state.size(); ++i)
+    states.push_back(lambda.add(Op::param, info.state[i % info.state.size()], {}, i));
+  const std::span<const Expr> all(states);
+  const auto results = combine(all.first(info.state.size()), all.subspan(info.state.size()));
+  for (size_t i = 0; i < results.size(); ++i)
+    info.combine.results.push_back(lambda.bind(results[i], info.state[std::min(i, info.state.size() - 1)]));
+  info.combine.nodes = std::move(lambda.program.nodes);
+  // An equal monoid over equal values is the same reduction.
+  size_t which = 0;
+  while (which < p.reductions.size() && !(p.reductions[which] == info)) ++which;
+  if (which == p.reductions.size()) p.reductions.push_back(info);
+  const Expr node = graph_->add(Op::reduce, info.state[0], operands, which);
+  std::vector<Expr> parts;
+  for (size_t i = 0; i < info.state.size(); ++i)
+    parts.push_back(graph_->add(Op::get, info.state[i], {node.id()}, i));
+  return parts;
+}
+
+Expr ProgramBuilder::select_ordered(Split split, Expr weights, Expr threshold) {
+  const NodeId w = graph_->bind(weights, DType::u32);
+  return graph_->add(Op::select_ordered, DType::u32, {w, graph_->bind(threshold, DType::u32)}, split.member.id);
+}
+
+std::array<Expr, 4> ProgramBuilder::philox(std::array<Expr, 4> counter, std::array<Expr, 2> key, int rounds) {
+  std::vector<NodeId> operands;
+  for (const Expr& e : counter) operands.push_back(graph_->bind(e, DType::u32));
+  for (const Expr& e : key) operands.push_back(graph_->bind(e, DType::u32));
+  const NodeId node = graph_->add(Op::philox, DType::u32, operands, static_cast<uint64_t>(rounds)).id();
+  auto word = [&](uint64_t i) { return graph_->add(Op::get, DType::u32, {node}, i); };
+  return {word(0), word(1), word(2), word(3)};
+}
+
+void ProgramBuilder::guard(Expr active) { graph_->program.row_guard = graph_->bind(active, DType::pred); }
+
+void ProgramBuilder::output(std::string name, Expr value, std::optional<DType> dtype, bool optional) {
+  graph_->program.outputs.push_back({std::move(name), dtype.value_or(value.dtype()),
+                                     graph_->bind(value, value.dtype()), OutputInfo::Kind::per_row, optional});
+}
+void ProgramBuilder::tile_output(std::string name, Expr value, std::optional<DType> dtype) {
+  graph_->program.outputs.push_back({std::move(name), dtype.value_or(value.dtype()),
+                                     graph_->bind(value, value.dtype()), OutputInfo::Kind::tile, false});
+}
+void ProgramBuilder::any_output(std::string name, Expr value, bool optional) {
+  graph_->program.outputs.push_back(
+      {std::move(name), value.dtype(), graph_->bind(value, value.dtype()), OutputInfo::Kind::any, optional});
+}
+
+void ProgramBuilder::rows(Axis axis) { graph_->program.row_axis = axis.id; }
+void ProgramBuilder::columns(Axis axis) { graph_->program.column_axis = axis.id; }
+
+Program ProgramBuilder::build() {
+  Program p = graph_->program;
+  if (p.row_axis == kNone)
+    for (const InputInfo& input : p.inputs)
+      if (input.axes.size() == 2 && input.axes[1] == p.column_axis) p.row_axis = input.axes[0];
+  std::vector<NodeId> roots{p.row_guard};
+  for (const OutputInfo& output : p.outputs) roots.push_back(output.node);
+  const std::vector<NodeId> map = compact(p, roots);
+  if (p.row_guard != kNone) p.row_guard = map[p.row_guard];
+  for (OutputInfo& output : p.outputs) output.node = map[output.node];
+  bool contracted = false;
+  for (const Node& node : p.nodes) contracted |= node.op == Op::contract;
+  if (!contracted) p.contractions.clear();
+  verify(p);
+  return p;
+}
+
+}  // namespace gumtile

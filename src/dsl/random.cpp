@@ -1,0 +1,64 @@
+#include <numbers>
+
+#include "gumtile/dsl_functions.h"
+
+namespace gumtile {
+namespace {
+
+constexpr float kLn2 = std::numbers::ln2_v<float>;
+constexpr float kLog2e = std::numbers::log2e_v<float>;
+
+/// The key of every per-column and per-group call (the first digits of pi, as in Random123's known answers).
+std::array<Expr, 2> fixed_key(ProgramBuilder& p) { return {p.constant_u32(0xA4093822), p.constant_u32(0x299F31D0)}; }
+
+}  // namespace
+
+Expr gumbel(Expr hi, Expr lo) {
+  // u is the small side of the uniform, so that precision sits where winners are decided:
+  // u = (hi * 2^32 + lo + 0.5) / 2^64, or (hi + 0.5) / 2^32 where hi >= 2^16 makes lo irrelevant in f32.
+  const Expr u_short = (cast(hi, DType::f32) + 0.5f) * 0x1p-32f;
+  const Expr u_long = fma(cast(hi, DType::f32), 0x1p-32f, (cast(lo, DType::f32) + 0.5f) * 0x1p-64f);
+  const Expr u = branch(hi < 65536, u_long, u_short);
+  // E = -ln(1 - u): a series for small u, else the logarithm of 1 - u built from the complement of hi.
+  const Expr series = u * fma(u, fma(u, fma(u, 0.25f, 1.0f / 3.0f), 0.5f), 1.0f);
+  const Expr v = (cast(~hi, DType::f32) + 0.5f) * 0x1p-32f;
+  const Expr e = select(u < 0x1p-6f, series, log2(v) * -kLn2);
+  return log2(e) * -kLn2;
+}
+
+std::array<Expr, 3> random_stream(ProgramBuilder& p, Expr seed, Expr offset, uint32_t draw) {
+  auto low = [](const Expr& x) { return cast(x, DType::u32); };
+  auto high = [](const Expr& x) { return cast(x >> 32, DType::u32); };
+  const auto words = p.philox({low(offset), high(offset), p.constant_u32(draw), p.constant_u32(0x474D5431)},
+                              {low(seed), high(seed)});
+  return {words[0], words[1], words[2]};
+}
+
+Expr gumbel_per_token(ProgramBuilder& p, const std::array<Expr, 3>& stream, Axis column) {
+  // Four columns {16a+2q, 16a+2q+1, 16a+8+2q, 16a+8+2q+1} share one call: what one lane of an m16n8 tensor core
+  // tile holds where columns are its N side.
+  const Expr v = p.index(column);
+  const Expr counter = (v >> 4) * 4 + ((v >> 1) & 3);
+  const Expr word = ((v >> 3) & 1) * 2 + (v & 1);
+  auto pick = [&](const std::array<Expr, 4>& w) {
+    return select((word & 2) == 0, select((word & 1) == 0, w[0], w[1]), select((word & 1) == 0, w[2], w[3]));
+  };
+  const Expr hi = pick(p.philox({counter, stream[0], stream[1], stream[2]}, fixed_key(p)));
+  const Expr lo = pick(p.philox({counter | 0x80000000u, stream[0], stream[1], stream[2]}, fixed_key(p)));
+  return gumbel(hi, lo);
+}
+
+GroupNoise gumbel_per_group(ProgramBuilder& p, const std::array<Expr, 3>& stream, Axis group) {
+  const Expr g = p.index(group);
+  const Expr counter = (g >> 3) * 4 + (g & 3);
+  const Expr second = (g & 4) != 0;  // two groups share a call
+  const auto w = p.philox({counter | 0x40000000u, stream[0], stream[1], stream[2]}, fixed_key(p));
+  const auto t = p.philox({counter | 0xC0000000u, stream[0], stream[1], stream[2]}, fixed_key(p));
+  return {gumbel(select(second, w[2], w[0]), select(second, t[2], t[0])), select(second, w[3], w[1])};
+}
+
+Expr softmax_weights(Expr x, Expr group_max) {
+  return cast(rint(exp2((x - group_max) * kLog2e) * 0x1p27f), DType::u32);
+}
+
+}  // namespace gumtile

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "gumtile/program.h"
+
+namespace gumtile {
+
+/// Number of operands an op takes, -1 where it varies.
+int arity(Op op);
+
+/// The inverse of `name(op)`.
+std::optional<Op> parse_op(std::string_view text);
+
+/// What `Node::imm` stands for in text.
+enum class ImmKind : uint8_t { none, bits, number, axis, input };
+ImmKind imm_kind(Op op);
+
+inline bool is_comparison(Op op) {
+  return op == Op::eq || op == Op::ne || op == Op::lt || op == Op::le;
+}
+
+}  // namespace gumtile

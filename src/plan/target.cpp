@@ -1,0 +1,69 @@
+#include "gumtile/target.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <charconv>
+
+#include "gumtile/error.h"
+
+namespace gumtile {
+
+const std::vector<GpuCapability>& gpu_capabilities() {
+  // Shared memory: CUDA C++ Programming Guide, table of compute capabilities (opt-in maximum per block).
+  // PTX versions: PTX ISA, section "Target ISA notes".
+  static const std::vector<GpuCapability> table = {
+      {70, 96 * 1024, false, 60, 0}, {75, 64 * 1024, false, 63, 0},  {80, 163 * 1024, true, 70, 0},
+      {86, 99 * 1024, true, 71, 0},  {87, 163 * 1024, true, 74, 0},  {89, 99 * 1024, true, 78, 0},
+      {90, 227 * 1024, true, 78, 80}, {100, 227 * 1024, true, 86, 86}, {103, 227 * 1024, true, 88, 88},
+      {120, 99 * 1024, true, 87, 87},
+  };
+  return table;
+}
+
+const GpuCapability& Target::gpu() const {
+  for (const GpuCapability& row : gpu_capabilities())
+    if (row.sm == sm) return row;
+  throw Error(ErrorCode::internal, fmt::format("target '{}' is not a known GPU", str()));
+}
+
+std::string Target::str() const {
+  if (is_cuda()) return fmt::format("sm_{}{}", sm, suffix_a ? "a" : "");
+  return cpu.empty() ? "host" : "host:" + cpu;
+}
+
+Target Target::parse(std::string_view text) {
+  if (text == "host") return {};
+  if (text.starts_with("host:") && text.size() > 5) {
+    Target target;
+    target.cpu = text.substr(5);
+    return target;
+  }
+  std::vector<std::string> known{"host", "host:CPU"};
+  for (const GpuCapability& row : gpu_capabilities()) {
+    Target target{Kind::cuda, row.sm, false, {}};
+    if (target.str() == text) return target;
+    known.push_back(target.str());
+    if (row.ptx_version_suffix == 0) continue;
+    target.suffix_a = true;
+    if (target.str() == text) return target;
+    known.push_back(target.str());
+  }
+  throw Error(ErrorCode::usage, fmt::format("unknown target '{}'; known are {}", text, fmt::join(known, ", ")));
+}
+
+Target target_for_device(int major, int minor) {
+  const int sm = 10 * major + minor;
+  Target target{Target::Kind::cuda, 0, false, {}};
+  for (const GpuCapability& row : gpu_capabilities()) {
+    if (row.sm > sm) break;
+    target.sm = row.sm;
+    target.suffix_a = row.sm == sm && row.ptx_version_suffix != 0;
+  }
+  if (target.sm == 0)
+    throw Error(ErrorCode::device_unavailable,
+                fmt::format("the GPU is sm_{}; gumtile needs sm_70 or later", sm));
+  return target;
+}
+
+}  // namespace gumtile
