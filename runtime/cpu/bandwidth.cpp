@@ -22,7 +22,8 @@ constexpr int kPasses = 8;
 class Pages {
  public:
   explicit Pages(size_t bytes)
-      : bytes_(bytes), data_(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+      : bytes_(bytes),
+        data_(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
     if (data_ == MAP_FAILED) {
       throw Error(ErrorCode::device_unavailable,
                   fmt::format("there are no {} bytes of memory to measure the read bandwidth with", bytes));
@@ -87,12 +88,14 @@ double measure_read_bandwidth(ThreadPool& pool, size_t bytes) {
   const size_t workers = static_cast<size_t>(pool.threads());
   const size_t share = bytes / workers / kPageBytes * kPageBytes;
   if (share == 0) {
-    throw Error(ErrorCode::usage, fmt::format("measuring the read bandwidth of {} threads takes at least {} bytes, got {}",
-                                              workers, workers * kPageBytes, bytes));
+    throw Error(ErrorCode::usage,
+                fmt::format("measuring the read bandwidth of {} threads takes at least {} bytes, got {}",
+                            workers, workers * kPageBytes, bytes));
   }
   const Pages pages(share * workers);
-  pool.run_on_each_worker(
-      [&](int, int worker) { std::memset(pages.data() + static_cast<size_t>(worker) * share, worker + 1, share); });
+  pool.run_on_each_worker([&](int, int worker) {
+    std::memset(pages.data() + static_cast<size_t>(worker) * share, worker + 1, share);
+  });
 
   const Fold fold = widest_fold();
   std::atomic<uint64_t> result{0};  // what makes the reads observable
@@ -100,7 +103,8 @@ double measure_read_bandwidth(ThreadPool& pool, size_t bytes) {
   for (int pass = 0; pass < kPasses; ++pass) {
     const auto start = std::chrono::steady_clock::now();
     pool.run_on_each_worker([&](int, int worker) {
-      result.fetch_xor(fold(pages.data() + static_cast<size_t>(worker) * share, share), std::memory_order_relaxed);
+      result.fetch_xor(fold(pages.data() + static_cast<size_t>(worker) * share, share),
+                       std::memory_order_relaxed);
     });
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     best_seconds = pass == 0 ? seconds : std::min(best_seconds, seconds);

@@ -165,7 +165,8 @@ const CpuInfo& cpu_info() {
 
 int affinity_threads() {
   const size_t count = affinity_cpus().size();
-  return count > 0 ? static_cast<int>(count) : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return count > 0 ? static_cast<int>(count)
+                   : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 }  // namespace gumtile::cpu

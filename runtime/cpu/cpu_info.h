@@ -5,10 +5,10 @@
 
 namespace gumtile::cpu {
 
-/// The host's processor as this process may use it. An instruction set counts only if the operating system saves
-/// its registers too. On machines other than x86-64 all of those flags are false.
+/// The host's processor as this process may use it. An instruction set counts only if the operating system
+/// saves its registers too. On machines other than x86-64 all of those flags are false.
 struct CpuInfo {
-  std::string brand;         ///< e.g. "AMD EPYC 9654 96-Core Processor"; "unknown" if the system does not tell
+  std::string brand;  ///< e.g. "AMD EPYC 9654 96-Core Processor"; "unknown" if the system does not tell
   int affinity_threads = 1;  ///< hardware threads this process may run on
   int physical_cores = 1;    ///< cores those threads belong to
   size_t l2_bytes = 0;       ///< per core; 0 if unknown

@@ -8,7 +8,7 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "gumtile/error.h"
@@ -21,8 +21,7 @@
 namespace gumtile::cpu {
 namespace {
 
-/// Text for an errno value; strerror is not thread safe.
-std::string error_text(int error) { return fmt::format("{} (errno {})", strerrordesc_np(error), error); }
+std::string error_text(int error) { return std::generic_category().message(error); }
 
 /// A file descriptor, closed at the end of its scope.
 class FileDescriptor {
@@ -75,8 +74,8 @@ void* load_from_memory(std::span<const std::byte> image, const std::string& name
     reason = fmt::format("writing to memory: {}", error_text(error));
     return nullptr;
   }
-  // The loader recognises what is loaded already by its path. Descriptor numbers are used again after closing, so a
-  // path may still belong to an earlier object: take the next number until it does not.
+  // The loader recognises what is loaded already by its path. Descriptor numbers are used again after
+  // closing, so a path may still belong to an earlier object: take the next number until it does not.
   for (;;) {
     const std::string path = fmt::format("/proc/self/fd/{}", file.get());
     void* earlier = dlopen(path.c_str(), RTLD_NOW | RTLD_NOLOAD);
@@ -117,7 +116,8 @@ void* load_from_temporary_file(std::span<const std::byte> image, std::string& re
 
 SharedObject::SharedObject(std::span<const std::byte> image, const std::string& name) : name_(name) {
   if (std::string reason = why_not_loadable(image); !reason.empty()) {
-    throw Error(ErrorCode::bad_data, fmt::format("the compiled code of '{}' cannot be loaded: {}", name, reason));
+    throw Error(ErrorCode::bad_data,
+                fmt::format("the compiled code of '{}' cannot be loaded: {}", name, reason));
   }
   std::string memory_reason;
   std::string file_reason;
@@ -149,7 +149,8 @@ void* SharedObject::symbol(const std::string& symbol_name) const {
   // A null handle would mean "this program" to dlsym.
   void* address = handle_ != nullptr ? dlsym(handle_, symbol_name.c_str()) : nullptr;
   if (address == nullptr) {
-    throw Error(ErrorCode::internal, fmt::format("the compiled code of '{}' has no symbol '{}'", name_, symbol_name));
+    throw Error(ErrorCode::internal,
+                fmt::format("the compiled code of '{}' has no symbol '{}'", name_, symbol_name));
   }
   return address;
 }

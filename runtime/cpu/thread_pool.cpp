@@ -10,10 +10,11 @@
 #include "gumtile/error.h"
 #include "runtime/cpu/cpu_info.h"
 
-// How a call runs. The caller fills in job_, opens inside_, announces the job's number and takes tasks. A worker
-// that notices the number enters (adds itself to inside_, only while that is open), takes tasks until none is left,
-// and leaves. When the caller finds no more tasks it closes inside_ and waits for those within. So a worker that the
-// system schedules late delays nobody: it finds the door closed, or enters a later job, which is as good.
+// How a call runs. The caller fills in job_, opens inside_, announces the job's number and takes tasks. A
+// worker that notices the number enters (adds itself to inside_, only while that is open), takes tasks until
+// none is left, and leaves. When the caller finds no more tasks it closes inside_ and waits for those within.
+// So a worker that the system schedules late delays nobody: it finds the door closed, or enters a later job,
+// which is as good.
 
 namespace gumtile::cpu {
 namespace {
@@ -51,14 +52,15 @@ void wait_until_zero(const std::atomic<T>& value) {
   for (T now = value.load(std::memory_order_acquire); now != 0;) now = wait_while(value, now);
 }
 
-/// Blocks the signals that a program handles on threads of its own choice, so that threads started meanwhile never
-/// run its handlers. Faults stay deliverable where they happen.
+/// Blocks the signals that a program handles on threads of its own choice, so that threads started meanwhile
+/// never run its handlers. Faults stay deliverable where they happen.
 class BlockedSignals {
  public:
   BlockedSignals() {
     sigset_t blocked;
     sigfillset(&blocked);
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) sigdelset(&blocked, fault);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS})
+      sigdelset(&blocked, fault);
     pthread_sigmask(SIG_BLOCK, &blocked, &before_);
   }
   ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
@@ -83,10 +85,11 @@ ThreadPool::ThreadPool(int threads) : threads_(threads > 0 ? threads : default_t
   } catch (const std::system_error& error) {
     const size_t started = workers_.size() + 1;
     stop_threads();
-    throw Error(ErrorCode::device_unavailable,
-                fmt::format("the system started {} of {} threads for the CPU device ({}); ask for fewer threads or "
-                            "raise the limit on processes",
-                            started, threads_, error.what()));
+    throw Error(
+        ErrorCode::device_unavailable,
+        fmt::format("the system started {} of {} threads for the CPU device ({}); ask for fewer threads or "
+                    "raise the limit on processes",
+                    started, threads_, error.what()));
   }
 }
 
@@ -130,7 +133,7 @@ void ThreadPool::run_on_each_worker(Task task, void* context) {
 void ThreadPool::run_job(const Job& job) {
   const std::lock_guard<std::mutex> lock(one_call_at_a_time_);
   job_ = job;
-  job_.number = announced_.load(std::memory_order_relaxed) + 1;
+  job_.number = ++calls_;
   next_task_.store(0, std::memory_order_relaxed);
   if (threads_ == 1 || job.tasks == 1) {
     take_tasks(0);
@@ -138,7 +141,7 @@ void ThreadPool::run_job(const Job& job) {
   }
   absent_.store(threads_, std::memory_order_relaxed);
   inside_.store(kOpen, std::memory_order_release);
-  announced_.store(job_.number, std::memory_order_release);
+  announced_.store(static_cast<uint32_t>(job_.number), std::memory_order_release);
   announced_.notify_all();
 
   take_tasks(0);
@@ -149,7 +152,7 @@ void ThreadPool::run_job(const Job& job) {
 
 void ThreadPool::worker_main(int worker) {
   uint32_t seen = 0;       // the latest number noticed
-  uint32_t each_done = 0;  // the latest each_worker job done
+  uint64_t each_done = 0;  // the latest each_worker job done
   for (;;) {
     seen = wait_while(announced_, seen);
     if (stopping_.load(std::memory_order_relaxed)) return;
@@ -165,23 +168,24 @@ void ThreadPool::worker_main(int worker) {
   }
 }
 
-void ThreadPool::take_tasks(int worker) {
+void ThreadPool::take_tasks(int worker) noexcept {
   if (job_.each_worker) {
     job_.task(job_.context, worker, worker);
     if (absent_.fetch_sub(1, std::memory_order_acq_rel) == 1) absent_.notify_all();
     return;
   }
   for (;;) {
-    const int task = next_task_.fetch_add(1, std::memory_order_relaxed);
+    const int64_t task = next_task_.fetch_add(1, std::memory_order_relaxed);
     if (task >= job_.tasks) return;
-    job_.task(job_.context, task, worker);
+    job_.task(job_.context, static_cast<int>(task), worker);
   }
 }
 
 bool ThreadPool::enter() {
   uint32_t now = inside_.load(std::memory_order_relaxed);
   while ((now & kOpen) != 0) {
-    if (inside_.compare_exchange_weak(now, now + 1, std::memory_order_acquire, std::memory_order_relaxed)) return true;
+    if (inside_.compare_exchange_weak(now, now + 1, std::memory_order_acquire, std::memory_order_relaxed))
+      return true;
   }
   return false;
 }

@@ -9,22 +9,22 @@
 
 namespace gumtile::cpu {
 
-/// Threads that share the tasks of one call after another. The calling thread takes part as worker 0; the others
-/// sleep between calls, after spinning for some microseconds. `run` and `run_on_each_worker` allocate nothing, may
-/// be called from several threads (one call runs at a time, the others wait their turn), and return when all tasks
-/// are done; everything that the tasks wrote is then visible to the caller. They must not be called from within a
-/// task of the same pool (deadlock), and tasks must not throw (std::terminate).
+/// Threads that share the tasks of one call after another. The calling thread takes part as worker 0; the
+/// others sleep between calls, after spinning for some microseconds. `run` and `run_on_each_worker` allocate
+/// nothing, may be called from several threads (one call runs at a time, the others wait their turn), and
+/// return when all tasks are done; everything that the tasks wrote is then visible to the caller. They must
+/// not be called from within a task of the same pool (deadlock), and tasks must not throw (std::terminate).
 class ThreadPool {
  public:
-  /// What runs a task: `context` as given to `run`, the task's number, and the number of the worker it runs on,
-  /// both from 0.
+  /// What runs a task: `context` as given to `run`, the task's number, and the number of the worker it runs
+  /// on, both from 0.
   using Task = void (*)(void* context, int task, int worker);
 
   /// min(hardware threads, threads in this process's affinity mask), at least 1.
   static int default_threads();
 
-  /// A pool of `threads` workers, the caller of `run` included; 0 or less means `default_threads()`. Throws `Error`
-  /// (device_unavailable) if the system refuses to start that many threads.
+  /// A pool of `threads` workers, the caller of `run` included; 0 or less means `default_threads()`. Throws
+  /// `Error` (device_unavailable) if the system refuses to start that many threads.
   explicit ThreadPool(int threads = 0);
 
   /// No call may be in progress.
@@ -38,8 +38,8 @@ class ThreadPool {
   /// Runs tasks 0 to `tasks` - 1, each once, on whichever workers are free.
   void run(int tasks, Task task, void* context);
 
-  /// Runs one task on every worker, numbered as the worker: for memory that the thread which will use it should touch
-  /// first.
+  /// Runs one task on every worker, numbered as the worker: for memory that the thread which will use it
+  /// should touch first.
   void run_on_each_worker(Task task, void* context);
 
   /// As above for any callable `body(int task, int worker)`.
@@ -59,7 +59,7 @@ class ThreadPool {
     void* context = nullptr;
     int tasks = 0;
     bool each_worker = false;
-    uint32_t number = 0;
+    uint64_t number = 0;
   };
 
   template <typename Body>
@@ -75,20 +75,22 @@ class ThreadPool {
   void stop_threads();
   void worker_main(int worker);
   void run_job(const Job& job);
-  void take_tasks(int worker);
+  void take_tasks(int worker) noexcept;
   bool enter();
   void leave();
 
   int threads_;
   std::vector<std::thread> workers_;
   std::mutex one_call_at_a_time_;
+  uint64_t calls_ = 0;
   Job job_;
 
   // Each on a cache line of its own: all workers write to them.
-  alignas(64) std::atomic<uint32_t> announced_{0};  ///< number of the latest job; workers sleep on it
-  alignas(64) std::atomic<uint32_t> inside_{0};     ///< workers within the job, and kOpen while more may enter
-  alignas(64) std::atomic<int> next_task_{0};       ///< the next task nobody took
-  alignas(64) std::atomic<int> absent_{0};          ///< workers that have yet to do their part (each_worker)
+  alignas(64) std::atomic<uint32_t> announced_{
+      0};                                        ///< low half of the latest job's number; workers sleep on it
+  alignas(64) std::atomic<uint32_t> inside_{0};  ///< workers within the job, and kOpen while more may enter
+  alignas(64) std::atomic<int64_t> next_task_{0};  ///< the next task nobody took
+  alignas(64) std::atomic<int> absent_{0};         ///< workers that have yet to do their part (each_worker)
   std::atomic<bool> stopping_{false};
 };
 

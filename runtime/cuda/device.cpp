@@ -59,7 +59,8 @@ std::vector<DeviceInfo> list_devices(std::string* why_not) {
   if (driver == nullptr) return {};
   int count = 0;
   check(*driver, driver->cuDeviceGetCount(&count), "counting the CUDA devices");
-  if (count == 0 && why_not != nullptr) *why_not = "the CUDA driver lists no device; check CUDA_VISIBLE_DEVICES";
+  if (count == 0 && why_not != nullptr)
+    *why_not = "the CUDA driver lists no device; check CUDA_VISIBLE_DEVICES";
   std::vector<DeviceInfo> devices;
   devices.reserve(static_cast<size_t>(count));
   for (int ordinal = 0; ordinal < count; ++ordinal) devices.push_back(device_info(*driver, ordinal));

@@ -33,7 +33,8 @@ std::string_view advice(CUresult result) {
     case CUresult::out_of_memory:
       return "; free device memory or use a smaller problem";
     case CUresult::stub_library:
-      return "; this is the toolkit's stub of libcuda: take its folder out of LD_LIBRARY_PATH and install the "
+      return "; this is the toolkit's stub of libcuda: take its folder out of LD_LIBRARY_PATH and install "
+             "the "
              "NVIDIA driver";
     case CUresult::no_device:
       return "; check nvidia-smi and CUDA_VISIBLE_DEVICES";
@@ -132,14 +133,15 @@ std::unique_ptr<const Driver> Driver::open(const std::string& library, std::stri
   auto driver = std::make_unique<Driver>();
   if (const char* missing = resolve_all(handle, *driver); missing != nullptr) {
     dlclose(handle);
-    return fail(fmt::format("{} has no {}; install an NVIDIA driver for CUDA 11.4 or newer", library, missing));
+    return fail(
+        fmt::format("{} has no {}; install an NVIDIA driver for CUDA 11.4 or newer", library, missing));
   }
   // From here on the library is never closed: cuInit may have started threads.
   CUresult result = driver->cuInit(0);
   if (result == CUresult::success) result = driver->cuDriverGetVersion(&driver->version);
   if (result != CUresult::success) {
-    return fail(fmt::format("{} could not be initialised: {}{}", library, describe(*driver, result),
-                            advice(result)));
+    return fail(
+        fmt::format("{} could not be initialised: {}{}", library, describe(*driver, result), advice(result)));
   }
   return driver;
 }

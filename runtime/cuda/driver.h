@@ -18,8 +18,8 @@ struct Driver {
   /// The newest CUDA version this driver supports, as 1000 * major + 10 * minor (12040 is CUDA 12.4).
   int version = 0;
 
-  /// The process's driver, loaded and initialised (`cuInit`) by the first call and kept until exit; null where
-  /// there is none or it cannot be used, and then `why_not` (if given) says why. The library is
+  /// The process's driver, loaded and initialised (`cuInit`) by the first call and kept until exit; null
+  /// where there is none or it cannot be used, and then `why_not` (if given) says why. The library is
   /// `libcuda.so.1`, or what the environment variable GUMTILE_LIBCUDA names at the first call. Thread safe.
   static const Driver* load(std::string* why_not = nullptr);
 

@@ -4,8 +4,8 @@
 #include <cstdint>
 
 /// Our own declarations of the part of the CUDA Driver API that gumtile uses, so that neither building nor
-/// running needs a CUDA toolkit. Handles and types keep NVIDIA's names; enumerators are ours. Their values and
-/// layouts are the driver's ABI: tests/check_cuda_declarations.cpp compares them with a real cuda.h.
+/// running needs a CUDA toolkit. Handles and types keep NVIDIA's names; enumerators are ours. Their values
+/// and layouts are the driver's ABI: tests/check_cuda_declarations.cpp compares them with a real cuda.h.
 /// Source: CUDA Driver API reference manual.
 namespace gumtile::cuda {
 

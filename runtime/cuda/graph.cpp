@@ -21,7 +21,8 @@ GraphExec GraphExec::capture(const Driver& driver, CUstream stream,
   check(driver, ended, "ending a stream capture");
 
   CUgraphExec executable = nullptr;
-  check(driver, driver.cuGraphInstantiateWithFlags(&executable, graph.get(), 0), "instantiating a CUDA graph");
+  check(driver, driver.cuGraphInstantiateWithFlags(&executable, graph.get(), 0),
+        "instantiating a CUDA graph");
   return {driver, executable};
 }
 

@@ -13,7 +13,8 @@ class GraphExec {
   /// this thread that may not happen during a capture (allocation, synchronisation) fail; other threads are
   /// not affected. `stream` must not be the legacy stream and is not capturing afterwards, whether this
   /// succeeds or throws. Throws `Error`, or what `record` throws. "Context must be current."
-  static GraphExec capture(const Driver& driver, CUstream stream, const std::function<void(CUstream)>& record);
+  static GraphExec capture(const Driver& driver, CUstream stream,
+                           const std::function<void(CUstream)>& record);
 
   CUgraphExec handle() const { return executable_.get(); }
 

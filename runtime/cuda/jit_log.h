@@ -9,7 +9,8 @@
 namespace gumtile::cuda {
 
 /// The options that make the driver's PTX compiler write its logs into buffers of ours, and those buffers.
-/// Keep it where it is (the driver holds pointers into it) until the call or link that it was given to is over.
+/// Keep it where it is (the driver holds pointers into it) until the call or link that it was given to is
+/// over.
 class JitLog {
  public:
   JitLog();

@@ -36,16 +36,17 @@ void DeviceBuffer::copy_to_host(void* to, size_t bytes, size_t offset, CUstream 
 }
 
 void DeviceBuffer::zero(CUstream stream) {
-  if (bytes_ == 0) return;
+  if (bytes() == 0) return;
   const Driver& driver = *memory_.driver();
-  check(driver, driver.cuMemsetD8Async(address(), 0, bytes_, stream), "clearing device memory");
+  check(driver, driver.cuMemsetD8Async(address(), 0, bytes(), stream), "clearing device memory");
   check(driver, driver.cuStreamSynchronize(stream), "waiting for device memory to be cleared");
 }
 
 void DeviceBuffer::check_range(size_t bytes, size_t offset) const {
-  if (offset <= bytes_ && bytes <= bytes_ - offset) return;
-  throw Error(ErrorCode::internal, fmt::format("a copy of {} bytes at offset {} leaves a device buffer of {} bytes",
-                                               bytes, offset, bytes_));
+  if (offset <= this->bytes() && bytes <= this->bytes() - offset) return;
+  throw Error(ErrorCode::internal,
+              fmt::format("a copy of {} bytes at offset {} leaves a device buffer of {} bytes", bytes, offset,
+                          this->bytes()));
 }
 
 }  // namespace gumtile::cuda

@@ -7,9 +7,9 @@
 namespace gumtile::cuda {
 
 /// A block of device memory, owned, aligned to 256 bytes or more. Copies and `zero` finish before they return
-/// but wait for no stream except `stream`: the caller first synchronises any other stream that uses the block.
-/// All members that call the driver throw `Error`. "Context must be current" for all but the destructor and
-/// moves. Distinct blocks may be used from distinct threads.
+/// but wait for no stream except `stream`: the caller first synchronises any other stream that uses the
+/// block. All members that call the driver throw `Error`. "Context must be current" for all but the
+/// destructor and moves. Distinct blocks may be used from distinct threads.
 class DeviceBuffer {
  public:
   /// Empty: no bytes, a null address.
@@ -19,7 +19,7 @@ class DeviceBuffer {
   DeviceBuffer(const Driver& driver, size_t bytes);
 
   CUdeviceptr address() const { return memory_.get(); }
-  size_t bytes() const { return bytes_; }
+  size_t bytes() const { return address() == 0 ? 0 : bytes_; }
 
   /// `bytes` from host memory to `offset` bytes into the block.
   void copy_from_host(const void* from, size_t bytes, size_t offset = 0, CUstream stream = nullptr);
@@ -34,7 +34,7 @@ class DeviceBuffer {
   void check_range(size_t bytes, size_t offset) const;
 
   OwnedHandle<CUdeviceptr, &Driver::cuMemFree> memory_;
-  size_t bytes_ = 0;
+  size_t bytes_ = 0;  ///< stays behind when moved from; `bytes` knows
 };
 
 }  // namespace gumtile::cuda

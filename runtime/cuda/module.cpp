@@ -31,9 +31,7 @@ void Function::allow_non_portable_cluster_size() const {
 int Function::registers() const { return attribute(CUfunction_attribute::registers); }
 int Function::local_bytes() const { return attribute(CUfunction_attribute::local_size_bytes); }
 int Function::static_shared_bytes() const { return attribute(CUfunction_attribute::shared_size_bytes); }
-int Function::max_threads_per_block() const {
-  return attribute(CUfunction_attribute::max_threads_per_block);
-}
+int Function::max_threads_per_block() const { return attribute(CUfunction_attribute::max_threads_per_block); }
 
 int Function::max_active_blocks(int threads, size_t dynamic_shared_bytes) const {
   int blocks = 0;

@@ -27,9 +27,9 @@ class Function {
   /// Lets launches use clusters of more than 8 CTAs.
   void allow_non_portable_cluster_size() const;
 
-  int registers() const;             ///< 32-bit registers per thread
-  int local_bytes() const;           ///< local memory per thread: spills and stack
-  int static_shared_bytes() const;   ///< per CTA
+  int registers() const;              ///< 32-bit registers per thread
+  int local_bytes() const;            ///< local memory per thread: spills and stack
+  int static_shared_bytes() const;    ///< per CTA
   int max_threads_per_block() const;  ///< as limited by the registers
 
   /// How many CTAs of `threads` threads fit on one multiprocessor at a time.
@@ -56,7 +56,8 @@ class Module {
 
   CUmodule handle() const { return module_.get(); }
 
-  /// The kernel with this (unmangled) name. Throws `Error` (internal) if there is none. "Context must be current."
+  /// The kernel with this (unmangled) name. Throws `Error` (internal) if there is none. "Context must be
+  /// current."
   Function function(const std::string& name) const;
 
   /// What the driver's compiler reported (registers, spills); empty for cubins.

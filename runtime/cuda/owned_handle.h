@@ -6,8 +6,8 @@
 
 namespace gumtile::cuda {
 
-/// Owns a handle (or address) of the driver and the knowledge of how to destroy it: `Destroy` is the member of
-/// Driver to call, e.g. `&Driver::cuStreamDestroy`. The destructor makes the context that was current at
+/// Owns a handle (or address) of the driver and the knowledge of how to destroy it: `Destroy` is the member
+/// of Driver to call, e.g. `&Driver::cuStreamDestroy`. The destructor makes the context that was current at
 /// construction current again for that call, so the owner may end on any thread and with any context current;
 /// only the context itself must still exist. Empty (a null handle) when default-constructed or moved from.
 template <typename Handle, auto Destroy>
@@ -40,7 +40,8 @@ class OwnedHandle {
  private:
   void reset() noexcept {
     if (handle_ == Handle{}) return;
-    // Failures are ignored: after a fault on the device, or at process exit, the driver frees everything itself.
+    // Failures are ignored: after a fault on the device, or at process exit, the driver frees everything
+    // itself.
     const bool pushed = context_ != nullptr && driver_->cuCtxPushCurrent(context_) == CUresult::success;
     (driver_->*Destroy)(handle_);
     CUcontext popped = nullptr;

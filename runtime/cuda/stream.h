@@ -4,7 +4,8 @@
 
 namespace gumtile::cuda {
 
-/// A point in a stream's work. "Context must be current" to create one. Thread safe as the driver's events are.
+/// A point in a stream's work. "Context must be current" to create one. Thread safe as the driver's events
+/// are.
 class Event {
  public:
   /// `timing`: whether `elapsed_us` may be asked (makes the event slower). Throws `Error`.

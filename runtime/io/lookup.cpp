@@ -86,18 +86,13 @@ std::optional<std::string> find_head(const std::vector<std::string>& names, cons
   if (has(names, "lm_head.weight")) return "lm_head.weight";
   // A wrapped model, e.g. "language_model.lm_head.weight": its own head comes before any embedding.
   if (auto head = find_by_suffixes(names, {"lm_head.weight"}, file)) return head;
-  std::optional<std::string> tied;
-  if (has(names, "model.embed_tokens.weight"))
-    tied = "model.embed_tokens.weight";
-  else
-    tied = find_by_suffixes(names, {"embed_tokens.weight", "wte.weight"}, file);
-  if (tied && is_lone_shard(file))
+  if (is_lone_shard(file))
     bad_file(
         file,
         "has no lm_head.weight, but is one shard of several, so another may have it; open the folder or the "
-        ".safetensors.index.json, or name the tensor: {}",
-        in_quotes(file + ":" + *tied));
-  return tied;
+        ".safetensors.index.json, or name the tensor as PATH:TENSOR");
+  if (has(names, "model.embed_tokens.weight")) return "model.embed_tokens.weight";
+  return find_by_suffixes(names, {"embed_tokens.weight", "wte.weight"}, file);
 }
 
 std::string only_matrix(const std::vector<std::string>& matrices, const std::string& file) {

@@ -12,7 +12,8 @@ namespace gumtile::io {
                                  const std::string& file);
 
 /// The language model's head by its usual names, or the token embedding that it is tied to; empty if `names`
-/// has none. Throws `bad_data` with the candidates if several fit equally. `file` is for messages.
+/// has none. Throws `bad_data` with the candidates if several fit equally, and if `file` is named as one
+/// shard of several and has no head, as another shard may have it.
 std::optional<std::string> find_head(const std::vector<std::string>& names, const std::string& file);
 
 /// The head when names do not tell: the only one of `matrices`. Throws `bad_data` unless there is exactly

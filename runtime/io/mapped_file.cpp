@@ -55,7 +55,7 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-TensorFile tensor_in(std::shared_ptr<const MappedFile> file, std::string name, DType dtype,
+TensorFile tensor_in(const std::shared_ptr<const MappedFile>& file, std::string name, DType dtype,
                      std::vector<int64_t> shape, std::span<const std::byte> data) {
   std::shared_ptr<const void> storage = file;
   const std::byte* begin = data.data();

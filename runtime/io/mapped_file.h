@@ -34,7 +34,7 @@ class MappedFile {
 };
 
 /// The tensor whose data, already checked to be within `file`, is `data`.
-TensorFile tensor_in(std::shared_ptr<const MappedFile> file, std::string name, DType dtype,
+TensorFile tensor_in(const std::shared_ptr<const MappedFile>& file, std::string name, DType dtype,
                      std::vector<int64_t> shape, std::span<const std::byte> data);
 
 }  // namespace gumtile::io

@@ -125,8 +125,8 @@ class HeaderParser {
     while (!accept(')')) {
       sizes.push_back(integer());
       if (!accept(',')) {
-        if (sizes.size() == 1) fail("has a shape that is no tuple");
         expect(')');
+        if (sizes.size() == 1) fail("has a shape that is no tuple");
         break;
       }
     }

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <bit>
 #include <set>
 
 #include "gumtile/error.h"
@@ -64,6 +65,9 @@ class Verifier {
       if (axis.member_mask == 0 || axis.member_mask >= 64)
         fail(where, fmt::format("the member mask {:#x} must lie in 0x1..0x3f (blocks of at most 64)",
                                 axis.member_mask));
+      if (std::popcount(axis.member_mask) > 4)
+        fail(where, fmt::format("the member mask {:#x} has {} bits; a group has at most 16 members (4 bits)",
+                                axis.member_mask, std::popcount(axis.member_mask)));
       (axis.kind == AxisInfo::Kind::group ? groups : members)++;
     }
     if (groups != members || groups > 1)

@@ -1,0 +1,97 @@
+#include "plan/legality.h"
+
+#include <fmt/format.h>
+
+#include "gumtile/error.h"
+
+namespace gumtile {
+namespace {
+
+constexpr uint32_t kTensorCoreMask = 0x39;
+
+[[noreturn]] void illegal(const Schedule& schedule, const std::string& reason) {
+  throw Error(ErrorCode::usage, fmt::format("schedule '{}' is illegal: {}", schedule.str(), reason));
+}
+
+void require(bool condition, const Schedule& schedule, const std::string& reason) {
+  if (!condition) illegal(schedule, reason);
+}
+
+void check_host(const Schedule& schedule, const HostSchedule& s, const Target& target) {
+  require(!target.is_cuda(), schedule, fmt::format("the host family cannot run on {}", target.str()));
+  require(s.block_batch == 1 || s.block_batch == 2 || s.block_batch == 4, schedule,
+          fmt::format("b{} must be b1, b2 or b4", s.block_batch));
+  require(s.block_vocab % 256 == 0 && s.block_vocab <= 4096, schedule,
+          fmt::format("v{} must be a multiple of 256, at most 4096", s.block_vocab));
+}
+
+void check_simt(const Schedule& schedule, const SimtSchedule& s, const Target& target) {
+  require(target.is_cuda(), schedule, "the simt family needs a GPU target");
+  require(s.block_batch == 8 || s.block_batch == 16 || s.block_batch == 32, schedule,
+          fmt::format("b{} must be b8, b16 or b32", s.block_batch));
+  require(s.block_vocab == 256, schedule, fmt::format("v{} must be v256: four warps of 64 columns", s.block_vocab));
+  require(s.block_k == 16 || s.block_k == 32, schedule, fmt::format("k{} must be k16 or k32", s.block_k));
+}
+
+void check_mma_sync(const Program& program, const ProgramAnalysis& analysis, const Problem& problem,
+                    const Schedule& schedule, const MmaSyncSchedule& s, const Target& target) {
+  require(target.is_cuda(), schedule, "the mma_sync family needs a GPU target");
+  const std::string reason = why_no_mma_sync(program, analysis, target);
+  require(reason.empty(), schedule, reason);
+  const int warps = s.warps_m * s.warps_n;
+  require(warps <= 16, schedule, fmt::format("warps={}x{} are {} warps; at most 16", s.warps_m, s.warps_n, warps));
+  require(s.block_batch % (16 * s.warps_m) == 0 && s.block_batch <= 256, schedule,
+          fmt::format("b{} must be a multiple of 16 rows a warp ({}), at most 256", s.block_batch, 16 * s.warps_m));
+  require(s.block_vocab % (64 * s.warps_n) == 0 && s.block_vocab <= 512, schedule,
+          fmt::format("v{} must be a multiple of 64 columns a warp ({}), at most 512", s.block_vocab, 64 * s.warps_n));
+  const int accumulators = s.block_batch / s.warps_m * (s.block_vocab / s.warps_n) / 32;
+  require(accumulators <= 128, schedule,
+          fmt::format("a warp's {} x {} tile takes {} accumulator registers a thread; at most 128",
+                      s.block_batch / s.warps_m, s.block_vocab / s.warps_n, accumulators));
+  require(s.stages >= 2 && s.stages <= 16, schedule, fmt::format("stages={} must lie in 2..16", s.stages));
+  require(s.copy_bytes == 16 || s.copy_bytes == 8 || s.copy_bytes == 4 || s.copy_bytes == 2, schedule,
+          fmt::format("copy={} must be 16, 8, 4 or 2", s.copy_bytes));
+  require(problem.weights_alignment % s.copy_bytes == 0, schedule,
+          fmt::format("copy={} needs weights aligned to that; they are aligned to {} bytes", s.copy_bytes,
+                      problem.weights_alignment));
+}
+
+}  // namespace
+
+std::string why_no_mma_sync(const Program& program, const ProgramAnalysis& analysis, const Target& target) {
+  if (!target.gpu().async_copy) return fmt::format("{} has no cp.async; mma_sync needs sm_80 or later", target.str());
+  if (analysis.contraction == kNone) return "the Program has no contraction for tensor cores; use simt";
+  const ContractionInfo& c = program.contractions[analysis.contraction];
+  if (c.operand_dtype == DType::f32) return "f32 operands have no exact tensor core form; use simt";
+  if (program.inputs[c.right].dtype != c.operand_dtype)
+    return fmt::format("'{}' is {} but the contraction takes {}; only the left input is converted on the way",
+                       program.inputs[c.right].name, name(program.inputs[c.right].dtype), name(c.operand_dtype));
+  if ((analysis.member_mask & ~kTensorCoreMask) != 0)
+    return fmt::format("a split with mask {:#x} puts a group in several threads; masks within {:#x} do not, or use simt",
+                       analysis.member_mask, kTensorCoreMask);
+  return "";
+}
+
+void check_problem(const Program& program, const ProgramAnalysis& analysis, const Problem& problem) {
+  auto fail = [&](const std::string& message) {
+    throw Error(ErrorCode::usage, fmt::format("problem for Program '{}': {}", program.name, message));
+  };
+  if (problem.columns <= 0 || problem.columns > 0x7fffff00)
+    fail(fmt::format("{} columns; at least 1 and below 2^31 - 256", problem.columns));
+  if (analysis.contraction != kNone && (problem.contracted <= 0 || problem.contracted > 0x7fffff00))
+    fail(fmt::format("a contracted extent of {}; at least 1 and below 2^31 - 256", problem.contracted));
+  const int a = problem.weights_alignment;
+  if (a <= 0 || (a & (a - 1)) != 0) fail(fmt::format("a weights alignment of {}; a power of two", a));
+}
+
+void check_family(const Program& program, const ProgramAnalysis& analysis, const Problem& problem,
+                  const Schedule& schedule, const Target& target) {
+  if (const auto* host = std::get_if<HostSchedule>(&schedule.family))
+    check_host(schedule, *host, target);
+  else if (const auto* simt = std::get_if<SimtSchedule>(&schedule.family))
+    check_simt(schedule, *simt, target);
+  else
+    check_mma_sync(program, analysis, problem, schedule, std::get<MmaSyncSchedule>(schedule.family), target);
+}
+
+}  // namespace gumtile

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "gumtile/plan.h"
+#include "ir/analysis.h"
+
+namespace gumtile {
+
+/// Throws Error(usage) unless the extents make sense for the Program.
+void check_problem(const Program& program, const ProgramAnalysis& analysis, const Problem& problem);
+
+/// Throws Error(usage) naming the limit that the schedule breaks (all but shared memory, which the plan sums up).
+void check_family(const Program& program, const ProgramAnalysis& analysis, const Problem& problem,
+                  const Schedule& schedule, const Target& target);
+
+/// Empty where mma.sync can take the contraction on the target, else the reason why not.
+std::string why_no_mma_sync(const Program& program, const ProgramAnalysis& analysis, const Target& target);
+
+}  // namespace gumtile

@@ -1,0 +1,180 @@
+#include "gumtile/plan.h"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <set>
+
+#include "gumtile/error.h"
+#include "ir/analysis.h"
+#include "plan/legality.h"
+
+namespace gumtile {
+namespace {
+
+/// Columns {8j + 2q + e}: the layout of an m16n8 accumulator, kept by the other loops where a split allows it.
+constexpr uint32_t kTensorCoreMask = 0x39;
+
+int words_of(DType dtype) { return size_bytes(dtype) == 8 ? 2 : 1; }
+
+/// A fragment's four member bits must contain the split's, so that one lane holds whole groups.
+uint32_t fragment_mask(uint32_t split_mask) {
+  if ((split_mask & ~kTensorCoreMask) == 0) return kTensorCoreMask;
+  uint32_t mask = split_mask;
+  for (uint32_t bit = 1; std::popcount(mask) < 4; bit <<= 1) mask |= bit;
+  return mask;
+}
+
+/// Row-level values that elements and groups read, in node order.
+std::vector<Slot> make_row_table(const Program& program, const ProgramAnalysis& analysis, int& words) {
+  std::set<NodeId> read;
+  auto add = [&](NodeId id) {
+    if (id != kNone && analysis.nodes[id].level == Level::row && program.nodes[id].op != Op::constant) read.insert(id);
+  };
+  bool stores_tiles = false;
+  for (NodeId id = 0; id < program.nodes.size(); ++id) {
+    const Level level = analysis.nodes[id].level;
+    const bool sweeps = level == Level::group || level == Level::element || program.nodes[id].op == Op::reduce;
+    if (!sweeps) continue;
+    for (NodeId operand : program.nodes[id].operands) add(operand);
+    if (program.nodes[id].op == Op::reduce) add(program.reductions[program.nodes[id].imm].bound);
+  }
+  for (const OutputInfo& output : program.outputs) stores_tiles |= output.kind == OutputInfo::Kind::tile;
+  if (stores_tiles) add(program.row_guard);
+  std::vector<Slot> table;
+  words = 0;
+  for (NodeId id : read) {
+    const int count = words_of(program.nodes[id].dtype);
+    table.push_back({id, words, count});
+    words += count;
+  }
+  return table;
+}
+
+std::vector<Slot> make_record(const Program& program, const ProgramAnalysis& analysis, int& words) {
+  std::vector<Slot> record;
+  words = 0;
+  for (NodeId id : analysis.sweep_reductions) {
+    int count = 0;
+    for (DType dtype : program.reductions[program.nodes[id].imm].state) count += words_of(dtype);
+    record.push_back({id, words, count});
+    words += count;
+  }
+  return record;
+}
+
+LaunchSpec make_launch(const KernelPlan& plan, const ProgramAnalysis& analysis) {
+  LaunchSpec launch;
+  const Program& program = plan.program;
+  launch.sweep = plan.name + "_sweep";
+  launch.threads = plan.threads;
+  launch.shared_bytes = plan.shared_bytes;
+  launch.columns = plan.problem.columns;
+  launch.record_words = plan.record_words;
+  bool any_output = false;
+  for (const OutputInfo& output : program.outputs) any_output |= output.kind != OutputInfo::Kind::tile;
+  if (any_output) launch.finish = plan.name + "_finish";
+  if (analysis.contraction != kNone) {
+    const ContractionInfo& c = program.contractions[analysis.contraction];
+    launch.contraction_left = static_cast<int>(c.left);
+    launch.contraction_right = static_cast<int>(c.right);
+  }
+  for (const InputInfo& input : program.inputs)
+    launch.inputs.push_back({input.name, input.dtype, static_cast<int>(input.axes.size()), input.optional});
+  for (const OutputInfo& output : program.outputs) {
+    const int axes = output.kind == OutputInfo::Kind::tile ? 2 : output.kind == OutputInfo::Kind::any ? 0 : 1;
+    launch.outputs.push_back({output.name, output.dtype, axes, output.optional});
+  }
+  return launch;
+}
+
+int align(int bytes, int to) { return (bytes + to - 1) / to * to; }
+
+}  // namespace
+
+KernelPlan make_plan(const Program& program, const Problem& problem, const Schedule& schedule, const Target& target) {
+  const ProgramAnalysis analysis = analyze(program);
+  check_problem(program, analysis, problem);
+  KernelPlan plan;
+  plan.program = program;
+  plan.problem = problem;
+  plan.schedule = schedule;
+  plan.target = target;
+  plan.name = "gumtile";
+  plan.fragment.mask = fragment_mask(analysis.member_mask);
+  plan.row_table = make_row_table(program, analysis, plan.row_table_words);
+  plan.record = make_record(program, analysis, plan.record_words);
+  check_family(program, analysis, problem, schedule, target);
+
+  int rows_per_block = 1;
+  int columns_per_tile = 0;
+  if (const auto* host = std::get_if<HostSchedule>(&schedule.family)) {
+    rows_per_block = host->block_batch;
+    columns_per_tile = host->block_vocab;
+    plan.stages_left = analysis.contraction != kNone;
+  } else if (const auto* simt = std::get_if<SimtSchedule>(&schedule.family)) {
+    rows_per_block = simt->block_batch;
+    columns_per_tile = simt->block_vocab;
+    plan.threads = 128;
+    plan.fragment.rows = simt->block_batch / 8;
+    const int rows = analysis.contraction == kNone ? 0 : simt->block_batch + simt->block_vocab;
+    plan.shared_stage = rows * (simt->block_k + 1) * 4;
+    plan.shared_row_table = align(plan.shared_stage, 128);
+  } else {
+    const auto& mma = std::get<MmaSyncSchedule>(schedule.family);
+    rows_per_block = mma.block_batch;
+    columns_per_tile = mma.block_vocab;
+    plan.threads = 32 * mma.warps_m * mma.warps_n;
+    plan.fragment.rows = mma.block_batch / mma.warps_m / 8;
+    plan.fragment.blocks = mma.block_vocab / mma.warps_n / 64;
+    plan.shared_stage = (mma.block_batch + mma.block_vocab) * 128;
+    plan.shared_row_table = plan.shared_stage * mma.stages;
+  }
+  if (target.is_cuda()) {
+    const int warps_n = plan.threads / 32 * plan.fragment.rows * 8 / rows_per_block;
+    plan.shared_exchange = align(plan.shared_row_table + rows_per_block * plan.row_table_words * 4, 128);
+    plan.shared_bytes = plan.shared_exchange + warps_n * rows_per_block * plan.record_words * 4;
+    const int limit = target.gpu().shared_bytes;
+    if (plan.shared_bytes > limit)
+      throw Error(ErrorCode::usage,
+                  fmt::format("schedule '{}' needs {} bytes of shared memory a block, {} has {}; use fewer stages or "
+                              "smaller tiles",
+                              schedule.str(), plan.shared_bytes, target.str(), limit));
+  }
+  plan.launch = make_launch(plan, analysis);
+  plan.launch.rows_per_block = rows_per_block;
+  plan.launch.columns_per_tile = columns_per_tile;
+  if (std::holds_alternative<MmaSyncSchedule>(schedule.family)) {
+    const ContractionInfo& c = program.contractions[analysis.contraction];
+    plan.stages_left = true;
+    plan.launch.stage = plan.name + "_stage";
+    plan.launch.must_stage = program.inputs[c.left].dtype != c.operand_dtype;
+    plan.launch.staged_dtype = c.operand_dtype;
+    plan.launch.staged_stride = (problem.contracted + 7) / 8 * 8;
+    plan.launch.left_alignment = 16;
+  }
+  return plan;
+}
+
+std::string KernelPlan::str() const {
+  std::string out = fmt::format("plan {} for {} on {}\n", schedule.str(), program.name, target.str());
+  out += fmt::format("problem: {} columns, {} contracted, weights aligned to {} bytes\n", problem.columns,
+                     problem.contracted, problem.weights_alignment);
+  out += fmt::format("tiles: {} of {} columns; {} rows a block\n", launch.tiles(), launch.columns_per_tile,
+                     launch.rows_per_block);
+  out += fmt::format("fragment: column mask {:#x}, {} rows and {} blocks of 64 columns a lane\n", fragment.mask,
+                     fragment.rows, fragment.blocks);
+  out += fmt::format("row table: {} words a row\n", row_table_words);
+  for (const Slot& slot : row_table)
+    out += fmt::format("  word {}: %{} {}\n", slot.word, slot.node, gumtile::name(program.nodes[slot.node].dtype));
+  out += fmt::format("record: {} words a row and partial\n", record_words);
+  for (const Slot& slot : record)
+    out += fmt::format("  word {}: %{} {}\n", slot.word, slot.node,
+                       program.reductions[program.nodes[slot.node].imm].name);
+  if (target.is_cuda())
+    out += fmt::format("block: {} threads, {} bytes of shared memory (stage {}, row table at {}, exchange at {})\n",
+                       threads, shared_bytes, shared_stage, shared_row_table, shared_exchange);
+  return out;
+}
+
+}  // namespace gumtile
