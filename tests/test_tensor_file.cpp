@@ -191,7 +191,7 @@ TEST_CASE("the head is found by name, then as a tied embedding, then as the only
   check_error(ErrorCode::bad_data, {path, "no lm_head.weight", "BF16"}, open);
 }
 
-TEST_CASE("one shard of several is not taken for a tied model") {
+TEST_CASE("nothing is guessed from one shard of several") {
   const TemporaryFolder folder;
   const std::string path = folder / "model-00001-of-00002.safetensors";
   write_matrices(path, {"model.embed_tokens.weight"});
@@ -473,7 +473,11 @@ TEST_CASE("npy: every version and dtype that is supported") {
 TEST_CASE("npy: a faulty file is refused") {
   const TemporaryFolder folder;
   const std::string path = folder / "bad.npy";
-  const std::pair<std::string, std::vector<std::string>> faults[] = {
+  struct Fault {
+    std::string file;
+    std::vector<std::string> message;
+  };
+  const Fault faults[] = {
       {"", {"magic"}},
       {"\x93NUMPX", {"magic"}},
       {"\x93NUMPY\x01", {"truncated"}},
@@ -503,10 +507,10 @@ TEST_CASE("npy: a faulty file is refused") {
       {npy(npy_dict("<f8", "(1, 2)"), 16), {"'<f8'", "astype"}},
       {npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", 4), {"structured"}},
   };
-  for (const auto& [bytes, message] : faults) {
-    CAPTURE(bytes);
-    write_file(path, bytes);
-    check_error(ErrorCode::bad_data, message, [&] { open_npy(path); });
+  for (const Fault& fault : faults) {
+    CAPTURE(fault.file);
+    write_file(path, fault.file);
+    check_error(ErrorCode::bad_data, fault.message, [&] { open_npy(path); });
     check_error(ErrorCode::bad_data, {path}, [&] { open_npy(path); });
   }
 }

@@ -27,8 +27,8 @@ enum class Status : int {
 };
 std::string_view name(Status status);
 
-/// An input or output at launch: an address the device can read (host memory on `cpu`) and, for matrices, the row
-/// stride in elements. Null: absent.
+/// An input or output at launch: an address the device can read (host memory on `cpu`), aligned to its element, and,
+/// for matrices, the row stride in elements (at least 1; an output's at least its columns). Null: absent.
 struct Binding {
   void* data = nullptr;
   int64_t row_stride = 0;
@@ -54,7 +54,8 @@ class Kernel {
   size_t workspace_bytes(int64_t max_rows) const;
 
   /// Inputs and outputs in the Program's order (`artifact().launch.inputs`). Does not allocate, synchronise (on a
-  /// GPU) or throw; can be captured into a CUDA graph. On `cpu` it returns when the work is done.
+  /// GPU) or throw; can be captured into a CUDA graph. On `cpu` it returns when the work is done. `workspace` must be
+  /// aligned to 256 bytes. A null `stream` is the legacy default stream. With no rows nothing is written.
   Status launch(StreamHandle stream, int64_t rows, std::span<const Binding> inputs, std::span<const Binding> outputs,
                 void* workspace, size_t workspace_bytes) const noexcept;
 
@@ -88,15 +89,17 @@ class Engine {
   /// Compiles (through the source) and loads; forces the driver to load the code. Throws Error.
   Kernel load(const KernelPlan& plan);
 
-  // Memory and synchronisation for tools, tests and examples; an application brings its own.
-  void* allocate(size_t bytes);                                    ///< throws Error
+  // Memory and synchronisation for tools, tests and examples; an application brings its own. Copies are done when they
+  // return and wait for earlier work on the default stream only: `synchronize` others first. All throw Error.
+  void* allocate(size_t bytes);                                    ///< aligned to 256; null for no bytes
   void release(void* memory);
   void copy_to_device(void* to, const void* from, size_t bytes);   ///< synchronous
   void copy_to_host(void* to, const void* from, size_t bytes);     ///< synchronous
   void synchronize(StreamHandle stream = nullptr);
 
   /// Median, 5th and 95th percentile of the device time of `launch`, in microseconds: on a GPU by replaying a CUDA
-  /// graph between events, on the CPU by the steady clock. `launch` gets the stream to launch on.
+  /// graph between events, on the CPU by the steady clock. `launch` gets the stream to launch on. Throws Error where it
+  /// does not return ok.
   struct Timing {
     double median_us = 0, p5_us = 0, p95_us = 0;
   };

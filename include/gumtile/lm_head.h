@@ -54,13 +54,15 @@ class LmHead {
   LmHead& operator=(LmHead&&) noexcept;
 
   /// Compiles and loads a kernel for each bucket up to `max_rows`. Throws Error. Not to be called while launches
-  /// are in flight.
+  /// are in flight. A later call only adds to what is prepared: captured graphs and pointers to kernels stay valid.
   void prepare(int64_t max_rows);
 
-  /// Bytes of workspace for launches of up to `max_rows` rows.
+  /// Bytes of workspace, aligned to 256, for launches of up to `max_rows` rows. Throws Error(usage) for more rows than
+  /// are prepared.
   size_t workspace_bytes(int64_t max_rows) const;
 
   /// Samples on `stream`. Does not allocate, synchronise or throw. Thread safe with a workspace for each stream.
+  /// With no rows nothing is written. `not_prepared` before `prepare`, and where `logprob` is asked of a head without.
   Status sample(StreamHandle stream, const SampleArgs& args) const noexcept;
 
   /// The kernel that serves a batch of `rows`; null where none is prepared.
@@ -74,7 +76,7 @@ class LmHead {
 };
 
 /// The upper ends of the batch buckets up to and including the one that holds `max_rows`: 1, 4, 8, 16, 32, 64, 128,
-/// 256, then multiples of 128.
+/// 256, then multiples of 128. Empty for less than one row.
 std::vector<int64_t> batch_buckets(int64_t max_rows);
 
 }  // namespace gumtile

@@ -83,8 +83,8 @@ TensorFile open_tensor(const std::string& path_and_tensor, const TensorFileOptio
 ///
 /// Without `tensor`, takes the language model's head: lm_head.weight; else the token embedding that it is
 /// tied to (model.embed_tokens.weight, then the one name that ends in embed_tokens.weight or wte.weight);
-/// else the only matrix. A lone shard of several is never taken for a tied model, as its head may be in
-/// another shard.
+/// else the only matrix. Nothing is guessed from a lone shard of several without lm_head.weight, as
+/// another shard may have it.
 ///
 /// An index may only name files below its own folder, symbolic links followed; the one exception is the
 /// Hugging Face hub's cache, where snapshots/REVISION/ links into blobs/ of the same repository.

@@ -159,8 +159,8 @@ CpuInfo ask_system() {
 }  // namespace
 
 const CpuInfo& cpu_info() {
-  static const CpuInfo info = ask_system();
-  return info;
+  static const CpuInfo kInfo = ask_system();
+  return kInfo;
 }
 
 int affinity_threads() {

@@ -129,7 +129,7 @@ enum class CUstream_flags : unsigned { blocking = 0, non_blocking = 1 };
 enum class CUevent_flags : unsigned { timing = 0, blocking_sync = 1, disable_timing = 2 };
 
 enum class CUstreamCaptureStatus : int { none = 0, active = 1, invalidated = 2 };
-enum class CUstreamCaptureMode : int { global = 0, thread_local_ = 1, relaxed = 2 };
+enum class CUstreamCaptureMode : int { global = 0, calling_thread = 1, relaxed = 2 };
 
 enum class CUlaunchAttributeID : int {
   ignore = 0,

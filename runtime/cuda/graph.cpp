@@ -5,7 +5,7 @@ namespace gumtile::cuda {
 GraphExec GraphExec::capture(const Driver& driver, CUstream stream,
                              const std::function<void(CUstream)>& record) {
   using Graph = OwnedHandle<CUgraph, &Driver::cuGraphDestroy>;
-  check(driver, driver.cuStreamBeginCapture(stream, CUstreamCaptureMode::thread_local_),
+  check(driver, driver.cuStreamBeginCapture(stream, CUstreamCaptureMode::calling_thread),
         "beginning a stream capture");
   CUgraph captured = nullptr;
   try {

@@ -1,0 +1,123 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <vector>
+
+#include "codegen/common/op_emitter.h"
+#include "gumtile/plan.h"
+#include "ir/analysis.h"
+
+namespace gumtile::codegen {
+
+/// A place in the fragment that one lane holds, all known when code is emitted.
+struct Place {
+  int row = 0;
+  int block = 0;   ///< of 64 columns
+  int member = 0;  ///< which of the fragment's columns in the block
+};
+
+/// What the surrounding loop supplies to expressions.
+class FragmentSource {
+ public:
+  virtual ~FragmentSource() = default;
+  /// The contraction's value.
+  virtual llvm::Value* accumulator(const Place& place) = 0;
+  /// The block's first column plus what the lane adds (u32); the bits of the fragment's mask are zero.
+  virtual llvm::Value* column_base(int block) = 0;
+  /// A value of the row table, or a finished reduction's component (then `node` is the reduce node).
+  virtual llvm::Value* row_value(NodeId node, size_t which, int row) = 0;
+  /// The row's index, i64, safe to read inputs at.
+  virtual llvm::Value* row_index(int row) = 0;
+  /// Address (i64) and row stride in elements (i64) of an input.
+  virtual llvm::Value* input_address(uint32_t input) = 0;
+  virtual llvm::Value* input_stride(uint32_t input) = 0;
+  /// Loads stored elements of `dtype` at element indices (i64, one or a vector) from `address`.
+  virtual llvm::Value* load(DType dtype, llvm::Value* address, llvm::Value* index) = 0;
+  /// Stores elements where `mask` (i1 or a vector of them; null: everywhere) holds.
+  virtual void store(llvm::Value* stored, llvm::Value* address, llvm::Value* index, llvm::Value* mask) = 0;
+};
+
+/// An integer known as `base | offset` where the bits of `offset` are zero in `base`. Column arithmetic keeps the
+/// part that differs between the columns of a lane in `offset`, so that they share all work on `base`.
+struct SplitInteger {
+  llvm::Value* base = nullptr;  ///< null: the value is the constant `offset`
+  uint32_t offset = 0;
+  uint32_t zeros = ~0u;  ///< bits that are known to be zero in `base`
+};
+
+/// Emits the Program's nodes where they are needed, each at most once for each place it depends on.
+class ExpressionEmitter {
+ public:
+  /// `use_row_table`: row-level values are read from the table that the plan lays out; else they are computed.
+  ExpressionEmitter(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops, FragmentSource& source,
+                    bool use_row_table);
+
+  /// Columns at or past the problem's end are dropped from reductions while `masked`.
+  void set_masked(bool masked) { masked_ = masked; }
+  bool masked() const { return masked_; }
+
+  llvm::Value* value(NodeId node, const Place& place, size_t which = 0);
+
+  /// Whether the column at `place`, or the first column of its group, exists (i1 or a vector of them).
+  llvm::Value* column_valid(const Place& place);
+  llvm::Value* group_valid(const Place& place);
+
+  /// Members of the fragment that start a group, and the members of such a group.
+  const std::vector<int>& group_leaders() const { return leaders_; }
+  std::vector<int> group_members(int leader) const;
+  const std::vector<uint32_t>& fragment_offsets() const { return offsets_; }
+  llvm::Value* column(const Place& place);
+
+  /// Values made inside a conditional block must not be used after it.
+  void push_scope() { scopes_.emplace_back(); }
+  void pop_scope() { scopes_.pop_back(); }
+  /// Forgets everything: for a new tile or function.
+  void reset();
+
+ private:
+  struct Known {
+    SplitInteger split;
+    llvm::Value* value = nullptr;
+  };
+  using NodeKey = std::tuple<NodeId, size_t, int, int, int>;
+  using NumberKey = std::tuple<int, DType, std::vector<llvm::Value*>>;
+  struct Scope {
+    std::map<NodeKey, Known> nodes;
+    std::map<NumberKey, std::vector<llvm::Value*>> numbers;
+  };
+
+  Known known(NodeId node, const Place& place, size_t which);
+  Known emit_node(NodeId node, const Place& place, size_t which);
+  std::optional<SplitInteger> emit_split(const Node& node, const Place& place);
+  SplitInteger split_of(NodeId node, const Place& place);
+  SplitInteger split_column(const Place& place);
+  SplitInteger compress(SplitInteger x, uint32_t mask);
+  SplitInteger shift(SplitInteger x, int left);
+  SplitInteger keep(SplitInteger x, uint32_t mask);
+  std::optional<SplitInteger> join(const SplitInteger& x, const SplitInteger& y, bool add);
+  llvm::Value* materialize(const SplitInteger& x);
+  llvm::Value* number(Op op, DType operand_type, DType result, const std::vector<llvm::Value*>& operands);
+  llvm::Value* load(const Node& node, const Place& place);
+  llvm::Value* branch(const Node& node, const Place& place, llvm::Value* condition);
+  std::vector<llvm::Value*> reduce_members(const Node& node, const Place& place);
+  llvm::Value* select_ordered(const Node& node, const Place& place);
+  NodeKey key(NodeId node, const Place& place, size_t which) const;
+  int leader_of(int member) const;
+
+  const KernelPlan& plan_;
+  const Program& program_;
+  const ProgramAnalysis& analysis_;
+  OpEmitter& ops_;
+  llvm::IRBuilder<>& b;
+  FragmentSource& source_;
+  std::vector<uint32_t> offsets_;  ///< of the fragment's members
+  std::vector<int> leaders_;
+  std::set<NodeId> table_;
+  std::vector<Scope> scopes_;
+  bool masked_ = true;
+};
+
+}  // namespace gumtile::codegen

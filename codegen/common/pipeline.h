@@ -1,0 +1,21 @@
+#pragma once
+
+#include <llvm/Target/TargetMachine.h>
+
+#include "codegen/common/llvm.h"
+
+namespace gumtile::codegen {
+
+/// Verifies and optimises `module` for `machine`. Throws Error(internal) with the verifier's text.
+void optimize(llvm::Module& module, llvm::TargetMachine& machine);
+
+/// Assembly text or an object file.
+std::string generate(llvm::Module& module, llvm::TargetMachine& machine, llvm::CodeGenFileType type);
+
+/// A context whose diagnostics become failures instead of ending the process; `message` collects them.
+void collect_diagnostics(llvm::LLVMContext& context, std::string& message);
+
+/// The module's text.
+std::string print_ir(const llvm::Module& module);
+
+}  // namespace gumtile::codegen

@@ -1,0 +1,264 @@
+#include "codegen/common/sweep_emitter.h"
+
+namespace gumtile::codegen {
+
+using llvm::Value;
+
+std::vector<Value*> split_words(OpEmitter& ops, DType dtype, Value* value) {
+  llvm::IRBuilder<>& b = ops.b;
+  llvm::Type* word = ops.type(DType::u32);
+  if (dtype == DType::pred) return {b.CreateZExt(value, word)};
+  if (size_bytes(dtype) == 8) return {b.CreateTrunc(value, word), b.CreateTrunc(b.CreateLShr(value, 32), word)};
+  return {b.CreateBitCast(value, word)};
+}
+
+Value* join_words(OpEmitter& ops, DType dtype, const Value* const* words) {
+  llvm::IRBuilder<>& b = ops.b;
+  auto* low = const_cast<Value*>(words[0]);
+  if (dtype == DType::pred) return b.CreateICmpNE(low, llvm::Constant::getNullValue(low->getType()));
+  if (size_bytes(dtype) != 8) return b.CreateBitCast(low, ops.type(dtype));
+  llvm::Type* wide = ops.type(DType::u64);
+  return b.CreateOr(b.CreateZExt(low, wide), b.CreateShl(b.CreateZExt(const_cast<Value*>(words[1]), wide), 32));
+}
+
+namespace {
+
+const ReductionInfo& reduction_of(const Program& program, NodeId id) {
+  return program.reductions[program.nodes[id].imm];
+}
+
+}  // namespace
+
+RowStates SweepEmitter::make_states() const {
+  llvm::Function* f = b.GetInsertBlock()->getParent();
+  llvm::IRBuilder<> entry(&f->getEntryBlock(), f->getEntryBlock().begin());
+  RowStates states;
+  for (NodeId id : analysis_.sweep_reductions) {
+    std::vector<llvm::AllocaInst*> parts;
+    for (DType dtype : reduction_of(plan_.program, id).state) parts.push_back(entry.CreateAlloca(ops_.type(dtype)));
+    states.components.push_back(std::move(parts));
+  }
+  return states;
+}
+
+void SweepEmitter::store(const RowStates& states, const StateValues& values) {
+  for (size_t r = 0; r < values.size(); ++r)
+    for (size_t i = 0; i < values[r].size(); ++i) b.CreateStore(values[r][i], states.components[r][i]);
+}
+
+std::vector<Value*> SweepEmitter::load_components(const std::vector<llvm::AllocaInst*>& state) {
+  std::vector<Value*> values;
+  for (llvm::AllocaInst* part : state) values.push_back(b.CreateLoad(part->getAllocatedType(), part));
+  return values;
+}
+
+StateValues SweepEmitter::load(const RowStates& states) {
+  StateValues values;
+  for (const auto& state : states.components) values.push_back(load_components(state));
+  return values;
+}
+
+StateValues SweepEmitter::identity() const {
+  StateValues values;
+  for (NodeId id : analysis_.sweep_reductions) values.push_back(ops_.identity(reduction_of(plan_.program, id)));
+  return values;
+}
+
+StateValues SweepEmitter::combine(const StateValues& left, const StateValues& right) {
+  StateValues values;
+  for (size_t r = 0; r < left.size(); ++r)
+    values.push_back(ops_.combine(reduction_of(plan_.program, analysis_.sweep_reductions[r]), left[r], right[r]));
+  return values;
+}
+
+std::vector<Value*> SweepEmitter::to_words(const StateValues& values) {
+  std::vector<Value*> words;
+  for (size_t r = 0; r < values.size(); ++r) {
+    const ReductionInfo& reduction = reduction_of(plan_.program, analysis_.sweep_reductions[r]);
+    for (size_t i = 0; i < values[r].size(); ++i)
+      for (Value* word : split_words(ops_, reduction.state[i], values[r][i])) words.push_back(word);
+  }
+  return words;
+}
+
+StateValues SweepEmitter::from_words(const std::vector<Value*>& words) {
+  StateValues values;
+  size_t at = 0;
+  for (NodeId id : analysis_.sweep_reductions) {
+    std::vector<Value*> state;
+    for (DType dtype : reduction_of(plan_.program, id).state) {
+      state.push_back(join_words(ops_, dtype, &words[at]));
+      at += size_bytes(dtype) == 8 ? 2 : 1;
+    }
+    values.push_back(std::move(state));
+  }
+  return values;
+}
+
+void SweepEmitter::fold(int row, int block, const RowStates& states) {
+  for (const bool bounded : {false, true}) {
+    for (size_t r = 0; r < analysis_.sweep_reductions.size(); ++r) {
+      const NodeId id = analysis_.sweep_reductions[r];
+      const ReductionInfo& reduction = reduction_of(plan_.program, id);
+      const bool grouped = reduction_level(plan_.program, reduction) == Level::group;
+      if ((grouped && reduction.bound != kNone) != bounded) continue;
+      if (grouped)
+        fold_groups(id, states.components[r], row, block);
+      else
+        fold_elements(id, states.components[r], row, block);
+    }
+  }
+}
+
+void SweepEmitter::fold_elements(NodeId id, const std::vector<llvm::AllocaInst*>& state, int row, int block) {
+  const ReductionInfo& reduction = reduction_of(plan_.program, id);
+  const Node& node = plan_.program.nodes[id];
+  const std::vector<Value*> identity = ops_.identity(reduction);
+  std::vector<std::vector<Value*>> parts;
+  for (size_t member = 0; member < expressions_.fragment_offsets().size(); ++member) {
+    const Place place{row, block, static_cast<int>(member)};
+    std::vector<Value*> lifted;
+    for (size_t i = 0; i < node.operands.size(); ++i) {
+      Value* value = expressions_.value(node.operands[i], place);
+      lifted.push_back(expressions_.masked() ? b.CreateSelect(expressions_.column_valid(place), value, identity[i])
+                                             : value);
+    }
+    parts.push_back(std::move(lifted));
+  }
+  for (size_t step = 1; step < parts.size(); step *= 2)
+    for (size_t i = 0; i + step < parts.size(); i += 2 * step)
+      parts[i] = ops_.combine(reduction, parts[i], parts[i + step]);
+  const std::vector<Value*> joined = ops_.combine(reduction, load_components(state), parts[0]);
+  for (size_t i = 0; i < joined.size(); ++i) b.CreateStore(joined[i], state[i]);
+}
+
+void SweepEmitter::fold_groups(NodeId id, const std::vector<llvm::AllocaInst*>& state, int row, int block) {
+  const ReductionInfo& reduction = reduction_of(plan_.program, id);
+  const Node& node = plan_.program.nodes[id];
+  const std::vector<Value*> identity = ops_.identity(reduction);
+  for (int leader : expressions_.group_leaders()) {
+    const Place place{row, block, leader};
+    llvm::BasicBlock* done = nullptr;
+    if (reduction.bound != kNone) {
+      // Skipped only where the bound is strictly below the best so far: equal keys still meet the tie rule.
+      Value* bound = expressions_.value(reduction.bound, place);
+      Value* best = b.CreateLoad(state[0]->getAllocatedType(), state[0]);
+      const std::array<Value*, 2> operands{bound, best};
+      Value* needed = b.CreateNot(ops_.emit(Op::lt, reduction.state[0], DType::pred, operands));
+      if (needed->getType()->isVectorTy()) needed = b.CreateOrReduce(needed);
+      llvm::Function* f = b.GetInsertBlock()->getParent();
+      auto* candidate = llvm::BasicBlock::Create(b.getContext(), "candidate", f);
+      done = llvm::BasicBlock::Create(b.getContext(), "dismissed", f);
+      b.CreateCondBr(needed, candidate, done);
+      b.SetInsertPoint(candidate);
+      expressions_.push_scope();
+    }
+    std::vector<Value*> lifted;
+    for (size_t i = 0; i < node.operands.size(); ++i) {
+      Value* value = expressions_.value(node.operands[i], place);
+      lifted.push_back(expressions_.masked() ? b.CreateSelect(expressions_.group_valid(place), value, identity[i])
+                                             : value);
+    }
+    const std::vector<Value*> joined = ops_.combine(reduction, load_components(state), lifted);
+    for (size_t i = 0; i < joined.size(); ++i) b.CreateStore(joined[i], state[i]);
+    if (done) {
+      expressions_.pop_scope();
+      b.CreateBr(done);
+      b.SetInsertPoint(done);
+    }
+  }
+}
+
+bool SweepEmitter::stores_tiles() const {
+  for (const OutputInfo& output : plan_.program.outputs)
+    if (output.kind == OutputInfo::Kind::tile) return true;
+  return false;
+}
+
+void SweepEmitter::store_tiles(int row, int block, Value* row_active,
+                               const std::function<Value*(size_t)>& output_address,
+                               const std::function<Value*(size_t)>& output_stride) {
+  llvm::Type* wide = ops_.type(DType::i64);
+  for (size_t o = 0; o < plan_.program.outputs.size(); ++o) {
+    const OutputInfo& output = plan_.program.outputs[o];
+    if (output.kind != OutputInfo::Kind::tile) continue;
+    Value* first = ops_.splat(b.CreateMul(source_.row_index(row), output_stride(o)));
+    for (size_t member = 0; member < expressions_.fragment_offsets().size(); ++member) {
+      const Place place{row, block, static_cast<int>(member)};
+      Value* stored = ops_.to_storage(output.dtype, expressions_.value(output.node, place));
+      Value* index = b.CreateAdd(first, b.CreateZExt(expressions_.column(place), wide));
+      Value* mask = ops_.splat(row_active);
+      if (expressions_.masked()) mask = b.CreateAnd(mask, expressions_.column_valid(place));
+      source_.store(stored, output_address(o), index, mask);
+    }
+  }
+}
+
+void emit_row_table(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops, FragmentSource& source,
+                    Value* in_range, const std::function<void(int, Value*)>& put) {
+  if (plan.row_table.empty()) return;
+  llvm::IRBuilder<>& b = ops.b;
+  llvm::Function* f = b.GetInsertBlock()->getParent();
+  auto block = [&](const char* name) { return llvm::BasicBlock::Create(b.getContext(), name, f); };
+  auto* exists = block("row_exists");
+  auto* active = block("row_active");
+  auto* inactive = block("row_inactive");
+  auto* done = block("row_done");
+  ExpressionEmitter expressions(plan, analysis, ops, source, false);
+  b.CreateCondBr(in_range, exists, inactive);
+  b.SetInsertPoint(exists);
+  if (plan.program.row_guard != kNone)
+    b.CreateCondBr(expressions.value(plan.program.row_guard, {}), active, inactive);
+  else
+    b.CreateBr(active);
+  b.SetInsertPoint(active);
+  for (const Slot& slot : plan.row_table) {
+    const DType dtype = plan.program.nodes[slot.node].dtype;
+    const auto words = split_words(ops, dtype, expressions.value(slot.node, {}));
+    for (size_t i = 0; i < words.size(); ++i) put(slot.word + static_cast<int>(i), words[i]);
+  }
+  b.CreateBr(done);
+  b.SetInsertPoint(inactive);
+  for (int word = 0; word < plan.row_table_words; ++word) put(word, b.getInt32(0));
+  b.CreateBr(done);
+  b.SetInsertPoint(done);
+}
+
+void emit_finish_row(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops, FragmentSource& source,
+                     const std::function<Value*(size_t)>& output_address) {
+  llvm::IRBuilder<>& b = ops.b;
+  llvm::Function* f = b.GetInsertBlock()->getParent();
+  auto block = [&](const char* name) { return llvm::BasicBlock::Create(b.getContext(), name, f); };
+  ExpressionEmitter expressions(plan, analysis, ops, source, false);
+  llvm::BasicBlock* done = block("row_finished");
+  if (plan.program.row_guard != kNone) {
+    llvm::BasicBlock* active = block("row_active");
+    b.CreateCondBr(expressions.value(plan.program.row_guard, {}), active, done);
+    b.SetInsertPoint(active);
+  }
+  for (size_t o = 0; o < plan.program.outputs.size(); ++o) {
+    const OutputInfo& output = plan.program.outputs[o];
+    if (output.kind == OutputInfo::Kind::tile) continue;
+    Value* value = expressions.value(output.node, {});
+    Value* address = output_address(o);
+    llvm::BasicBlock* next = block("output_done");
+    llvm::BasicBlock* wanted = block("output_wanted");
+    b.CreateCondBr(b.CreateICmpNE(address, b.getInt64(0)), wanted, next);
+    b.SetInsertPoint(wanted);
+    if (output.kind == OutputInfo::Kind::any) {
+      llvm::BasicBlock* set = block("any_set");
+      b.CreateCondBr(b.CreateICmpNE(value, b.getInt32(0)), set, next);
+      b.SetInsertPoint(set);
+      b.CreateAtomicRMW(llvm::AtomicRMWInst::Or, b.CreateIntToPtr(address, b.getPtrTy()), value, llvm::MaybeAlign(4),
+                        llvm::AtomicOrdering::Monotonic);
+    } else {
+      source.store(ops.to_storage(output.dtype, value), address, source.row_index(0), nullptr);
+    }
+    b.CreateBr(next);
+    b.SetInsertPoint(next);
+  }
+  b.CreateBr(done);
+  b.SetInsertPoint(done);
+}
+
+}  // namespace gumtile::codegen

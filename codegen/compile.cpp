@@ -1,0 +1,104 @@
+#include <fmt/format.h>
+#include <llvm/Config/llvm-config.h>
+
+#include <chrono>
+#include <functional>
+
+#include "codegen/common/pipeline.h"
+#include "codegen/host/kernel.h"
+#include "codegen/host/machine.h"
+#include "codegen/nvptx/kernel.h"
+#include "gumtile/compiler.h"
+#include "gumtile/error.h"
+#include "support/hash.h"
+
+namespace gumtile {
+namespace {
+
+/// A plan on its way through LLVM.
+class Compilation {
+ public:
+  explicit Compilation(const KernelPlan& plan) : plan_(plan), launch_(plan.launch) {
+    codegen::collect_diagnostics(context_, diagnostics_);
+    module_ = std::make_unique<llvm::Module>("gumtile", context_);
+    if (plan.target.is_cuda()) {
+      codegen::NvptxMachine nvptx = codegen::make_nvptx_machine(plan.target);
+      ptx_version_ = nvptx.ptx_version;
+      machine_ = std::move(nvptx.machine);
+      prepare();
+      codegen::emit_nvptx_kernel(*module_, plan);
+    } else {
+      host_ = codegen::make_host_machine(plan.target);
+      machine_ = std::move(host_.machine);
+      prepare();
+      codegen::emit_host_kernel(*module_, plan, host_, launch_);
+    }
+    codegen::optimize(*module_, *machine_);
+    check();
+  }
+
+  std::string generate(llvm::CodeGenFileType type) {
+    std::string bytes = codegen::generate(*module_, *machine_, type);
+    check();
+    return bytes;
+  }
+
+  const llvm::Module& module() const { return *module_; }
+  const LaunchSpec& launch() const { return launch_; }
+  int ptx_version() const { return ptx_version_; }
+
+ private:
+  void prepare() {
+    module_->setTargetTriple(machine_->getTargetTriple());
+    module_->setDataLayout(machine_->createDataLayout());
+  }
+  void check() const {
+    if (!diagnostics_.empty()) throw Error(ErrorCode::internal, "LLVM rejected the generated code", {diagnostics_});
+  }
+
+  const KernelPlan& plan_;
+  LaunchSpec launch_;
+  std::string diagnostics_;
+  llvm::LLVMContext context_;
+  std::unique_ptr<llvm::Module> module_;
+  codegen::HostMachine host_;
+  std::unique_ptr<llvm::TargetMachine> machine_;
+  int ptx_version_ = 0;
+};
+
+}  // namespace
+
+KernelArtifact compile(const KernelPlan& plan) {
+  const auto start = std::chrono::steady_clock::now();
+  KernelArtifact artifact;
+  Compilation compilation(plan);
+  artifact.target = plan.target.str();
+  if (plan.target.is_cuda()) {
+    artifact.format = KernelArtifact::Format::ptx;
+    artifact.code = compilation.generate(llvm::CodeGenFileType::AssemblyFile);
+    artifact.ptx_version = compilation.ptx_version();
+  } else {
+    artifact.format = KernelArtifact::Format::shared_object;
+    artifact.code = codegen::link_shared_object(compilation.generate(llvm::CodeGenFileType::ObjectFile));
+    if (plan.target.cpu.empty()) artifact.target = fmt::format("host:{}", host_cpu_name());
+  }
+  artifact.launch = compilation.launch();
+  artifact.schedule = plan.schedule.str();
+  artifact.key = hash_hex(fmt::format("{}\n{}\n{} {} {}\n{}\nllvm {}\nptx {}", print(plan.program), artifact.schedule,
+                                      plan.problem.columns, plan.problem.contracted, plan.problem.weights_alignment,
+                                      artifact.target, llvm_version(), artifact.ptx_version));
+  artifact.compile_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return artifact;
+}
+
+std::string emit(const KernelPlan& plan, Stage stage) {
+  Compilation compilation(plan);
+  return stage == Stage::llvm ? codegen::print_ir(compilation.module())
+                              : compilation.generate(llvm::CodeGenFileType::AssemblyFile);
+}
+
+std::string llvm_version() { return LLVM_VERSION_STRING; }
+
+std::string host_cpu_name() { return codegen::make_host_machine({}).cpu; }
+
+}  // namespace gumtile

@@ -1,0 +1,69 @@
+#include "codegen/host/machine.h"
+
+#include <fmt/format.h>
+#include <llvm/MC/MCSubtargetInfo.h>
+#include <llvm/MC/TargetRegistry.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/TargetParser/Host.h>
+#include <llvm/TargetParser/SubtargetFeature.h>
+#include <llvm/TargetParser/Triple.h>
+
+#include <mutex>
+
+#include "gumtile/error.h"
+
+namespace gumtile::codegen {
+namespace {
+
+void initialize_host_target() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+    llvm::InitializeNativeTargetAsmParser();
+  });
+}
+
+std::string host_features() {
+  llvm::SubtargetFeatures features;
+  for (const auto& feature : llvm::sys::getHostCPUFeatures()) features.AddFeature(feature.first(), feature.second);
+  return features.getString();
+}
+
+}  // namespace
+
+HostMachine make_host_machine(const Target& target) {
+  initialize_host_target();
+  HostMachine host;
+  const llvm::Triple triple(llvm::sys::getProcessTriple());
+  host.cpu = target.cpu.empty() ? llvm::sys::getHostCPUName().str() : target.cpu;
+  if (target.cpu.empty()) host.features = host_features();
+  std::string error;
+  const llvm::Target* found = llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!found) throw Error(ErrorCode::internal, fmt::format("LLVM has no target {}: {}", triple.str(), error));
+  std::unique_ptr<llvm::MCSubtargetInfo> generic(found->createMCSubtargetInfo(triple, "", ""));
+  if (!target.cpu.empty() && !generic->isCPUStringValid(host.cpu))
+    throw Error(ErrorCode::usage, fmt::format("unknown CPU '{}' in target '{}'; examples are x86-64-v2, x86-64-v3, "
+                                              "x86-64-v4 and sapphirerapids",
+                                              host.cpu, target.str()));
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;  // FMAs are written out
+  host.machine.reset(found->createTargetMachine(triple, host.cpu, host.features, options, llvm::Reloc::PIC_,
+                                                llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
+  const llvm::MCSubtargetInfo& subtarget = *host.machine->getMCSubtargetInfo();
+  if (triple.isX86()) {
+    auto has = [&](const char* feature) { return subtarget.checkFeatures(std::string("+") + feature); };
+    host.lanes = has("avx512f") && has("avx512bw") && has("avx512vl") ? 16 : has("avx") ? 8 : 4;
+    host.has_fma = has("fma");
+    host.has_rounding = has("sse4.1");
+    host.has_f16 = has("f16c");
+    host.has_bf16_dot = host.lanes == 16 && has("avx512bf16");
+  } else {  // AArch64 and others with 128-bit vectors, FMA and rounding in their base
+    host.has_fma = true;
+    host.has_rounding = true;
+    host.has_f16 = triple.isAArch64();
+  }
+  return host;
+}
+
+}  // namespace gumtile::codegen

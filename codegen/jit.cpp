@@ -1,0 +1,36 @@
+#include "gumtile/jit.h"
+
+#include <map>
+#include <mutex>
+
+#include "gumtile/compiler.h"
+
+namespace gumtile {
+namespace {
+
+/// Compiles on demand; equal plans are compiled once.
+class Jit : public KernelSource {
+ public:
+  KernelArtifact get(const KernelPlan& plan) override {
+    const std::string key = print(plan.program) + plan.schedule.str() + plan.target.str() +
+                            std::to_string(plan.problem.columns) + " " + std::to_string(plan.problem.contracted) + " " +
+                            std::to_string(plan.problem.weights_alignment);
+    {
+      const std::lock_guard lock(mutex_);
+      if (auto it = known_.find(key); it != known_.end()) return it->second;
+    }
+    KernelArtifact artifact = compile(plan);
+    const std::lock_guard lock(mutex_);
+    return known_.emplace(key, std::move(artifact)).first->second;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, KernelArtifact> known_;
+};
+
+}  // namespace
+
+std::unique_ptr<KernelSource> make_jit() { return std::make_unique<Jit>(); }
+
+}  // namespace gumtile

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <llvm/Target/TargetMachine.h>
+
+#include <memory>
+
+#include "codegen/common/llvm.h"
+#include "gumtile/plan.h"
+
+namespace gumtile::codegen {
+
+/// A NVPTX machine for the target at the lowest PTX version that it and the plan's instructions need.
+struct NvptxMachine {
+  std::unique_ptr<llvm::TargetMachine> machine;
+  int ptx_version = 0;
+};
+NvptxMachine make_nvptx_machine(const Target& target);
+
+/// Fills `module` with the plan's kernels (see LaunchSpec).
+void emit_nvptx_kernel(llvm::Module& module, const KernelPlan& plan);
+
+}  // namespace gumtile::codegen

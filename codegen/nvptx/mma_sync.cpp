@@ -1,0 +1,209 @@
+#include "codegen/common/loop.h"
+#include "codegen/nvptx/main_loops.h"
+#include "codegen/nvptx/ptx.h"
+
+// Tensor cores through mma.sync m16n8k16, fed by a multistage cp.async pipeline that runs on across tiles, so that
+// weights keep streaming while a tile's epilogue runs. A stage holds 64 elements of K of the block's rows (left
+// operand first), one row in 128 bytes, its 16-byte chunks xored with the row's number modulo 8: ldmatrix then reads
+// eight rows without bank conflicts.
+
+namespace gumtile::codegen {
+
+using llvm::Value;
+
+namespace {
+
+constexpr int kStageK = 64;
+constexpr int kRowBytes = 128;
+
+class MmaSyncLoop {
+ public:
+  MmaSyncLoop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops, const Arguments& arguments,
+              GpuFrame& frame)
+      : plan_(plan), contraction_(plan.program.contractions[analysis.contraction]), b(ops.b), arguments_(arguments),
+        frame_(frame), schedule_(std::get<MmaSyncSchedule>(plan.schedule.family)),
+        steps_((plan.problem.contracted + kStageK - 1) / kStageK), offsets_(member_offsets(plan.fragment.mask)) {}
+
+  void emit() {
+    // The left operand as staged into the workspace, or as the caller's rows lie.
+    Value* staged = b.CreateICmpNE(arguments_.staged(), b.getInt64(0));
+    left_ = b.CreateSelect(staged, arguments_.staged(), arguments_.input(contraction_.left));
+    Value* own_stride = arguments_.input_stride(contraction_.left);
+    left_stride_ = b.CreateSelect(staged, b.getInt64(static_cast<uint64_t>(plan_.launch.staged_stride)), own_stride);
+    make_state();
+    for (int i = 0; i + 1 < schedule_.stages; ++i) produce();
+    Loop tiles(b, frame_.partial(), i32(plan_.launch.tiles()), frame_.partials(), "tile");
+    for (llvm::AllocaInst* sum : sums_) b.CreateStore(llvm::ConstantFP::get(b.getFloatTy(), 0), sum);
+    Loop steps(b, b.getInt32(0), i32(steps_), 1, "step");
+    ptx::wait_copies(b, schedule_.stages - 2);
+    ptx::barrier(b);  // the stage has landed for all threads, and all are done with the one that is filled next
+    produce();
+    consume();
+    steps.close();
+    steps.keep_rolled();
+    frame_.finish_tile(tiles.index(), [&](const Place& place) -> Value* {
+      // Rows 8 apart alternate between the halves of an m16 tile; a block's columns are eight n8 tiles.
+      const int column = place.block * 64 + static_cast<int>(offsets_[static_cast<size_t>(place.member)]);
+      return b.CreateLoad(b.getFloatTy(), sum(place.row / 2, column / 8, (place.row % 2) * 2 + column % 2));
+    });
+    tiles.close();
+    ptx::wait_copies(b, 0);
+  }
+
+ private:
+  Value* i32(int64_t value) { return b.getInt32(static_cast<uint32_t>(value)); }
+  int m_tiles() const { return plan_.fragment.rows / 2; }
+  int n_tiles() const { return plan_.fragment.blocks * 8; }
+  llvm::AllocaInst* sum(int m, int n, int i) {
+    return sums_[static_cast<size_t>((m * n_tiles() + n) * 4 + i)];
+  }
+
+  void make_state() {
+    llvm::Function* f = b.GetInsertBlock()->getParent();
+    llvm::IRBuilder<> entry(&f->getEntryBlock(), f->getEntryBlock().begin());
+    for (int i = 0; i < m_tiles() * n_tiles() * 4; ++i) sums_.push_back(entry.CreateAlloca(entry.getFloatTy()));
+    for (llvm::AllocaInst** variable : {&produce_tile_, &produce_step_, &produce_stage_, &consume_stage_}) {
+      *variable = entry.CreateAlloca(entry.getInt32Ty());
+      b.CreateStore(variable == &produce_tile_ ? frame_.partial() : b.getInt32(0), *variable);
+    }
+  }
+
+  Value* get(llvm::AllocaInst* variable) { return b.CreateLoad(b.getInt32Ty(), variable); }
+
+  void advance_stage(llvm::AllocaInst* stage) {
+    Value* next = b.CreateAdd(get(stage), b.getInt32(1));
+    b.CreateStore(b.CreateSelect(b.CreateICmpEQ(next, i32(schedule_.stages)), b.getInt32(0), next), stage);
+  }
+
+  /// Starts the copies of the next stage, if there is one, and closes their group either way.
+  void produce() {
+    Value* tile = get(produce_tile_);
+    emit_if(b, b.CreateICmpSLT(tile, i32(plan_.launch.tiles())), [&] {
+      Value* k = b.CreateMul(get(produce_step_), i32(kStageK));
+      Value* stage = b.CreateMul(get(produce_stage_), i32(plan_.shared_stage));
+      Value* first_column = b.CreateMul(tile, i32(schedule_.block_vocab));
+      copy_rows(left_, left_stride_, b.CreateTrunc(frame_.first_row(), b.getInt32Ty()),
+                b.CreateTrunc(b.CreateSub(arguments_.rows(), b.getInt64(1)), b.getInt32Ty()), k, stage,
+                schedule_.block_batch, 16);
+      copy_rows(arguments_.input(contraction_.right), arguments_.input_stride(contraction_.right), first_column,
+                i32(plan_.problem.columns - 1), k, b.CreateAdd(stage, i32(schedule_.block_batch * kRowBytes)),
+                schedule_.block_vocab, schedule_.copy_bytes);
+    });
+    ptx::commit_copies(b);
+    advance_stage(produce_stage_);
+    Value* step = b.CreateAdd(get(produce_step_), b.getInt32(1));
+    Value* wraps = b.CreateICmpEQ(step, i32(steps_));
+    b.CreateStore(b.CreateSelect(wraps, b.getInt32(0), step), produce_step_);
+    b.CreateStore(b.CreateSelect(wraps, b.CreateAdd(tile, frame_.partials()), tile), produce_tile_);
+  }
+
+  /// `count` rows from `first` (rows past `last` repeat it) of 64 elements from `k` into the stage at `shared`.
+  void copy_rows(Value* base, Value* stride, Value* first, Value* last, Value* k, Value* shared, int count, int bytes) {
+    Value* stride_bytes = b.CreateShl(stride, 1);
+    const int chunks = count * (kRowBytes / 16);
+    for (int begin = 0; begin < chunks; begin += plan_.threads) {
+      Value* index = b.CreateAdd(frame_.thread(), i32(begin));
+      Value* row = b.CreateLShr(index, 3);
+      Value* chunk = b.CreateAnd(index, 7);
+      auto copy = [&] {
+        Value* from_row = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b.CreateAdd(first, row), last);
+        Value* row_offset = b.CreateMul(b.CreateZExt(from_row, b.getInt64Ty()), stride_bytes);
+        Value* element = b.CreateAdd(k, b.CreateShl(chunk, 3));
+        Value* swizzled = b.CreateShl(b.CreateXor(chunk, b.CreateAnd(row, 7)), 4);
+        Value* to = b.CreateAdd(shared, b.CreateAdd(b.CreateShl(row, 7), swizzled));
+        for (int part = 0; part < 16; part += bytes)
+          copy_part(b.CreateAdd(base, row_offset), b.CreateAdd(element, i32(part / 2)), b.CreateAdd(to, i32(part)), bytes);
+      };
+      if (begin + plan_.threads <= chunks)
+        copy();
+      else
+        emit_if(b, b.CreateICmpSLT(index, i32(chunks)), copy);
+    }
+  }
+
+  /// `bytes` at element `k` of a row; elements past the end of K are zero.
+  void copy_part(Value* row_address, Value* k, Value* to, int bytes) {
+    const bool whole = plan_.problem.contracted % kStageK == 0;
+    Value* limit = i32(plan_.problem.contracted);
+    Value* safe = whole ? k : b.CreateSelect(b.CreateICmpSLT(k, limit), k, b.getInt32(0));
+    Value* offset = b.CreateShl(b.CreateZExt(safe, b.getInt64Ty()), 1);
+    Value* from = b.CreateIntToPtr(b.CreateAdd(row_address, offset), b.getPtrTy(1));
+    if (bytes == 2) {  // below cp.async's smallest size
+      Value* loaded = b.CreateAlignedLoad(b.getInt16Ty(), from, llvm::Align(2));
+      Value* value = b.CreateSelect(b.CreateICmpSLT(k, limit), loaded, b.getInt16(0));
+      b.CreateAlignedStore(value, frame_.shared(to), llvm::Align(2));
+      return;
+    }
+    Value* source_bytes = nullptr;
+    if (!whole) {
+      Value* rest = b.CreateShl(b.CreateSub(limit, k), 1);
+      rest = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, rest, b.getInt32(0));
+      source_bytes = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, rest, i32(bytes));
+    }
+    ptx::copy_async(b, frame_.shared(to), from, bytes, source_bytes);
+  }
+
+  /// Multiplies the oldest stage into the accumulators.
+  void consume() {
+    Value* stage = b.CreateMul(get(consume_stage_), i32(plan_.shared_stage));
+    Value* lane = frame_.lane();
+    // A: lanes 0-15 name the rows of a 16 x 8 half, lanes 16-31 those of the other half of k.
+    Value* a_row = b.CreateAdd(b.CreateMul(frame_.warp_m(), i32(16 * m_tiles())), b.CreateAnd(lane, 15));
+    Value* a_half = b.CreateLShr(lane, 4);
+    // B: two n8 tiles at a time, both halves of k of one, then of the other.
+    Value* b_row = b.CreateAdd(b.CreateAnd(lane, 7), b.CreateShl(b.CreateLShr(lane, 4), 3));
+    b_row = b.CreateAdd(b_row, b.CreateMul(frame_.warp_n(), i32(8 * n_tiles())));
+    Value* b_half = b.CreateAnd(b.CreateLShr(lane, 3), 1);
+    Value* right = b.CreateAdd(stage, i32(schedule_.block_batch * kRowBytes));
+    for (int k16 = 0; k16 < kStageK / 16; ++k16) {
+      std::vector<std::array<Value*, 4>> a;
+      for (int m = 0; m < m_tiles(); ++m) a.push_back(load_matrices(stage, a_row, 16 * m, a_half, k16));
+      for (int n = 0; n < n_tiles(); n += 2) {
+        const std::array<Value*, 4> pair = load_matrices(right, b_row, 8 * n, b_half, k16);
+        for (int m = 0; m < m_tiles(); ++m) {
+          multiply(a[static_cast<size_t>(m)], {pair[0], pair[1]}, m, n);
+          multiply(a[static_cast<size_t>(m)], {pair[2], pair[3]}, m, n + 1);
+        }
+      }
+    }
+    advance_stage(consume_stage_);
+  }
+
+  std::array<Value*, 4> load_matrices(Value* base, Value* row, int row_offset, Value* half, int k16) {
+    Value* chunk = b.CreateXor(b.CreateAdd(half, i32(2 * k16)), b.CreateAnd(row, 7));
+    Value* offset = b.CreateAdd(b.CreateShl(row, 7), b.CreateShl(chunk, 4));
+    return ptx::load_matrices(b, frame_.shared(b.CreateAdd(b.CreateAdd(base, offset), i32(row_offset * kRowBytes))));
+  }
+
+  void multiply(const std::array<Value*, 4>& a, const std::array<Value*, 2>& right, int m, int n) {
+    std::array<Value*, 4> old{};
+    for (int i = 0; i < 4; ++i) old[static_cast<size_t>(i)] = b.CreateLoad(b.getFloatTy(), sum(m, n, i));
+    const std::array<Value*, 4> next = ptx::mma(b, contraction_.operand_dtype, a, right, old);
+    for (int i = 0; i < 4; ++i) b.CreateStore(next[static_cast<size_t>(i)], sum(m, n, i));
+  }
+
+  const KernelPlan& plan_;
+  const ContractionInfo& contraction_;
+  llvm::IRBuilder<>& b;
+  const Arguments& arguments_;
+  GpuFrame& frame_;
+  const MmaSyncSchedule& schedule_;
+  const int64_t steps_;
+  std::vector<uint32_t> offsets_;
+  Value* left_ = nullptr;
+  Value* left_stride_ = nullptr;
+  std::vector<llvm::AllocaInst*> sums_;
+  llvm::AllocaInst* produce_tile_ = nullptr;
+  llvm::AllocaInst* produce_step_ = nullptr;
+  llvm::AllocaInst* produce_stage_ = nullptr;
+  llvm::AllocaInst* consume_stage_ = nullptr;
+};
+
+}  // namespace
+
+void emit_mma_sync_loop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
+                        const Arguments& arguments, GpuFrame& frame) {
+  MmaSyncLoop(plan, analysis, ops, arguments, frame).emit();
+}
+
+}  // namespace gumtile::codegen

@@ -1,0 +1,95 @@
+#include "codegen/nvptx/ptx.h"
+
+#include <fmt/format.h>
+#include <llvm/IR/IntrinsicsNVPTX.h>
+
+namespace gumtile::codegen::ptx {
+
+using llvm::Type;
+using llvm::Value;
+
+namespace {
+
+/// A call of inline assembly that the whole warp executes together.
+Value* assembly(llvm::IRBuilder<>& b, Type* result, std::string_view text, std::string_view constraints,
+                llvm::ArrayRef<Value*> operands, bool touches_memory) {
+  std::vector<Type*> types;
+  for (Value* operand : operands) types.push_back(operand->getType());
+  auto* type = llvm::FunctionType::get(result, types, false);
+  std::string all(constraints);
+  if (touches_memory) all += all.empty() ? "~{memory}" : ",~{memory}";
+  auto* code = llvm::InlineAsm::get(type, {text.data(), text.size()}, all, touches_memory);
+  llvm::CallInst* call = b.CreateCall(type, code, operands);
+  call->addFnAttr(llvm::Attribute::Convergent);
+  call->addFnAttr(llvm::Attribute::NoUnwind);
+  return call;
+}
+
+Value* shared_address(llvm::IRBuilder<>& b, Value* shared) { return b.CreatePtrToInt(shared, b.getInt32Ty()); }
+
+}  // namespace
+
+namespace {
+
+Value* special_register(llvm::IRBuilder<>& b, llvm::Intrinsic::ID id) {
+  return b.CreateIntrinsic(id, llvm::ArrayRef<Type*>(), llvm::ArrayRef<Value*>());
+}
+
+}  // namespace
+
+Value* thread_index(llvm::IRBuilder<>& b) { return special_register(b, llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x); }
+Value* block_index_x(llvm::IRBuilder<>& b) { return special_register(b, llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x); }
+Value* block_index_y(llvm::IRBuilder<>& b) { return special_register(b, llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_y); }
+
+void barrier(llvm::IRBuilder<>& b) {
+  b.CreateIntrinsic(llvm::Intrinsic::nvvm_barrier_cta_sync_aligned_all, {}, {b.getInt32(0)});
+}
+
+Value* shuffle_xor(llvm::IRBuilder<>& b, Value* value, int mask) {
+  return b.CreateIntrinsic(llvm::Intrinsic::nvvm_shfl_sync_bfly_i32, {},
+                           {b.getInt32(~0u), value, b.getInt32(static_cast<uint32_t>(mask)), b.getInt32(31)});
+}
+
+void copy_async(llvm::IRBuilder<>& b, Value* shared, Value* global, int bytes, Value* source_bytes) {
+  const std::string_view cache = bytes == 16 ? "cg" : "ca";  // .cg exists for 16 bytes only
+  Value* to = shared_address(b, shared);
+  if (source_bytes)
+    assembly(b, b.getVoidTy(), fmt::format("cp.async.{}.shared.global [$0], [$1], {}, $2;", cache, bytes), "r,l,r",
+             {to, global, source_bytes}, true);
+  else
+    assembly(b, b.getVoidTy(), fmt::format("cp.async.{}.shared.global [$0], [$1], {};", cache, bytes), "r,l",
+             {to, global}, true);
+}
+
+void commit_copies(llvm::IRBuilder<>& b) { assembly(b, b.getVoidTy(), "cp.async.commit_group;", "", {}, true); }
+
+void wait_copies(llvm::IRBuilder<>& b, int pending) {
+  assembly(b, b.getVoidTy(), fmt::format("cp.async.wait_group {};", pending), "", {}, true);
+}
+
+std::array<Value*, 4> load_matrices(llvm::IRBuilder<>& b, Value* shared) {
+  Type* word = b.getInt32Ty();
+  Value* all = assembly(b, llvm::StructType::get(word, word, word, word),
+                        "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {$0, $1, $2, $3}, [$4];", "=r,=r,=r,=r,r",
+                        {shared_address(b, shared)}, true);
+  std::array<Value*, 4> parts{};
+  for (unsigned i = 0; i < 4; ++i) parts[i] = b.CreateExtractValue(all, i);
+  return parts;
+}
+
+std::array<Value*, 4> mma(llvm::IRBuilder<>& b, DType dtype, const std::array<Value*, 4>& left,
+                          const std::array<Value*, 2>& right, const std::array<Value*, 4>& sum) {
+  const std::string_view type = name(dtype);
+  Type* f = b.getFloatTy();
+  Value* all = assembly(b, llvm::StructType::get(f, f, f, f),
+                        fmt::format("mma.sync.aligned.m16n8k16.row.col.f32.{}.{}.f32 {{$0, $1, $2, $3}}, "
+                                    "{{$4, $5, $6, $7}}, {{$8, $9}}, {{$10, $11, $12, $13}};",
+                                    type, type),
+                        "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f",
+                        {left[0], left[1], left[2], left[3], right[0], right[1], sum[0], sum[1], sum[2], sum[3]}, false);
+  std::array<Value*, 4> parts{};
+  for (unsigned i = 0; i < 4; ++i) parts[i] = b.CreateExtractValue(all, i);
+  return parts;
+}
+
+}  // namespace gumtile::codegen::ptx

@@ -1,0 +1,94 @@
+#include "runtime/engine/backend.h"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <utility>
+
+#include "gumtile/error.h"
+
+namespace gumtile::engine {
+namespace {
+
+constexpr uint64_t align_up(uint64_t bytes) {
+  return (bytes + kWorkspaceAlignment - 1) & ~(kWorkspaceAlignment - 1);
+}
+
+/// Artifacts may come from files: nothing that a launch relies on is taken on trust.
+void check_spec(const LaunchSpec& spec) {
+  auto require = [](bool holds, const char* what) {
+    if (!holds)
+      throw Error(ErrorCode::internal, fmt::format("a kernel's launch specification is wrong: {}", what));
+  };
+  const int inputs = static_cast<int>(spec.inputs.size());
+  require(!spec.sweep.empty(), "there is no sweep entry");
+  require(spec.rows_per_block >= 1, "rows_per_block is below 1");
+  require(spec.columns >= 1 && spec.columns_per_tile >= 1, "columns or columns_per_tile is below 1");
+  require(spec.record_words >= 0 && spec.host_state_words >= 0, "a count of record words is negative");
+  require(spec.record_words == 0 || !spec.finish.empty(), "there are records but no finish entry");
+  require(spec.contraction_left >= -1 && spec.contraction_left < inputs, "contraction_left is no input");
+  require(spec.contraction_right >= -1 && spec.contraction_right < inputs, "contraction_right is no input");
+  require(spec.left_alignment >= 1 && std::has_single_bit(static_cast<unsigned>(spec.left_alignment)),
+          "left_alignment is no power of 2");
+  const bool stages = !spec.stage.empty();
+  require(stages || !spec.must_stage, "the left input must be staged, but there is no stage entry");
+  require(!stages || spec.contraction_left >= 0, "there is a stage entry but no left input");
+  require(!stages || spec.staged_stride >= 1, "staged_stride is below 1");
+}
+
+}  // namespace
+
+LoadedKernel::LoadedKernel(KernelArtifact artifact, bool always_stage)
+    : artifact_(std::move(artifact)), arguments_(artifact_.launch), always_stage_(always_stage) {
+  check_spec(spec());
+  if (spec().contraction_left >= 0)
+    left_element_bytes_ = size_bytes(spec().inputs[static_cast<size_t>(spec().contraction_left)].dtype);
+}
+
+uint64_t LoadedKernel::records_bytes(int64_t max_rows) const noexcept {
+  return align_up(static_cast<uint64_t>(spec().records_bytes(max_records(max_rows), 1)));
+}
+
+size_t LoadedKernel::workspace_bytes(int64_t max_rows) const noexcept {
+  if (max_rows <= 0) return 0;
+  const int64_t staged = spec().stage.empty() ? 0 : spec().staged_bytes(max_rows);
+  return records_bytes(max_rows) + align_up(static_cast<uint64_t>(staged));
+}
+
+bool LoadedKernel::left_is_misaligned(const ArgumentWords& words) const noexcept {
+  if (spec().contraction_left < 0) return false;
+  const uint64_t* left = words.data() + word_bindings + 2 * static_cast<size_t>(spec().contraction_left);
+  return ((left[0] | left[1] * left_element_bytes_) & (static_cast<uint64_t>(spec().left_alignment) - 1)) !=
+         0;
+}
+
+Status LoadedKernel::launch(StreamHandle stream, int64_t rows, std::span<const Binding> inputs,
+                            std::span<const Binding> outputs, void* workspace,
+                            size_t workspace_bytes) const noexcept {
+  if (rows == 0) return Status::ok;
+  if (rows < 0) return Status::invalid_argument;
+  if (rows > row_limit()) return Status::too_many_rows;
+
+  ArgumentWords words;
+  if (const Status status = arguments_.pack(inputs, outputs, words); status != Status::ok) return status;
+
+  // The workspace that would do for staging is demanded also where this launch does not stage, so that what
+  // is enough does not depend on a pointer.
+  const uint64_t memory = reinterpret_cast<uintptr_t>(workspace);
+  const size_t needed = this->workspace_bytes(rows);
+  if (workspace_bytes < needed) return Status::workspace_too_small;
+  if (memory % kWorkspaceAlignment != 0 || (memory == 0 && needed != 0)) return Status::invalid_argument;
+
+  const bool can_stage = !spec().stage.empty();
+  const bool misaligned = left_is_misaligned(words);
+  if (misaligned && !can_stage) return Status::invalid_argument;
+  const bool stages = can_stage && (always_stage_ || spec().must_stage || misaligned);
+
+  words[word_rows] = static_cast<uint64_t>(rows);
+  words[word_records] = memory;
+  words[word_staged] = stages ? memory + records_bytes(rows) : 0;
+  words[word_partials] = static_cast<uint64_t>(partials(rows));
+  return run(stream, words);
+}
+
+}  // namespace gumtile::engine

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "gumtile/engine.h"
+#include "runtime/engine/arguments.h"
+
+namespace gumtile::engine {
+
+/// The alignment of workspaces and of the parts within them.
+inline constexpr size_t kWorkspaceAlignment = 256;
+
+/// An artifact on its device. This class does what is the same on all of them: checking and packing
+/// arguments, laying out the workspace (the records, then the staged left operand), deciding whether to
+/// stage.
+class LoadedKernel {
+ public:
+  virtual ~LoadedKernel() = default;
+  LoadedKernel(const LoadedKernel&) = delete;
+  LoadedKernel& operator=(const LoadedKernel&) = delete;
+
+  const KernelArtifact& artifact() const noexcept { return artifact_; }
+
+  /// As `Kernel::workspace_bytes` and `Kernel::launch`.
+  size_t workspace_bytes(int64_t max_rows) const noexcept;
+  Status launch(StreamHandle stream, int64_t rows, std::span<const Binding> inputs,
+                std::span<const Binding> outputs, void* workspace, size_t workspace_bytes) const noexcept;
+
+ protected:
+  /// `always_stage`: staging does not wait for a left input that the sweep cannot read as it lies. Throws
+  /// Error(internal) for a launch specification that cannot be.
+  LoadedKernel(KernelArtifact artifact, bool always_stage);
+
+  const LaunchSpec& spec() const noexcept { return artifact_.launch; }
+
+  /// The most rows that a launch can take.
+  virtual int64_t row_limit() const noexcept = 0;
+
+  /// Workers along the columns for a launch of `rows` (at least 1).
+  virtual int64_t partials(int64_t rows) const noexcept = 0;
+
+  /// No less than rows * partials(rows) for any rows up to `max_rows`.
+  virtual int64_t max_records(int64_t max_rows) const noexcept = 0;
+
+  /// Starts the entry points; `words` is complete. `stage` is to run where words[word_staged] is not 0.
+  virtual Status run(StreamHandle stream, const ArgumentWords& words) const noexcept = 0;
+
+ private:
+  uint64_t records_bytes(int64_t max_rows) const noexcept;
+  bool left_is_misaligned(const ArgumentWords& words) const noexcept;
+
+  KernelArtifact artifact_;
+  ArgumentLayout arguments_;
+  bool always_stage_;
+  uint64_t left_element_bytes_ = 0;
+};
+
+/// One device: loads artifacts, owns memory, measures time. The functions are those of `Engine`.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  const DeviceDescription& device() const noexcept { return device_; }
+
+  virtual std::unique_ptr<LoadedKernel> load(KernelArtifact artifact) = 0;
+
+  virtual void* allocate(size_t bytes) = 0;
+  virtual void release(void* memory) = 0;
+  virtual void copy_to_device(void* to, const void* from, size_t bytes) = 0;
+  virtual void copy_to_host(void* to, const void* from, size_t bytes) = 0;
+  virtual void synchronize(StreamHandle stream) = 0;
+
+  virtual Engine::Timing time(const std::function<Status(StreamHandle)>& launch, int repeats, int warmup) = 0;
+
+ protected:
+  DeviceDescription device_;
+};
+
+}  // namespace gumtile::engine
