@@ -17,8 +17,8 @@ constexpr size_t kDeepest = 16;
 /// readers that keep different ones would see different models in the same file.
 ///
 /// This is a pass of its own because the parser's callback, which could check while the DOM is built, makes
-/// parsing quadratic: nlohmann-json 3.11 looks through all of the parent's members at the end of each object.
-/// A header of 300,000 tensors took over 10 minutes so, and takes a second in two passes.
+/// parsing quadratic: nlohmann-json 3.11 walks over the parent's members at the end of each object. A header
+/// of 300,000 tensors took minutes so, and takes two seconds in two passes.
 class StructureCheck : public nlohmann::json_sax<json> {
  public:
   StructureCheck(const std::string& file, std::string_view what) : file_(file), what_(what) {}
