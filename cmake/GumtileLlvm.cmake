@@ -8,7 +8,8 @@ target_include_directories(gumtile_llvm SYSTEM INTERFACE ${LLVM_INCLUDE_DIRS})
 target_compile_definitions(gumtile_llvm INTERFACE ${LLVM_DEFINITIONS_LIST})
 if(GUMTILE_STATIC_LLVM)
   llvm_map_components_to_libnames(llvm_libs core support passes nvptxcodegen nvptxinfo nvptxdesc
-    x86codegen x86asmparser x86desc x86info lto option)
+    x86codegen x86asmparser x86desc x86info lto dtlto option)
+  # lld's LTO code names LLVM's libraries and the stubs of codegen/host: its archives come first.
   set(lld_libs $<TARGET_FILE:lldELF> $<TARGET_FILE:lldCommon>)
   target_link_libraries(gumtile_llvm INTERFACE ${lld_libs} ${llvm_libs})
 else()

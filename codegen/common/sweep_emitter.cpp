@@ -182,7 +182,7 @@ void SweepEmitter::store_tiles(int row, int block, Value* row_active,
   for (size_t o = 0; o < plan_.program.outputs.size(); ++o) {
     const OutputInfo& output = plan_.program.outputs[o];
     if (output.kind != OutputInfo::Kind::tile) continue;
-    Value* first = ops_.splat(b.CreateMul(source_.row_index(row), output_stride(o)));
+    Value* first = b.CreateMul(source_.row_index(row), ops_.splat(output_stride(o)));
     for (size_t member = 0; member < expressions_.fragment_offsets().size(); ++member) {
       const Place place{row, block, static_cast<int>(member)};
       Value* stored = ops_.to_storage(output.dtype, expressions_.value(output.node, place));

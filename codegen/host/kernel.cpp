@@ -224,7 +224,7 @@ class HostKernel {
     sweep.fold(0, 0, states);
     if (sweep.stores_tiles())
       sweep.store_tiles(0, 0, row_active(f), [&](size_t o) { return arguments.output(o); },
-                        [&](size_t o) { return vector_.splat(arguments.output_stride(o)); });
+                        [&](size_t o) { return arguments.output_stride(o); });
     parts.close();
     store_states(sweep.to_words(sweep.load(states)), row_scratch);
     b.CreateRetVoid();

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "codegen/host/machine.h"
+#include "codegen/host/unlinked_targets.h"
 #include "gumtile/error.h"
 
 LLD_HAS_DRIVER(elf)

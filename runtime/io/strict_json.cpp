@@ -18,7 +18,7 @@ constexpr size_t kDeepest = 16;
 ///
 /// This is a pass of its own because the parser's callback, which could check while the DOM is built, makes
 /// parsing quadratic: nlohmann-json 3.11 walks over the parent's members at the end of each object. A header
-/// of 300,000 tensors took minutes so, and takes two seconds in two passes.
+/// of 40,000 tensors took 25 s of CPU time so, against 0.1 s for a parse without callback.
 class StructureCheck : public nlohmann::json_sax<json> {
  public:
   StructureCheck(const std::string& file, std::string_view what) : file_(file), what_(what) {}

@@ -1,0 +1,231 @@
+#!/usr/bin/env bash
+# The `gumtile` command from outside: exit codes, streams and JSON.
+#
+#   tests/test_cli.sh PATH_TO_GUMTILE
+#
+# Needs no GPU. JSON is looked into where there is a python3.
+set -uo pipefail
+
+gumtile=$(realpath "${1:?usage: test_cli.sh PATH_TO_GUMTILE}")
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+
+checks=0
+failures=0
+fail() {
+  failures=$((failures + 1))
+  printf 'FAILED: %s\n' "$1" >&2
+  sed 's/^/  stderr: /' stderr >&2
+}
+
+# run CODE ARGUMENTS...: what the command writes goes to the files stdout and stderr. `tools_in` stands for its PATH.
+run() {
+  local expected=$1 found=0
+  shift
+  command_line="gumtile $*"
+  checks=$((checks + 1))
+  PATH=${tools_in-$PATH} "$gumtile" "$@" >stdout 2>stderr </dev/null || found=$?
+  if ((found != expected)); then fail "$command_line: exit code $found, expected $expected"; fi
+}
+
+# succeeds ARGUMENTS...: ends with 0 and says something on stdout.
+succeeds() {
+  run 0 "$@"
+  if [[ ! -s stdout ]]; then fail "$command_line: nothing on stdout"; fi
+}
+
+# fails CODE TEXT ARGUMENTS...: ends with CODE, nothing on stdout, and TEXT in the message.
+fails() {
+  local code=$1 text=$2
+  shift 2
+  run "$code" "$@"
+  if [[ -s stdout ]]; then fail "$command_line: wrote to stdout although it failed"; fi
+  if ! grep -qF -- "$text" stderr; then fail "$command_line: the message does not name '$text'"; fi
+}
+
+# json EXPRESSION: holds for the JSON `d` on stdout.
+json() {
+  if ! command -v python3 >/dev/null; then return; fi
+  checks=$((checks + 1))
+  if ! python3 -c '
+import json, sys
+d = json.load(open("stdout"))
+sys.exit(0 if eval(sys.argv[1]) else 1)' "$1" 2>>stderr; then
+    fail "$command_line: not so in its JSON: $1"
+  fi
+}
+
+tokens() { sed -n 's/^ *"token": \(-\{0,1\}[0-9]*\).*/\1/p' stdout; }
+
+# little_endian NUMBER: as the 8 bytes that a safetensors file begins with, for printf %b.
+little_endian() {
+  local number=$1 byte
+  for ((byte = 0; byte < 8; byte++)); do
+    printf '\\x%02x' $((number & 255))
+    number=$((number >> 8))
+  done
+}
+
+# safetensors FILE HEADER BYTES: a file with this header and so many zero bytes of data.
+safetensors() {
+  printf '%b' "$(little_endian ${#2})" >"$1"
+  printf '%s' "$2" >>"$1"
+  head -c "$3" /dev/zero >>"$1"
+}
+
+# ---- The command itself -------------------------------------------------------------------------------------
+succeeds --help
+succeeds --version
+succeeds sample --help
+fails 64 'no command given'
+fails 64 "unknown command 'dance'" dance
+fails 64 --no-such-option sample --no-such-option
+
+# ---- doctor -------------------------------------------------------------------------------------------------
+succeeds doctor
+succeeds doctor --json
+json 'd["gumtile"] and d["llvm"].startswith("22.1") and d["cpu"]["threads"] >= 1'
+json 'all(check["ok"] for check in d["checks"])'
+json 'd["devices"] or d["why_no_device"]'
+GUMTILE_CACHE_DIR=$folder/cache succeeds doctor --json
+json 'd["cache"]["path"].endswith("/cache") and d["cache"]["writable"]'
+XDG_CACHE_HOME=relative HOME=$folder succeeds doctor --json
+json 'd["cache"]["path"].endswith("/.cache/gumtile")'
+
+# ---- sample -------------------------------------------------------------------------------------------------
+four=(--synthetic 1003x72x4 --device cpu --temperature '0,0.7,1,2' --seed '1,2,3,18446744073709551615'
+  --offset 9)
+succeeds sample "${four[@]}" --format json --timing
+json '[row["row"] for row in d["rows"]] == [0, 1, 2, 3]'
+json 'all(0 <= row["token"] < 1003 and row["logprob"] <= 0 and row["status"] == [] for row in d["rows"])'
+json 'd["device"] == "cpu" and d["target"].startswith("host") and d["schedule"].startswith("host:")'
+json 'd["timings"]["compile_ms"] > 0 and d["timings"]["launch_us"]["median"] > 0'
+first=$(tokens)
+succeeds sample "${four[@]}" --format json
+if [[ -z $first || $(tokens) != "$first" ]]; then fail "$command_line: other tokens the second time"; fi
+succeeds sample "${four[@]}" --format json --schedule host:b1,v512
+if [[ $(tokens) != "$first" ]]; then fail "$command_line: other tokens under another schedule"; fi
+succeeds sample "${four[@]}" --format json --no-logprob
+if [[ $(tokens) != "$first" ]]; then fail "$command_line: other tokens without the log-probability"; fi
+json 'all(row["logprob"] is None for row in d["rows"])'
+succeeds sample "${four[@]}" --timing
+if ! grep -q 'cold JIT' stdout; then fail "$command_line: does not show the time of the cold JIT"; fi
+succeeds sample "${four[@]}" --noise per_token
+succeeds sample --synthetic 127x64x2 --device cpu --dtype f16 --hidden-dtype f32
+succeeds sample --synthetic 127x64x2 --device cpu --dtype f32
+succeeds sample --synthetic 1x8 --device cpu --format json
+json '[row["token"] for row in d["rows"]] == [0]'
+succeeds sample --synthetic 100x64x0 --device cpu --format json
+json 'd["rows"] == []'
+succeeds sample --synthetic 100x64x3 --device cpu --row-slot 5,-1,5 --seed 1,2,3,4,5,6 --format json
+json '[row["row"] for row in d["rows"]] == [0, 2]'
+
+two=(sample --synthetic 100x64x2 --device cpu)
+fails 64 nan "${two[@]}" --temperature nan
+fails 64 row "${two[@]}" --temperature 1,inf
+fails 64 -- "${two[@]}" --temperature -1
+fails 64 "''" "${two[@]}" --temperature 1,
+fails 64 '3 values' "${two[@]}" --temperature 1,1,1
+fails 64 -1 "${two[@]}" --seed -1
+fails 64 18446744073709551616 "${two[@]}" --seed 18446744073709551616
+fails 64 '3 values' "${two[@]}" --offset 1,2,3
+fails 64 b3 "${two[@]}" --schedule host:b3
+fails 64 'simt' "${two[@]}" --schedule simt:b8
+fails 64 nonsense "${two[@]}" --schedule nonsense
+fails 64 xml "${two[@]}" --format xml
+fails 64 i32 "${two[@]}" --dtype i32
+fails 64 loud "${two[@]}" --noise loud
+fails 64 tpu sample --synthetic 100x64 --device tpu
+fails 69 cuda:9 sample --synthetic 100x64 --device cuda:9
+for shape in 100 100x 100x64x 0x64 100x-1 100x64x2x2 99999999999999999999x2; do
+  fails 64 synthetic sample --synthetic "$shape"
+done
+fails 64 --weights sample
+GUMTILE_LIBCUDA=/no/such/library succeeds sample --synthetic 100x64
+GUMTILE_LIBCUDA=/no/such/library fails 69 cuda:0 sample --synthetic 100x64 --device cuda:0
+if [[ -w /dev/full ]]; then
+  checks=$((checks + 1))
+  code=0
+  "$gumtile" "${two[@]}" >/dev/full 2>stderr || code=$?
+  if ((code != 73)); then fail "gumtile sample into a full disk: exit code $code, expected 73"; fi
+fi
+
+# ---- sample from files --------------------------------------------------------------------------------------
+safetensors weights.safetensors '{"lm_head.weight":{"dtype":"F32","shape":[5,8],"data_offsets":[0,160]}}' 160
+safetensors hidden.safetensors '{"h":{"dtype":"F32","shape":[2,8],"data_offsets":[0,64]}}' 64
+safetensors wide.safetensors '{"h":{"dtype":"F32","shape":[2,16],"data_offsets":[0,128]}}' 128
+safetensors vector.safetensors '{"h":{"dtype":"F32","shape":[8],"data_offsets":[0,32]}}' 32
+files=(sample --device cpu --weights weights.safetensors)
+succeeds "${files[@]}" --hidden-states hidden.safetensors:h --temperature 0 --format json
+json '[row["token"] for row in d["rows"]] == [0, 0]'
+fails 65 wide.safetensors "${files[@]}" --hidden-states wide.safetensors:h
+if ! grep -q 'weights.safetensors.* 8.* 16' stderr; then fail "$command_line: does not name both files and sizes"; fi
+fails 65 vector.safetensors "${files[@]}" --hidden-states vector.safetensors:h
+fails 65 lm_head.weight sample --weights weights.safetensors:lm_haed.weight --hidden-states hidden.safetensors:h
+fails 74 missing.safetensors "${files[@]}" --hidden-states missing.safetensors
+fails 64 --synthetic "${files[@]}" --hidden-states hidden.safetensors:h --synthetic 5x8
+fails 64 --dtype "${files[@]}" --hidden-states hidden.safetensors:h --dtype f32
+
+# malformed NAME: a file of this name as the weights is refused as bad data.
+malformed() { fails 65 "$1" sample --device cpu --weights "$1" --hidden-states hidden.safetensors:h; }
+printf '\x08\x00' >short.safetensors
+malformed short.safetensors
+printf '\xff\xff\xff\xff\xff\xff\xff\x7f{}' >long_header.safetensors
+malformed long_header.safetensors
+safetensors not_json.safetensors '{"w":' 160
+malformed not_json.safetensors
+safetensors truncated.safetensors '{"w":{"dtype":"F32","shape":[5,8],"data_offsets":[0,160]}}' 100
+malformed truncated.safetensors
+safetensors mismatch.safetensors '{"w":{"dtype":"F32","shape":[5,9],"data_offsets":[0,160]}}' 160
+malformed mismatch.safetensors
+safetensors integers.safetensors '{"w":{"dtype":"I32","shape":[5,8],"data_offsets":[0,160]}}' 160
+malformed integers.safetensors
+
+# A NaN in the weights: every row fails visibly, and the command does not. 0x7fc00000 is a NaN.
+cp weights.safetensors nan.safetensors
+printf '\x00\x00\xc0\x7f' | dd of=nan.safetensors bs=1 conv=notrunc status=none \
+  seek=$(($(wc -c <nan.safetensors) - 4))
+succeeds sample --device cpu --weights nan.safetensors --hidden-states hidden.safetensors:h --format json
+json 'all(row["token"] == -1 and row["logprob"] is None and row["status"] == ["nan_logit"] for row in d["rows"])'
+
+# ---- inspect: needs no GPU ----------------------------------------------------------------------------------
+small=(--vocab-size 1003 --hidden-size 72 --rows 3)
+for target in host sm_90a sm_70; do
+  for stage in program plan llvm asm; do succeeds inspect --emit $stage --target $target "${small[@]}"; done
+done
+succeeds inspect --emit ptx --target sm_90a "${small[@]}"
+if ! grep -q '^\.target sm_90a' stdout; then fail "$command_line: is not PTX for sm_90a"; fi
+succeeds inspect --emit ptx --target sm_90a "${small[@]}" --schedule simt:b8
+fails 64 sm_90a inspect --emit ptx --target host "${small[@]}"
+if command -v ptxas >/dev/null && { command -v nvdisasm || command -v cuobjdump; } >/dev/null; then
+  succeeds inspect --emit sass --target sm_90a "${small[@]}"
+fi
+tools_in=/nowhere fails 69 ptxas inspect --emit sass --target sm_90a "${small[@]}"
+for program in lm_head_sample sample_logits greedy_argmax gemm row_statistics cross_entropy; do
+  succeeds inspect --emit program --program $program
+  succeeds inspect --emit llvm --program $program --target host "${small[@]}"
+  succeeds inspect --emit ptx --program $program --target sm_80 "${small[@]}"
+done
+succeeds inspect --emit program --program greedy_argmax
+cp stdout program.txt
+succeeds inspect --emit program --program program.txt
+cmp -s stdout program.txt || fail "$command_line: a Program's text changed on its way through the parser"
+printf 'nonsense\n' >nonsense.txt
+fails 65 nonsense.txt inspect --program nonsense.txt
+fails 74 no_such_program inspect --program no_such_program
+fails 64 sm_33 inspect --target sm_33
+fails 64 host:abacus inspect --emit llvm --target host:abacus
+fails 64 stages=16 inspect --target sm_90a --schedule mma_sync:b64,v256,stages=16,warps=2x4
+fails 64 --vocab-size inspect --vocab-size 0
+
+# ---- bench --------------------------------------------------------------------------------------------------
+bench=(bench --vocab-size 256 --hidden-size 64 --batches '1,3' --device cpu --repeats 2)
+succeeds "${bench[@]}" --format json
+json '[m["batch"] for m in d["results"]] == [1, 3] and d["ceiling"]["gigabytes_per_second"] > 0'
+json 'all(m["command"].startswith("gumtile bench ") and m["median_us"] > 0 for m in d["results"])'
+fails 64 '1,0' bench --batches 1,0
+fails 64 'hidden size' bench --hidden-size 0
+
+printf 'test_cli: %d checks, %d failed\n' "$checks" "$failures"
+((failures == 0))

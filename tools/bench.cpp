@@ -1,0 +1,249 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <deque>
+#include <numeric>
+
+#include "gumtile/jit.h"
+#include "gumtile/lm_head.h"
+#include "tools/bench_ceiling.h"
+#include "tools/command.h"
+#include "tools/options.h"
+#include "tools/output.h"
+#include "tools/synthetic.h"
+
+namespace gumtile::tools {
+namespace {
+
+struct Options {
+  int64_t vocab_size = 151936;
+  int64_t hidden_size = 4096;
+  std::string batches = "1,4,16,64";
+  std::string device = "auto";
+  std::string dtype = "bf16";
+  std::string hidden_dtype;
+  std::string noise = "grouped";
+  std::string schedule;
+  std::string format = "table";
+  int repeats = 30;
+  bool no_logprob = false;
+};
+
+struct Measurement {
+  int64_t rows = 0;
+  std::string schedule;
+  Engine::Timing timing;
+  double gigabytes_per_second = 0;  ///< bytes of the weights over the median
+  double teraflops_per_second = 0;
+  double of_read = 0;  ///< share of the read ceiling
+};
+
+struct Report {
+  Options options;
+  DeviceDescription device;
+  ReadCeiling read;
+  std::vector<Measurement> measurements;
+};
+
+/// The command that measures one batch size again, as it was measured.
+std::string command_line(const Report& report, const std::string& batches) {
+  const Options& o = report.options;
+  std::string text = fmt::format(
+      "gumtile bench --vocab-size {} --hidden-size {} --batches {} --device {} --dtype {} --hidden-dtype {} "
+      "--noise {} "
+      "--repeats {}",
+      o.vocab_size, o.hidden_size, batches, report.device.id, o.dtype, o.hidden_dtype, o.noise, o.repeats);
+  if (!o.schedule.empty()) text += " --schedule " + o.schedule;
+  if (o.no_logprob) text += " --no-logprob";
+  return text;
+}
+
+/// Heads with equal weights at different addresses, used in turn so that no cache holds what is read next.
+std::deque<LmHead> make_heads(const std::shared_ptr<Engine>& engine, const LmHeadOptions& options,
+                              int64_t max_rows, std::vector<DeviceArray>& weights) {
+  constexpr int64_t kEnough = int64_t{1} << 30;  // several times the largest last-level caches
+  constexpr int64_t kMaxCopies = 16;
+  const int64_t elements = options.vocab_size * options.hidden_size;
+  const int64_t bytes = elements * static_cast<int64_t>(size_bytes(options.weights_dtype));
+  const int64_t copies = std::clamp<int64_t>((kEnough + bytes - 1) / bytes, 1, kMaxCopies);
+  const float scale = 1.0f / std::sqrt(static_cast<float>(options.hidden_size));
+  std::deque<LmHead> heads;
+  for (int64_t copy = 0; copy < copies; ++copy) {
+    weights.push_back(synthetic_array(engine, elements, options.weights_dtype, 0, scale));
+    heads.emplace_back(engine, options, weights.back().data()).prepare(max_rows);
+  }
+  return heads;
+}
+
+Measurement measure(const std::shared_ptr<Engine>& engine, const std::deque<LmHead>& heads, int64_t rows,
+                    int repeats) {
+  const LmHeadOptions& options = heads.front().options();
+  const DeviceArray hidden_states =
+      synthetic_array(engine, rows * options.hidden_size, options.hidden_dtype, 1, 1.0f);
+  const auto count = static_cast<size_t>(rows);
+  std::vector<uint64_t> seeds(count);
+  std::iota(seeds.begin(), seeds.end(), uint64_t{1});
+  const DeviceArray seed = DeviceArray::of(engine, seeds);
+  const DeviceArray temperature = DeviceArray::of(engine, std::vector<float>(count, 1.0f));
+  const DeviceArray token(engine, count * sizeof(int32_t));
+  const DeviceArray logprob(engine, count * sizeof(float));
+  const DeviceArray status(engine, count * sizeof(uint32_t));
+  const size_t workspace_bytes = heads.front().workspace_bytes(rows);
+  const DeviceArray workspace(engine, workspace_bytes);
+  SampleArgs args;
+  args.rows = rows;
+  args.hidden_states = hidden_states.data();
+  args.temperature = temperature.as<float>();
+  args.seed = seed.as<uint64_t>();
+  args.token = token.as<int32_t>();
+  args.logprob = options.logprob ? logprob.as<float>() : nullptr;
+  args.status = status.as<uint32_t>();
+  args.workspace = workspace.data();
+  args.workspace_bytes = workspace_bytes;
+
+  const auto launch_all = [&](StreamHandle stream) {
+    for (const LmHead& head : heads)
+      if (const Status launched = head.sample(stream, args); launched != Status::ok) return launched;
+    return Status::ok;
+  };
+  Engine::Timing timing = engine->time(launch_all, repeats);
+  const auto launches = static_cast<double>(heads.size());
+  timing = {timing.median_us / launches, timing.p5_us / launches, timing.p95_us / launches};
+
+  const double seconds = timing.median_us * 1e-6;
+  const double elements = static_cast<double>(options.vocab_size) * static_cast<double>(options.hidden_size);
+  Measurement m;
+  m.rows = rows;
+  m.schedule = heads.front().kernel_for(rows)->artifact().schedule;
+  m.timing = timing;
+  m.gigabytes_per_second = elements * static_cast<double>(size_bytes(options.weights_dtype)) / seconds * 1e-9;
+  m.teraflops_per_second = 2 * elements * static_cast<double>(rows) / seconds * 1e-12;
+  return m;
+}
+
+Json measurement_json(const Report& report, const Measurement& m) {
+  return {{"batch", m.rows},
+          {"schedule", m.schedule},
+          {"median_us", rounded(m.timing.median_us, 3)},
+          {"p5_us", rounded(m.timing.p5_us, 3)},
+          {"p95_us", rounded(m.timing.p95_us, 3)},
+          {"gigabytes_per_second", rounded(m.gigabytes_per_second, 3)},
+          {"teraflops_per_second", rounded(m.teraflops_per_second, 6)},
+          {"of_read_ceiling", rounded(m.of_read, 4)},
+          {"command", command_line(report, std::to_string(m.rows))}};
+}
+
+Json head_json(const Report& report) {
+  const Options& o = report.options;
+  return {
+      {"device", report.device.id},
+      {"device_name", report.device.name},
+      {"target", report.device.target.str()},
+      {"vocab_size", o.vocab_size},
+      {"hidden_size", o.hidden_size},
+      {"weights_dtype", o.dtype},
+      {"hidden_dtype", o.hidden_dtype},
+      {"noise", o.noise},
+      {"logprob", !o.no_logprob},
+      {"repeats", o.repeats},
+      {"ceiling",
+       {{"method", report.read.method},
+        {"gigabytes_per_second", rounded(report.read.bytes_per_second * 1e-9, 3)},
+        {"peak_gigabytes_per_second", report.read.peak_bytes_per_second == 0
+                                          ? Json(nullptr)
+                                          : Json(rounded(report.read.peak_bytes_per_second * 1e-9, 1))}}}};
+}
+
+std::string render(const Report& report) {
+  const std::string& format = report.options.format;
+  if (format == "json") {
+    Json json = head_json(report);
+    json["command"] = command_line(report, report.options.batches);
+    json["results"] = Json::array();
+    for (const Measurement& m : report.measurements) json["results"].push_back(measurement_json(report, m));
+    return json.dump(2) + "\n";
+  }
+  if (format == "jsonl") {
+    std::string text;
+    for (const Measurement& m : report.measurements) {
+      Json json = head_json(report);
+      json.update(measurement_json(report, m));
+      text += json.dump() + "\n";
+    }
+    return text;
+  }
+  Table table{{"batch", "median us", "p5 us", "p95 us", "GB/s", "of read", "TFLOP/s", "schedule"}, {}};
+  for (const Measurement& m : report.measurements)
+    table.rows.push_back({std::to_string(m.rows), fmt::format("{:.1f}", m.timing.median_us),
+                          fmt::format("{:.1f}", m.timing.p5_us), fmt::format("{:.1f}", m.timing.p95_us),
+                          fmt::format("{:.1f}", m.gigabytes_per_second), fmt::format("{:.3f}", m.of_read),
+                          fmt::format("{:.3f}", m.teraflops_per_second), m.schedule});
+  if (format == "csv") return to_csv(table);
+  const double peak = report.read.peak_bytes_per_second;
+  const std::string summary = fmt::format(
+      "{} ({}), {} x {}, weights {}, hidden states {}, {}; ceiling: {} at {:.1f} GB/s{}\n",
+      report.device.name, report.device.id, report.options.vocab_size, report.options.hidden_size,
+      report.options.dtype, report.options.hidden_dtype, report.options.noise, report.read.method,
+      report.read.bytes_per_second * 1e-9, peak == 0 ? "" : fmt::format(" ({:.0f} on paper)", peak * 1e-9));
+  return format == "md" ? to_markdown(table) + "\n" + summary : to_text(table) + summary;
+}
+
+int run(Options options) {
+  if (options.hidden_dtype.empty()) options.hidden_dtype = options.dtype;
+  LmHeadOptions head_options;
+  head_options.vocab_size = options.vocab_size;
+  head_options.hidden_size = options.hidden_size;
+  head_options.weights_dtype = parse_matrix_dtype("--dtype", options.dtype);
+  head_options.hidden_dtype = parse_matrix_dtype("--hidden-dtype", options.hidden_dtype);
+  head_options.noise = parse_noise("--noise", options.noise);
+  head_options.logprob = !options.no_logprob;
+  if (!options.schedule.empty()) head_options.schedule = Schedule::parse(options.schedule);
+  const std::vector<int32_t> batches = parse_i32_list("--batches", options.batches, "batch");
+  const int32_t max_rows = *std::max_element(batches.begin(), batches.end());
+  require_shape("bench", {options.vocab_size, options.hidden_size, max_rows});
+  if (*std::min_element(batches.begin(), batches.end()) < 1)
+    throw Error(ErrorCode::usage, fmt::format("--batches: '{}' has a batch below 1", options.batches));
+
+  Report report;
+  const std::shared_ptr<Engine> engine = Engine::open(options.device, make_jit());
+  report.options = options;
+  report.device = engine->device();
+  std::vector<DeviceArray> weights;
+  const std::deque<LmHead> heads = make_heads(engine, head_options, max_rows, weights);
+  report.read = measure_read_ceiling(engine);
+  for (int32_t rows : batches) {
+    if (isatty(STDERR_FILENO) != 0) fmt::print(stderr, "measuring batch {} ...\n", rows);
+    Measurement m = measure(engine, heads, rows, options.repeats);
+    m.of_read = m.gigabytes_per_second / (report.read.bytes_per_second * 1e-9);
+    report.measurements.push_back(std::move(m));
+  }
+  write_stdout(render(report));
+  return 0;
+}
+
+}  // namespace
+
+Action add_bench(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("--vocab-size", options->vocab_size, "rows of the weights")->capture_default_str();
+  app.add_option("--hidden-size", options->hidden_size, "columns of the weights")->capture_default_str();
+  app.add_option("--batches", options->batches, "comma list of batch sizes")->capture_default_str();
+  app.add_option("--device", options->device, "auto, cpu or cuda:N")->capture_default_str();
+  app.add_option("--dtype", options->dtype, "of the weights: bf16, f16 or f32")->capture_default_str();
+  app.add_option("--hidden-dtype", options->hidden_dtype, "of the hidden states (default: as the weights)");
+  app.add_option("--noise", options->noise, "grouped or per_token")->capture_default_str();
+  app.add_option("--schedule", options->schedule, "for every batch size, instead of the built-in choice");
+  app.add_option("--repeats", options->repeats, "measurements of each batch size")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  app.add_option("--format", options->format, "table, md, csv, json or jsonl")
+      ->check(CLI::IsMember({"table", "md", "csv", "json", "jsonl"}))
+      ->capture_default_str();
+  app.add_flag("--no-logprob", options->no_logprob, "tokens only");
+  return [options] { return run(*options); };
+}
+
+}  // namespace gumtile::tools

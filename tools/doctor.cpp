@@ -1,0 +1,158 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+
+#include "gumtile/compiler.h"
+#include "gumtile/error.h"
+#include "runtime/cpu/cpu_info.h"
+#include "runtime/cuda/device.h"
+#include "tools/command.h"
+#include "tools/output.h"
+#include "tools/self_check.h"
+
+namespace gumtile::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> cpu_features(const cpu::CpuInfo& info) {
+  const std::pair<const char*, bool> features[] = {{"avx2", info.avx2},
+                                                   {"fma", info.fma},
+                                                   {"f16c", info.f16c},
+                                                   {"avx512f", info.avx512f},
+                                                   {"avx512dq", info.avx512dq},
+                                                   {"avx512bw", info.avx512bw},
+                                                   {"avx512vl", info.avx512vl},
+                                                   {"avx512vnni", info.avx512vnni},
+                                                   {"avx512bf16", info.avx512bf16},
+                                                   {"avx512fp16", info.avx512fp16},
+                                                   {"amx_tile", info.amx_tile},
+                                                   {"amx_bf16", info.amx_bf16},
+                                                   {"amx_int8", info.amx_int8}};
+  std::vector<std::string> names;
+  for (const auto& [name, present] : features)
+    if (present) names.emplace_back(name);
+  return names;
+}
+
+/// $GUMTILE_CACHE_DIR, else $XDG_CACHE_HOME/gumtile (absolute only), else ~/.cache/gumtile; nothing without a
+/// home.
+std::optional<fs::path> cache_folder() {
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return fs::path(value == nullptr ? "" : value);
+  };
+  if (const fs::path own = variable("GUMTILE_CACHE_DIR"); !own.empty()) return own;
+  if (const fs::path xdg = variable("XDG_CACHE_HOME"); xdg.is_absolute()) return xdg / "gumtile";
+  if (const fs::path home = variable("HOME"); home.is_absolute()) return home / ".cache" / "gumtile";
+  return std::nullopt;
+}
+
+/// Whether files could be made in `folder`, which need not be there yet.
+bool is_writable(fs::path folder) {
+  std::error_code error;
+  folder = fs::absolute(folder, error);
+  while (!fs::exists(folder, error) && folder.has_relative_path()) folder = folder.parent_path();
+  return fs::is_directory(folder, error) && access(folder.c_str(), W_OK | X_OK) == 0;
+}
+
+/// "12.4"
+std::string cuda_version(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
+
+struct Findings {
+  std::vector<cuda::DeviceInfo> devices;
+  std::string why_no_device;
+  std::optional<fs::path> cache;
+  std::vector<SelfCheck> checks;
+};
+
+Findings examine() {
+  Findings findings;
+  std::vector<std::string> ids{"cpu"};
+  try {
+    findings.devices = cuda::list_devices(&findings.why_no_device);
+    for (const cuda::DeviceInfo& device : findings.devices)
+      ids.push_back(fmt::format("cuda:{}", device.ordinal));
+  } catch (const Error& error) {  // a driver that lists a device and fails to describe it
+    findings.why_no_device = error.what();
+    findings.checks.push_back({"cuda", error.what()});
+  }
+  findings.cache = cache_folder();
+  for (const std::string& id : ids) findings.checks.push_back(self_check(id));
+  return findings;
+}
+
+Json to_json(const Findings& findings) {
+  const cpu::CpuInfo& cpu = cpu::cpu_info();
+  Json devices = Json::array();
+  for (const cuda::DeviceInfo& d : findings.devices)
+    devices.push_back({{"id", fmt::format("cuda:{}", d.ordinal)},
+                       {"name", d.name},
+                       {"sm", 10 * d.sm_major + d.sm_minor},
+                       {"memory_bytes", d.memory_bytes},
+                       {"multiprocessors", d.multiprocessors},
+                       {"driver_version", cuda_version(d.driver_version)}});
+  Json checks = Json::array();
+  for (const SelfCheck& check : findings.checks)
+    checks.push_back({{"device", check.device}, {"ok", check.fault.empty()}, {"fault", check.fault}});
+  return {{"gumtile", GUMTILE_VERSION},
+          {"llvm", llvm_version()},
+          {"cpu",
+           {{"name", host_cpu_name()},
+            {"brand", cpu.brand},
+            {"features", cpu_features(cpu)},
+            {"threads", cpu.affinity_threads},
+            {"cores", cpu.physical_cores},
+            {"l2_bytes", cpu.l2_bytes},
+            {"l3_bytes", cpu.l3_bytes}}},
+          {"devices", devices},
+          {"why_no_device", findings.devices.empty() ? Json(findings.why_no_device) : Json(nullptr)},
+          {"cache",
+           {{"path", findings.cache ? Json(findings.cache->string()) : Json(nullptr)},
+            {"writable", findings.cache && is_writable(*findings.cache)},
+            {"used", false}}},
+          {"checks", checks}};
+}
+
+std::string to_text(const Findings& findings) {
+  const cpu::CpuInfo& cpu = cpu::cpu_info();
+  std::string text = fmt::format("gumtile   {}\nLLVM      {}\nCPU       {} ({})\n", GUMTILE_VERSION,
+                                 llvm_version(), cpu.brand, host_cpu_name());
+  text += fmt::format("          {} threads on {} cores: {}\n", cpu.affinity_threads, cpu.physical_cores,
+                      fmt::join(cpu_features(cpu), " "));
+  for (const cuda::DeviceInfo& d : findings.devices)
+    text +=
+        fmt::format("cuda:{:<4} {}, sm_{}{}, {:.1f} GiB, {} multiprocessors, driver for CUDA {}\n", d.ordinal,
+                    d.name, d.sm_major, d.sm_minor, static_cast<double>(d.memory_bytes) / (1 << 30),
+                    d.multiprocessors, cuda_version(d.driver_version));
+  if (findings.devices.empty()) text += fmt::format("GPU       none: {}\n", findings.why_no_device);
+  text += findings.cache
+              ? fmt::format("cache     {} ({}; not used yet)\n", findings.cache->string(),
+                            is_writable(*findings.cache) ? "writable" : "not writable")
+              : "cache     none: neither GUMTILE_CACHE_DIR, XDG_CACHE_HOME nor HOME names a folder\n";
+  for (const SelfCheck& check : findings.checks)
+    text += fmt::format("check     {}: {}\n", check.device, check.fault.empty() ? "ok" : check.fault);
+  return text;
+}
+
+int run(bool json) {
+  const Findings findings = examine();
+  write_stdout(json ? to_json(findings).dump(2) + "\n" : to_text(findings));
+  for (const SelfCheck& check : findings.checks)
+    if (!check.fault.empty()) return 1;
+  return 0;
+}
+
+}  // namespace
+
+Action add_doctor(CLI::App& app) {
+  auto json = std::make_shared<bool>(false);
+  app.add_flag("--json", *json, "one JSON object");
+  return [json] { return run(*json); };
+}
+
+}  // namespace gumtile::tools

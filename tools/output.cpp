@@ -1,0 +1,100 @@
+#include "tools/output.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+
+#include "gumtile/error.h"
+#include "gumtile/programs.h"
+
+namespace gumtile::tools {
+
+std::string to_text(const Table& table) {
+  std::vector<size_t> widths;
+  for (const std::string& cell : table.header) widths.push_back(cell.size());
+  for (const auto& row : table.rows)
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  std::string text;
+  const auto add = [&](const std::vector<std::string>& row) {
+    for (size_t i = 0; i < row.size(); ++i)
+      text += fmt::format("{}{:>{}}", i == 0 ? "" : "  ", row[i], widths[i]);
+    text += '\n';
+  };
+  add(table.header);
+  for (const auto& row : table.rows) add(row);
+  return text;
+}
+
+std::string to_markdown(const Table& table) {
+  std::string text = fmt::format("| {} |\n|", fmt::join(table.header, " | "));
+  for (size_t i = 0; i < table.header.size(); ++i) text += "---:|";
+  text += '\n';
+  for (const auto& row : table.rows) text += fmt::format("| {} |\n", fmt::join(row, " | "));
+  return text;
+}
+
+std::string to_csv(const Table& table) {
+  std::string text;
+  const auto add = [&](const std::vector<std::string>& row) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      if (i != 0) text += ',';
+      if (row[i].find_first_of(",\"\n") == std::string::npos) {
+        text += row[i];
+        continue;
+      }
+      text += '"';
+      for (char c : row[i]) text += c == '"' ? std::string("\"\"") : std::string(1, c);
+      text += '"';
+    }
+    text += '\n';
+  };
+  add(table.header);
+  for (const auto& row : table.rows) add(row);
+  return text;
+}
+
+std::vector<std::string> status_names(uint32_t status) {
+  constexpr std::pair<uint32_t, const char*> kNames[] = {{status_nan_logit, "nan_logit"},
+                                                         {status_inf_logit, "inf_logit"},
+                                                         {status_no_candidate, "no_candidate"},
+                                                         {status_bad_temperature, "bad_temperature"}};
+  std::vector<std::string> names;
+  for (const auto& [bit, name] : kNames)
+    if ((status & bit) != 0) names.emplace_back(name);
+  return names;
+}
+
+Json number_or_null(float value) {
+  if (!std::isfinite(value)) return nullptr;
+  return std::stod(fmt::format("{}", value));
+}
+
+double rounded(double value, int digits) {
+  const double scale = std::pow(10.0, digits);
+  return std::round(value * scale) / scale;
+}
+
+std::string indented(std::string_view text, int spaces) {
+  std::string out;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    out += fmt::format("{:{}}{}\n", "", spaces, text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
+
+void write_stdout(std::string_view text) {
+  const bool written =
+      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  if (!written)
+    throw Error(ErrorCode::cannot_create,
+                fmt::format("the result cannot be written to stdout: {}", std::strerror(errno)));
+}
+
+}  // namespace gumtile::tools

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gumtile::tools {
+
+/// Keeps the order of its members.
+using Json = nlohmann::ordered_json;
+
+/// Cells of text; every row has as many as the header.
+struct Table {
+  std::vector<std::string> header;
+  std::vector<std::vector<std::string>> rows;
+};
+std::string to_text(const Table& table);  ///< columns aligned on the right
+std::string to_markdown(const Table& table);
+std::string to_csv(const Table& table);  ///< RFC 4180
+
+/// The names of a status word's bits (gumtile/programs.h).
+std::vector<std::string> status_names(uint32_t status);
+
+/// The shortest decimal that reads back as `value`; null for NaN and infinities, which JSON has no words for.
+Json number_or_null(float value);
+
+/// `value` with `digits` decimals.
+double rounded(double value, int digits);
+
+/// `text` with every line moved to the right; ends with a line break.
+std::string indented(std::string_view text, int spaces);
+
+/// Writes a command's whole result. Throws Error(cannot_create) where stdout does not take it.
+void write_stdout(std::string_view text);
+
+}  // namespace gumtile::tools

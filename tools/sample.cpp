@@ -1,0 +1,272 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+#include "gumtile/jit.h"
+#include "gumtile/lm_head.h"
+#include "tools/command.h"
+#include "tools/options.h"
+#include "tools/output.h"
+#include "tools/sample_inputs.h"
+#include "tools/timed_source.h"
+
+namespace gumtile::tools {
+namespace {
+
+struct Options {
+  InputOptions inputs;
+  std::string temperature = "1";
+  std::string seed = "0";
+  std::string offset = "0";
+  std::string row_slot;
+  std::string noise = "grouped";
+  std::string device = "auto";
+  std::string schedule;
+  std::string format = "table";
+  bool timing = false;
+  bool no_logprob = false;
+};
+
+/// What the rows ask for: temperature and seed over slots, the others over rows.
+struct Requests {
+  std::vector<float> temperature;
+  std::vector<uint64_t> seed;
+  std::vector<uint64_t> offset;
+  std::vector<int32_t> row_slot;
+};
+
+Requests parse_requests(const Options& options) {
+  Requests requests;
+  requests.temperature = parse_temperatures("--temperature", options.temperature);
+  requests.seed = parse_u64_list("--seed", options.seed);
+  requests.offset = parse_u64_list("--offset", options.offset);
+  if (!options.row_slot.empty()) requests.row_slot = parse_i32_list("--row-slot", options.row_slot);
+  return requests;
+}
+
+/// Gives every row and slot its values.
+void spread_requests(Requests& requests, size_t rows) {
+  size_t slots = rows;
+  const char* what = "rows";
+  if (!requests.row_slot.empty()) {
+    constexpr int32_t kMaxSlots = 1 << 20;
+    requests.row_slot = spread("--row-slot", requests.row_slot, rows, "rows");
+    const int32_t last = std::accumulate(requests.row_slot.begin(), requests.row_slot.end(), int32_t{0},
+                                         [](int32_t a, int32_t b) { return std::max(a, b); });
+    if (last >= kMaxSlots)
+      throw Error(ErrorCode::usage,
+                  fmt::format("--row-slot: slot {} is beyond the {} slots there can be", last, kMaxSlots));
+    slots = std::max({static_cast<size_t>(last) + 1, requests.temperature.size(), requests.seed.size()});
+    what = "slots";
+  }
+  requests.temperature = spread("--temperature", requests.temperature, slots, what);
+  requests.seed = spread("--seed", requests.seed, slots, what);
+  requests.offset = spread("--offset", requests.offset, rows, "rows");
+}
+
+struct Result {
+  std::vector<int32_t> token;
+  std::vector<float> logprob;  ///< empty where not asked for
+  std::vector<uint32_t> status;
+};
+
+struct Timings {
+  size_t variants = 0;  ///< kernels compiled: one for each batch bucket that needs its own
+  double first_compile_ms = 0;
+  double compile_ms = 0;
+  double load_ms = 0;  ///< planning and loading, all variants
+  double first_launch_ms = 0;
+  std::optional<Engine::Timing> launch;  ///< none where nothing was launched
+};
+
+void require_launched(Status status) {
+  if (status != Status::ok)
+    throw Error(status == Status::context_lost ? ErrorCode::device_unavailable : ErrorCode::internal,
+                fmt::format("the launch failed: {}", name(status)));
+}
+
+Result sample_once(const std::shared_ptr<Engine>& engine, const LmHead& head, const void* hidden_states,
+                   const Requests& requests, size_t rows, Timings& timings) {
+  const DeviceArray temperature = DeviceArray::of(engine, requests.temperature);
+  const DeviceArray seed = DeviceArray::of(engine, requests.seed);
+  const DeviceArray offset = DeviceArray::of(engine, requests.offset);
+  const DeviceArray row_slot = DeviceArray::of(engine, requests.row_slot);
+  const DeviceArray token = DeviceArray::of(engine, std::vector<int32_t>(rows, -1));
+  const DeviceArray logprob = DeviceArray::of(engine, std::vector<float>(rows, 0));
+  const DeviceArray status = DeviceArray::of(engine, std::vector<uint32_t>(rows, 0));
+  const size_t workspace_bytes = head.workspace_bytes(static_cast<int64_t>(rows));
+  const DeviceArray workspace(engine, workspace_bytes);
+
+  SampleArgs args;
+  args.rows = static_cast<int64_t>(rows);
+  args.hidden_states = hidden_states;
+  args.row_slot = requests.row_slot.empty() ? nullptr : row_slot.as<int32_t>();
+  args.temperature = temperature.as<float>();
+  args.seed = seed.as<uint64_t>();
+  args.offset = offset.as<uint64_t>();
+  args.token = token.as<int32_t>();
+  args.logprob = head.options().logprob ? logprob.as<float>() : nullptr;
+  args.status = status.as<uint32_t>();
+  args.workspace = workspace.data();
+  args.workspace_bytes = workspace_bytes;
+
+  const auto start = std::chrono::steady_clock::now();
+  require_launched(head.sample(nullptr, args));
+  engine->synchronize();
+  timings.first_launch_ms = milliseconds_since(start);
+  Result result{token.read<int32_t>(rows), {}, status.read<uint32_t>(rows)};
+  if (head.options().logprob) result.logprob = logprob.read<float>(rows);
+  constexpr int kRepeats = 10;
+  if (rows != 0)
+    timings.launch =
+        engine->time([&](StreamHandle stream) { return head.sample(stream, args); }, kRepeats, 1);
+  return result;
+}
+
+/// Rows of no slot are not sampled, hence not reported.
+bool is_active(const Requests& requests, size_t row) {
+  return requests.row_slot.empty() || requests.row_slot[row] >= 0;
+}
+
+Json timings_json(const Timings& timings) {
+  Json json = {{"variants", timings.variants},
+               {"first_compile_ms", rounded(timings.first_compile_ms, 3)},
+               {"compile_ms", rounded(timings.compile_ms, 3)},
+               {"load_ms", rounded(timings.load_ms, 3)},
+               {"first_launch_ms", rounded(timings.first_launch_ms, 3)},
+               {"launch_us", nullptr}};
+  if (timings.launch)
+    json["launch_us"] = {{"median", rounded(timings.launch->median_us, 3)},
+                         {"p5", rounded(timings.launch->p5_us, 3)},
+                         {"p95", rounded(timings.launch->p95_us, 3)}};
+  return json;
+}
+
+Json rows_json(const Result& result, const Requests& requests) {
+  Json rows = Json::array();
+  for (size_t row = 0; row < result.token.size(); ++row) {
+    if (!is_active(requests, row)) continue;
+    rows.push_back({{"row", row},
+                    {"token", result.token[row]},
+                    {"logprob", result.logprob.empty() ? Json(nullptr) : number_or_null(result.logprob[row])},
+                    {"status", status_names(result.status[row])}});
+  }
+  return rows;
+}
+
+std::string rows_text(const Result& result, const Requests& requests) {
+  Table table{{"row", "token", "logprob", "status"}, {}};
+  for (size_t row = 0; row < result.token.size(); ++row) {
+    if (!is_active(requests, row)) continue;
+    const std::vector<std::string> names = status_names(result.status[row]);
+    table.rows.push_back({std::to_string(row), std::to_string(result.token[row]),
+                          result.logprob.empty() ? "-" : fmt::format("{:.6f}", result.logprob[row]),
+                          names.empty() ? "ok" : fmt::format("{}", fmt::join(names, ","))});
+  }
+  return to_text(table);
+}
+
+int run(const Options& options) {
+  Requests requests = parse_requests(options);
+  LmHeadOptions head_options;
+  head_options.noise = parse_noise("--noise", options.noise);
+  head_options.logprob = !options.no_logprob;
+  if (!options.schedule.empty()) head_options.schedule = Schedule::parse(options.schedule);
+  const SampleInputs inputs = open_inputs(options.inputs);
+  spread_requests(requests, static_cast<size_t>(inputs.rows));
+  head_options.vocab_size = inputs.vocab_size;
+  head_options.hidden_size = inputs.hidden_size;
+  head_options.hidden_dtype = inputs.hidden_dtype;
+  head_options.weights_dtype = inputs.weights_dtype;
+
+  const auto source = std::make_shared<TimedSource>(make_jit());
+  const std::shared_ptr<Engine> engine = Engine::open(options.device, source);
+  const PlacedMatrix weights = place_weights(engine, inputs);
+  const PlacedMatrix hidden_states = place_hidden_states(engine, inputs);
+
+  LmHead head(engine, head_options, weights.data);
+  Timings timings;
+  const auto start = std::chrono::steady_clock::now();
+  head.prepare(std::max<int64_t>(inputs.rows, 1));
+  const std::vector<double> compile_ms = source->compile_ms();
+  timings.variants = compile_ms.size();
+  timings.first_compile_ms = compile_ms.empty() ? 0 : compile_ms.front();
+  timings.compile_ms = std::accumulate(compile_ms.begin(), compile_ms.end(), 0.0);
+  timings.load_ms = milliseconds_since(start) - timings.compile_ms;
+  const Result result =
+      sample_once(engine, head, hidden_states.data, requests, static_cast<size_t>(inputs.rows), timings);
+
+  const KernelArtifact& artifact = head.kernel_for(std::max<int64_t>(inputs.rows, 1))->artifact();
+  const DeviceDescription& device = engine->device();
+  if (options.format == "json") {
+    const Json json = {{"device", device.id},
+                       {"device_name", device.name},
+                       {"target", artifact.target},
+                       {"schedule", artifact.schedule},
+                       {"noise", name(head_options.noise)},
+                       {"vocab_size", inputs.vocab_size},
+                       {"hidden_size", inputs.hidden_size},
+                       {"weights_dtype", name(inputs.weights_dtype)},
+                       {"hidden_dtype", name(inputs.hidden_dtype)},
+                       {"timings", timings_json(timings)},
+                       {"rows", rows_json(result, requests)}};
+    write_stdout(json.dump(2) + "\n");
+    return 0;
+  }
+  std::string text = rows_text(result, requests);
+  text += fmt::format("{} rows of {} x {} in {:.1f} us on {} ({}), {}, schedule {}\n", inputs.rows,
+                      inputs.vocab_size, inputs.hidden_size, timings.launch ? timings.launch->median_us : 0.0,
+                      device.id, device.name, artifact.target, artifact.schedule);
+  if (options.timing)
+    text += fmt::format(
+        "cold JIT: {:.0f} ms for the first of {} variants, {:.0f} ms for all; loading {:.1f} ms; "
+        "first launch {:.2f} ms\n",
+        timings.first_compile_ms, timings.variants, timings.compile_ms, timings.load_ms,
+        timings.first_launch_ms);
+  write_stdout(text);
+  return 0;
+}
+
+}  // namespace
+
+Action add_sample(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  InputOptions& inputs = options->inputs;
+  app.add_option(
+      "--weights", inputs.weights,
+      "LM head [vocab, hidden]: FILE[:TENSOR], a .safetensors file, an index of shards, a model's folder, or "
+      ".npy. Without TENSOR: lm_head.weight, else the embedding it is tied to");
+  app.add_option("--hidden-states", inputs.hidden_states, "hidden states [rows, hidden]: FILE[:TENSOR]");
+  app.add_flag("--npy-u16-is-bf16", inputs.npy_u16_is_bf16, "read .npy files of 16-bit words as bf16");
+  app.add_option("--synthetic", inputs.synthetic,
+                 "VxK[xB]: pseudo-random weights and hidden states instead of files");
+  app.add_option("--dtype", inputs.dtype, "bf16, f16 or f32: synthetic weights (default: bf16)");
+  app.add_option("--hidden-dtype", inputs.hidden_dtype,
+                 "of synthetic hidden states (default: as the weights)");
+  app.add_option("--temperature", options->temperature,
+                 "one for all rows or a comma list; 0: the most likely token")
+      ->capture_default_str();
+  app.add_option("--seed", options->seed, "one for all rows or a comma list")->capture_default_str();
+  app.add_option("--offset", options->offset, "position in the request: one for all rows or a comma list")
+      ->capture_default_str();
+  app.add_option(
+      "--row-slot", options->row_slot,
+      "comma list: the slot whose temperature and seed a row takes; negative: the row is left out");
+  app.add_option("--noise", options->noise, "grouped or per_token: different random streams")
+      ->capture_default_str();
+  app.add_option("--device", options->device, "auto, cpu or cuda:N")->capture_default_str();
+  app.add_option("--schedule", options->schedule,
+                 "e.g. host:b4,v256 or mma_sync:b64,v256,stages=4,warps=2x4,copy=16");
+  app.add_option("--format", options->format, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  app.add_flag("--timing", options->timing, "also show what compiling, loading and the first launch took");
+  app.add_flag("--no-logprob", options->no_logprob,
+               "tokens only, which is faster: hopeless tokens are skipped");
+  return [options] { return run(*options); };
+}
+
+}  // namespace gumtile::tools

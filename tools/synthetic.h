@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "gumtile/dtype.h"
+#include "gumtile/engine.h"
+#include "tools/device_array.h"
+
+namespace gumtile::tools {
+
+/// `count` pseudo-random elements, close to normally distributed with standard deviation `scale`, made on the
+/// device's behalf. The same numbers on every machine: element i depends only on `stream` and i.
+DeviceArray synthetic_array(const std::shared_ptr<Engine>& engine, int64_t count, DType dtype,
+                            uint64_t stream, float scale);
+
+}  // namespace gumtile::tools
