@@ -113,15 +113,15 @@ class Generator {
     if (one_in(3)) make_guard();
     grow(Level::element, 4, 8);
     if (split_) {
-      for (uint64_t n = 1 + below(2); n > 0; --n) fold(split_->member, Level::element, Level::group);
+      for (uint64_t n = 1 + below(3); n > 0; --n) fold(split_->member, Level::element, Level::group);
       if (one_in(2)) select_member();
       grow(Level::group, 2, 4);
       grow(Level::element, 1, 3);
       if (one_in(3)) fold(split_->member, Level::element, Level::group);
-      for (uint64_t n = below(3); n > 0; --n) fold(split_->group, Level::group, Level::final);
+      for (uint64_t n = 1 + below(2); n > 0; --n) fold(split_->group, Level::group, Level::final);
       if (one_in(4)) log_sum_exp();
     }
-    for (uint64_t n = 1 + below(2); n > 0; --n) fold(column_, Level::element, Level::final);
+    for (uint64_t n = split_ ? below(2) : 1 + below(2); n > 0; --n) fold(column_, Level::element, Level::final);
     grow(Level::final, 2, 6);
     make_outputs();
     return {{p_.build(), extents_, arrays_}, tolerance_};
@@ -220,7 +220,7 @@ class Generator {
 
   /// Clamped to a whole limit; NaN stays.
   Value bounded(Value v, double limit) {
-    if (!v.facts.inf && v.facts.magnitude() <= limit) return v;
+    if (limit == kInf || (!v.facts.inf && v.facts.magnitude() <= limit)) return v;
     v.expr = min(max(v.expr, Expr(-limit)), Expr(limit));
     v.facts.low = std::clamp(v.facts.low, -limit, limit);
     v.facts.high = std::clamp(v.facts.high, -limit, limit);
@@ -541,9 +541,11 @@ class Generator {
         return add_binary(a, b, subtract ? a.expr - b.expr : a.expr + b.expr, sum_facts(a, b, subtract));
       }
       case Make::mul:
-        return make_product(any_f32(target), any_f32(target), std::nullopt);
-      case Make::fma:
-        return make_product(any_f32(target), any_f32(target), any_f32(target));
+      case Make::fma: {
+        const Value a = any_f32(target);
+        const Value b = any_f32(target);
+        return make_product(a, b, what == Make::fma ? std::optional(any_f32(target)) : std::nullopt);
+      }
       case Make::div:
         return make_quotient(target);
       case Make::min:
@@ -736,15 +738,27 @@ class Generator {
   }
 
   // ---- reductions ----
+  Value sometimes_special(Value x, Level target) {
+    if (!one_in(4)) return x;
+    const bool nan = one_in(2);
+    const float special = nan ? std::numeric_limits<float>::quiet_NaN() : one_in(3) ? kInf : -kInf;
+    const Value where = condition(target);
+    x.expr = select(where.expr, special, x.expr);
+    x.level = std::max(x.level, where.level);
+    (nan ? x.facts.nan : x.facts.inf) = true;
+    return x;
+  }
+
   void fold(Axis axis, Level from, Level to) {
     const bool member = to == Level::group;
     const double terms = member ? 16 : static_cast<double>(extents_.columns);
     auto result = [&](const Expr& e, DType dtype, const Facts& facts) { add(e, dtype, to, facts); };
     using States = std::span<const Expr>;
-    switch (static_cast<Fold>(below(static_cast<uint64_t>(Fold::count)))) {
+    const auto what = static_cast<Fold>(below(static_cast<uint64_t>(Fold::count)));
+    switch (one_in(4) ? Fold::argmax : what) {
       case Fold::max:
       case Fold::min: {
-        const Value x = any_f32(from);
+        const Value x = sometimes_special(any_f32(from), from);
         return one_in(2) ? result(reduce_max(p_, x.expr, axis), DType::f32, x.facts)
                          : result(reduce_min(p_, x.expr, axis), DType::f32, x.facts);
       }
@@ -837,7 +851,7 @@ class Generator {
   }
 
   void fold_argmax(Axis axis, Level from, Level to) {
-    const Value key = exact_f32(from);
+    const Value key = sometimes_special(exact_f32(from), from);
     const bool grouped = split_ && axis.id == split_->group.id;
     std::vector<Value> carried;
     std::vector<Expr> carry;

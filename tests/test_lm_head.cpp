@@ -1,11 +1,20 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "gumtile/jit.h"
+#include "gumtile/lm_head.h"
 #include "tests/sampling_check.h"
 
 namespace gumtile::test {
 namespace {
 
+constexpr NoiseScheme kSchemes[] = {NoiseScheme::per_token, NoiseScheme::grouped};
+
+/// Fails unless the outputs are the interpreter's, as docs/semantics.md defines "the same tokens".
 void check(const SamplingReference& reference, const Outputs& outputs, const std::string& what) {
   const TokenComparison result = reference.compare(outputs);
   INFO(what, ": ", result.equal, " equal, ", result.near_ties, " near ties; ", result.first_wrong);
@@ -14,7 +23,15 @@ void check(const SamplingReference& reference, const Outputs& outputs, const std
   CHECK(result.largest_logprob_error <= 1e-4);
 }
 
-constexpr NoiseScheme kSchemes[] = {NoiseScheme::per_token, NoiseScheme::grouped};
+void check_everywhere(const Case& c, const SamplingOptions& options, const std::string& what) {
+  const SamplingReference reference(c, options);
+  for (const auto& engine : engines()) check(reference, run_engine(c, *engine), engine->device().id + " " + what);
+}
+
+std::vector<int32_t> tokens(const Case& c, const Outputs& outputs) {
+  const Array& a = output(c.program, outputs, "token");
+  return {a.as<int32_t>(), a.as<int32_t>() + c.extents.rows};
+}
 
 TEST_CASE("the LM head gives the interpreter's tokens") {
   struct Shape {
@@ -24,11 +41,255 @@ TEST_CASE("the LM head gives the interpreter's tokens") {
     for (NoiseScheme noise : kSchemes) {
       const SamplingOptions options{noise, DType::bf16, DType::bf16, true};
       const Case c = make_lm_head_case(options, s.vocab, s.hidden, s.rows, 7 + static_cast<uint64_t>(s.vocab));
-      const SamplingReference reference(c, options);
-      for (const auto& engine : engines())
-        check(reference, run_engine(c, *engine),
-              fmt::format("{} V={} K={} B={} {}", engine->device().id, s.vocab, s.hidden, s.rows, name(noise)));
+      check_everywhere(c, options, fmt::format("V={} K={} B={} {}", s.vocab, s.hidden, s.rows, name(noise)));
     }
+}
+
+TEST_CASE("the LM head gives the interpreter's tokens at a full vocabulary") {
+  for (NoiseScheme noise : kSchemes) {
+    const SamplingOptions options{noise, DType::bf16, DType::bf16, true};
+    check_everywhere(make_lm_head_case(options, 151936, 1024, 77, 5), options, fmt::format("V=151936 {}", name(noise)));
+  }
+}
+
+TEST_CASE("every pair of element types and every alignment works") {
+  for (DType weights : {DType::bf16, DType::f16, DType::f32})
+    for (DType hidden : {DType::bf16, DType::f16, DType::f32}) {
+      const SamplingOptions options{NoiseScheme::grouped, hidden, weights, true};
+      check_everywhere(make_lm_head_case(options, 300, 72, 5, 11), options,
+                       fmt::format("weights {} hidden {}", name(weights), name(hidden)));
+    }
+  for (DType weights : {DType::bf16, DType::f16})
+    for (int64_t stride : {73, 74, 76, 80}) {
+      const SamplingOptions options{NoiseScheme::grouped, weights, weights, true};
+      check_everywhere(make_lm_head_case(options, 300, 72, 5, 12, stride, 75), options,
+                       fmt::format("{} weights with row stride {}", name(weights), stride));
+      check_everywhere(make_lm_head_case(options, 200, 9, 2, 13, stride, 11), options,
+                       fmt::format("K=9 {} weights with row stride {}", name(weights), stride));
+    }
+}
+
+TEST_CASE("without log-probabilities hopeless groups are skipped and tokens stay the same") {
+  for (NoiseScheme noise : kSchemes) {
+    const SamplingOptions with{noise, DType::bf16, DType::bf16, true};
+    const SamplingOptions without{noise, DType::bf16, DType::bf16, false};
+    const Case a = make_lm_head_case(with, 5000, 64, 33, 21);
+    const Case b = make_lm_head_case(without, 5000, 64, 33, 21);
+    for (const auto& engine : engines()) CHECK(tokens(a, run_engine(a, *engine)) == tokens(b, run_engine(b, *engine)));
+  }
+}
+
+TEST_CASE("schedules of a family give identical tokens") {
+  const SamplingOptions options{NoiseScheme::grouped, DType::bf16, DType::bf16, true};
+  Random random(3);
+  for (const auto& engine : engines())
+    for (int64_t rows : {1, 17, 70}) {
+      const Case c = make_lm_head_case(options, 1500, 136, rows, 31);
+      const SamplingReference reference(c, options);
+      std::map<std::string, std::vector<int32_t>> seen;
+      const Problem problem{1500, 136, rows, 16};
+      for (const Schedule& schedule : sample_schedules(c.program, problem, engine->device().target, random, 12)) {
+        const Outputs outputs = run_engine(c, *engine, schedule);
+        check(reference, outputs, schedule.str());
+        const auto [it, first] = seen.emplace(schedule.family_name(), tokens(c, outputs));
+        INFO(schedule.str());
+        CHECK(it->second == tokens(c, outputs));
+      }
+    }
+}
+
+TEST_CASE("a request's token does not depend on its slot, row or neighbours") {
+  const SamplingOptions options{NoiseScheme::grouped, DType::bf16, DType::bf16, true};
+  const int64_t rows = 40;
+  const Case all = make_lm_head_case(options, 2000, 96, rows, 41);
+  for (const auto& engine : engines()) {
+    const std::vector<int32_t> expected = tokens(all, run_engine(all, *engine));
+    Random random(42);
+    for (int64_t count : {1, 2, 5, 39}) {
+      // `count` requests of the forty, in other rows; their parameters stay in their slots.
+      Case some = make_case(all.program, {count, 2000, 96});
+      for (size_t i = 0; i < all.inputs.size(); ++i) some.inputs[i] = all.inputs[i];
+      some.input("hidden_states") = make_array(DType::bf16, count, 96);
+      std::vector<int32_t> slots;
+      std::vector<uint64_t> offsets;
+      const Array& hidden = const_cast<Case&>(all).input("hidden_states");
+      for (int64_t row = 0; row < count; ++row) {
+        const auto slot = static_cast<int64_t>(random.below(static_cast<uint64_t>(rows)));
+        slots.push_back(static_cast<int32_t>(slot));
+        offsets.push_back(const_cast<Case&>(all).input("offset").as<uint64_t>()[slot]);
+        std::memcpy(some.input("hidden_states").as<uint16_t>() + row * 96, hidden.as<uint16_t>() + slot * 96, 192);
+      }
+      some.input("row_slot") = make_vector(DType::i32, slots);
+      some.input("offset") = make_vector(DType::u64, offsets);
+      const std::vector<int32_t> found = tokens(some, run_engine(some, *engine));
+      for (int64_t row = 0; row < count; ++row) {
+        INFO(engine->device().id, " batch of ", count, " row ", row);
+        CHECK(found[static_cast<size_t>(row)] == expected[static_cast<size_t>(slots[static_cast<size_t>(row)])]);
+      }
+    }
+  }
+}
+
+TEST_CASE("bad numbers fail their own row and no other") {
+  for (NoiseScheme noise : kSchemes) {
+    const SamplingOptions options{noise, DType::f32, DType::f32, true};
+    Case c = make_lm_head_case(options, 500, 16, 9, 51);
+    const Case good = c;
+    const float inf = std::numeric_limits<float>::infinity();
+    Array& hidden = c.input("hidden_states");
+    hidden.set(1 * 16 + 3, std::numeric_limits<float>::quiet_NaN());
+    for (int64_t k = 0; k < 16; ++k) hidden.set(3 * 16 + k, k == 0 ? inf : 0.0f);
+    Array& weights = c.input("weights");
+    for (int64_t v = 0; v < 500; ++v) weights.set(v * 16, v == 77 || v == 90 ? 1.0f : -1.0f);  // row 3: +inf at 77 and 90
+    for (int64_t k = 0; k < 16; ++k) hidden.set(5 * 16 + k, 0.0f);
+    float* temperature = c.input("temperature").as<float>();
+    temperature[6] = -1.0f;
+    temperature[7] = inf;
+    temperature[8] = std::numeric_limits<float>::quiet_NaN();
+    const SamplingReference reference(c, options);
+    const auto* expected = output(c.program, reference.outputs(), "status").as<uint32_t>();
+    CHECK(expected[0] == 0);
+    CHECK(expected[1] == status_nan_logit);
+    CHECK(expected[3] == status_inf_logit);
+    CHECK(output(c.program, reference.outputs(), "token").as<int32_t>()[3] == 77);
+    for (int row : {6, 7, 8}) CHECK(expected[row] == status_bad_temperature);
+    c.input("invalid_token") = make_vector(DType::i32, std::vector<int32_t>{2});
+    for (const auto& engine : engines()) {
+      const Outputs outputs = run_engine(c, *engine);
+      const auto* status = output(c.program, outputs, "status").as<uint32_t>();
+      const auto* token = output(c.program, outputs, "token").as<int32_t>();
+      for (int row = 0; row < 9; ++row) {
+        INFO(engine->device().id, " ", name(noise), " row ", row);
+        CHECK(status[row] == expected[row]);
+        if (expected[row] & ~uint32_t{status_inf_logit}) CHECK(token[row] == 2);
+      }
+      CHECK(token[3] == 77);
+      CHECK(output(c.program, outputs, "any_status").as<uint32_t>()[0] ==
+            (status_nan_logit | status_inf_logit | status_bad_temperature));
+    }
+    // All logits -inf: no candidate.
+    Case none = good;
+    for (int64_t v = 0; v < 500; ++v)
+      for (int64_t k = 0; k < 16; ++k) none.input("weights").set(v * 16 + k, k == 0 ? -1.0f : 0.0f);
+    for (int64_t k = 0; k < 16; ++k) none.input("hidden_states").set(2 * 16 + k, k == 0 ? inf : 1.0f);
+    for (const auto& engine : engines()) {
+      const Outputs outputs = run_engine(none, *engine);
+      // inf * 0 is NaN in this product, so the row must say so rather than give a token.
+      CHECK(output(none.program, outputs, "token").as<int32_t>()[2] == -1);
+    }
+  }
+}
+
+TEST_CASE("sampling from given logits, with all of a row masked") {
+  for (NoiseScheme noise : kSchemes) {
+    const SamplingOptions options{noise, DType::f32, DType::f32, true};
+    Case c = make_case(sample_logits(options), {6, 777, 0});
+    Random random(61);
+    fill_normal(c.input("logits"), random, 3.0f);
+    for (int64_t v = 0; v < 777; ++v) c.input("logits").set(2 * 777 + v, -std::numeric_limits<float>::infinity());
+    c.input("offset") = make_vector(DType::u64, std::vector<uint64_t>{1, 2, 3, 4, 5, 6});
+    const SamplingReference reference(c, options);
+    CHECK(output(c.program, reference.outputs(), "status").as<uint32_t>()[2] == status_no_candidate);
+    for (const auto& engine : engines())
+      check(reference, run_engine(c, *engine), fmt::format("{} {}", engine->device().id, name(noise)));
+  }
+}
+
+TEST_CASE("inactive rows and rows past num_rows are left alone") {
+  const SamplingOptions options{NoiseScheme::grouped, DType::bf16, DType::bf16, true};
+  Case c = make_lm_head_case(options, 300, 32, 6, 71);
+  c.input("row_slot") = make_vector(DType::i32, std::vector<int32_t>{0, -1, 2, 3, 4, 5});
+  c.input("num_rows") = make_vector(DType::i32, std::vector<int32_t>{4});
+  c.input("hidden_states").set(32, std::numeric_limits<float>::quiet_NaN());  // of the inactive row 1
+  const SamplingReference reference(c, options);
+  for (const auto& engine : engines()) {
+    const Outputs outputs = run_engine(c, *engine);
+    for (const char* which : {"token", "status"}) {
+      const auto* expected = output(c.program, reference.outputs(), which).as<uint32_t>();
+      for (int row : {0, 2, 3}) CHECK(output(c.program, outputs, which).as<uint32_t>()[row] == expected[row]);
+      for (int row : {1, 4, 5}) CHECK(output(c.program, outputs, which).as<uint32_t>()[row] == 0x5a5a5a5a);
+    }
+    CHECK(output(c.program, outputs, "any_status").as<uint32_t>()[0] == 0);
+  }
+}
+
+TEST_CASE("the other Programs agree with the interpreter") {
+  for (DType dtype : {DType::bf16, DType::f16, DType::f32}) {
+    for (const Program& program : {greedy_argmax(dtype, dtype), gemm(dtype, dtype, DType::f32), gemm(dtype, dtype, dtype),
+                                   row_statistics(dtype, dtype), cross_entropy(dtype, dtype)}) {
+      Case c = make_case(program, {19, 333, 88});
+      Random random(81);
+      fill_normal(c.input("weights"), random, 0.3f);
+      fill_normal(c.input("hidden_states"), random, 1.0f);
+      if (program.name == "cross_entropy")
+        for (int row = 0; row < 19; ++row) c.input("target").as<int32_t>()[row] = row * 17 % 333;
+      const Outputs expected = run_interpreter(c);
+      for (const auto& engine : engines()) {
+        const Outputs outputs = run_engine(c, *engine);
+        for (size_t o = 0; o < outputs.size(); ++o)
+          for (int64_t i = 0; i < static_cast<int64_t>(outputs[o].bytes.size() / size_bytes(outputs[o].dtype)); ++i) {
+            INFO(engine->device().id, " ", program.name, " ", program.outputs[o].name, " ", i);
+            if (outputs[o].dtype == DType::i32) {
+              CHECK(outputs[o].as<int32_t>()[i] == expected[o].as<int32_t>()[i]);
+              continue;
+            }
+            const float tolerance = outputs[o].dtype == DType::f32 ? 1e-4f : outputs[o].dtype == DType::f16 ? 1e-2f : 6e-2f;
+            CHECK(std::fabs(outputs[o].get(i) - expected[o].get(i)) <= tolerance);
+          }
+      }
+    }
+  }
+}
+
+TEST_CASE("LmHead serves every batch size up to the one it was prepared for") {
+  const int64_t vocab = 700;
+  const int64_t hidden = 64;
+  const int64_t rows = 130;
+  const SamplingOptions sampling{NoiseScheme::grouped, DType::bf16, DType::bf16, true};
+  const Case c = make_lm_head_case(sampling, vocab, hidden, rows, 91);
+  for (const auto& engine : engines()) {
+    const std::vector<int32_t> expected = tokens(c, run_engine(c, *engine));
+    auto upload = [&](const char* which) {
+      const Array& a = const_cast<Case&>(c).input(which);
+      void* memory = engine->allocate(a.bytes.size());
+      engine->copy_to_device(memory, a.bytes.data(), a.bytes.size());
+      return memory;
+    };
+    LmHeadOptions options;
+    options.vocab_size = vocab;
+    options.hidden_size = hidden;
+    void* weights = upload("weights");
+    LmHead head(engine, options, weights);
+    SampleArgs args;
+    args.rows = 1;
+    CHECK(head.sample(nullptr, args) != Status::ok);  // nothing is prepared or bound
+    head.prepare(rows);
+    const size_t bytes = head.workspace_bytes(rows);
+    args.workspace = engine->allocate(bytes);
+    args.workspace_bytes = bytes;
+    args.hidden_states = upload("hidden_states");
+    args.temperature = static_cast<const float*>(upload("temperature"));
+    args.seed = static_cast<const uint64_t*>(upload("seed"));
+    args.offset = static_cast<const uint64_t*>(upload("offset"));
+    args.token = static_cast<int32_t*>(engine->allocate(4 * rows));
+    for (int64_t count : {0, 1, 2, 8, 9, 64, 129, 130}) {
+      args.rows = count;
+      CHECK(head.sample(nullptr, args) == Status::ok);
+      engine->synchronize();
+      std::vector<int32_t> found(static_cast<size_t>(count));
+      if (count > 0) engine->copy_to_host(found.data(), args.token, found.size() * 4);
+      CHECK(found == std::vector<int32_t>(expected.begin(), expected.begin() + count));
+    }
+    args.rows = 100000;
+    CHECK(head.sample(nullptr, args) == Status::too_many_rows);
+    args.rows = 1;
+    args.workspace_bytes = 1;
+    CHECK(head.sample(nullptr, args) == Status::workspace_too_small);
+    args.workspace_bytes = bytes;
+    args.hidden_states = nullptr;
+    CHECK(head.sample(nullptr, args) == Status::invalid_argument);
+    engine->release(weights);
+  }
 }
 
 }  // namespace

@@ -58,20 +58,25 @@ int run(int argc, char** argv) {
   return static_cast<int>(ErrorCode::internal);
 }
 
+int run_reporting_errors(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const Error& error) {
+    return report(error);
+  } catch (const std::bad_alloc&) {
+    return report(Error(ErrorCode::device_unavailable, "out of memory"));
+  } catch (const std::exception& error) {
+    return report(Error(ErrorCode::internal, fmt::format("a fault of gumtile itself: {}", error.what())));
+  }
+}
+
 }  // namespace
 }  // namespace gumtile::tools
 
 int main(int argc, char** argv) {
-  using gumtile::Error;
-  using gumtile::ErrorCode;
   try {
-    return gumtile::tools::run(argc, argv);
-  } catch (const Error& error) {
-    return gumtile::tools::report(error);
-  } catch (const std::bad_alloc&) {
-    return gumtile::tools::report(Error(ErrorCode::device_unavailable, "out of memory"));
-  } catch (const std::exception& error) {
-    return gumtile::tools::report(
-        Error(ErrorCode::internal, fmt::format("a fault of gumtile itself: {}", error.what())));
+    return gumtile::tools::run_reporting_errors(argc, argv);
+  } catch (...) {  // reporting failed, too
+    return static_cast<int>(gumtile::ErrorCode::internal);
   }
 }

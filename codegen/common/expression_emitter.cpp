@@ -339,7 +339,8 @@ std::vector<Value*> ExpressionEmitter::reduce_members(const Node& node, const Pl
     if (states.size() % 2 != 0) next.push_back(states.back());
     states = std::move(next);
   }
-  return states[0];
+  // Joined with the identity, as over the other axes: a state that equals it (an argmax of NaN) becomes it.
+  return ops_.combine(reduction, ops_.identity(reduction), states[0]);
 }
 
 Value* ExpressionEmitter::select_ordered(const Node& node, const Place& place) {

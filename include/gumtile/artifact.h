@@ -38,6 +38,7 @@ struct LaunchSpec {
   bool must_stage = false;    ///< the left input is always staged (its type or the host's layout asks for it)
   DType staged_dtype = DType::f32;
   int64_t staged_stride = 0;  ///< elements a staged row takes
+  int right_alignment = 1;    ///< bytes that must divide the right input's address and row stride
   int left_alignment = 1;     ///< bytes that must divide the left input's address and row stride, else it is staged
 
   struct Argument {

@@ -17,7 +17,7 @@ KernelArtifact compile(const KernelPlan& plan);
 /// The text of a stage: LLVM IR after optimisation, or the target's assembly (PTX on a GPU).
 std::string emit(const KernelPlan& plan, Stage stage);
 
-/// "22.1.x", and the CPU that the plain target "host" stands for with its features of interest.
+/// "22.1.x", and LLVM's name of the CPU that the plain target "host" stands for.
 std::string llvm_version();
 std::string host_cpu_name();
 

@@ -69,7 +69,7 @@ class Tensor {
   uint32_t input_;
 };
 
-/// The combine of a monoid: gets the left and the right state, returns the joined one.
+/// The combine of a commutative monoid: gets two states, returns the joined one.
 using Combine = std::function<std::vector<Expr>(std::span<const Expr> left, std::span<const Expr> right)>;
 
 /// Builds one Program. Not thread safe; Exprs live as long as their builder.
@@ -115,7 +115,8 @@ class ProgramBuilder {
   /// Philox4x32 with the given counter and key (u32).
   std::array<Expr, 4> philox(std::array<Expr, 4> counter, std::array<Expr, 2> key, int rounds = 10);
 
-  /// Rows where `active` is false are neither read nor written.
+  /// Nothing of a row where `active` is false is written or reported, and its parameters are not read. Its contracted
+  /// operand may be read, never used.
   void guard(Expr active);
 
   /// One value per row, stored as `dtype`.

@@ -34,7 +34,7 @@ struct SampleArgs {
 struct LmHeadOptions {
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;
-  DType hidden_dtype = DType::bf16;
+  DType hidden_dtype = DType::bf16;  ///< rounded to weights_dtype where it is another type
   DType weights_dtype = DType::bf16;
   NoiseScheme noise = NoiseScheme::grouped;
   bool logprob = true;

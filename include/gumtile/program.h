@@ -125,8 +125,9 @@ struct Lambda {
   bool operator==(const Lambda&) const = default;
 };
 
-/// A monoid folded along an axis. The state is a tuple; `identity` holds its bits; `combine` takes the left
-/// state, then the right one (params 0..2n-1), where "left" is the earlier part of the axis.
+/// A commutative monoid folded along an axis. The state is a tuple; `identity` holds its bits; `combine` takes two
+/// states (params 0..n-1 and n..2n-1). Lanes, warps and workers hold scattered columns, so the order in which states
+/// are joined is fixed by the schedule and the launch, not by the axis: argmax breaks ties by an index it carries.
 struct ReductionInfo {
   std::string name;
   AxisId axis = kNone;
@@ -166,7 +167,7 @@ struct Program {
   std::vector<OutputInfo> outputs;
   AxisId row_axis = kNone;     ///< the axis of independent rows (a batch)
   AxisId column_axis = kNone;  ///< the axis that is swept and reduced (a vocabulary)
-  NodeId row_guard = kNone;    ///< optional: rows where this is false are neither read nor written
+  NodeId row_guard = kNone;    ///< optional: where this is false, nothing of the row is written or reported
 
   bool operator==(const Program&) const = default;
 };

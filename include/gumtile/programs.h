@@ -11,7 +11,7 @@ namespace gumtile {
 /// The two ways to draw (docs/semantics.md). They are different streams: part of a sample's contract.
 enum class NoiseScheme : uint8_t {
   per_token,  ///< scheme 1: one Gumbel for each token
-  grouped,    ///< scheme 2: one Gumbel for each 16 tokens; about a third of the work
+  grouped,    ///< scheme 2: one Gumbel for each 16 tokens: fewer instructions a token
 };
 std::string_view name(NoiseScheme scheme);
 std::optional<NoiseScheme> parse_noise_scheme(std::string_view text);
@@ -32,7 +32,8 @@ struct SamplingOptions {
   bool logprob = true;  ///< also return the token's log-probability; off lets backends skip hopeless groups
 };
 
-/// LM head with sampling. Inputs: hidden_states [batch, hidden], weights [vocab, hidden]; over slots
+/// LM head with sampling. Inputs: hidden_states [batch, hidden] (rounded to the weights' type where it is another),
+/// weights [vocab, hidden]; over slots
 /// temperature f32 (absent: 1), seed u64 (absent: 0); per row offset u64 (absent: 0) and row_slot i32 (absent:
 /// the row itself; negative: inactive); scalars num_rows i32 and invalid_token i32 (absent: -1).
 /// Outputs: token i32, logprob f32 (if asked for), status u32 [batch], any_status u32.

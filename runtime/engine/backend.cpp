@@ -41,8 +41,11 @@ void check_spec(const LaunchSpec& spec) {
 LoadedKernel::LoadedKernel(KernelArtifact artifact, bool always_stage)
     : artifact_(std::move(artifact)), arguments_(artifact_.launch), always_stage_(always_stage) {
   check_spec(spec());
-  if (spec().contraction_left >= 0)
-    left_element_bytes_ = size_bytes(spec().inputs[static_cast<size_t>(spec().contraction_left)].dtype);
+  auto element_bytes = [&](int input) {
+    return input < 0 ? 0 : size_bytes(spec().inputs[static_cast<size_t>(input)].dtype);
+  };
+  left_element_bytes_ = element_bytes(spec().contraction_left);
+  right_element_bytes_ = element_bytes(spec().contraction_right);
 }
 
 uint64_t LoadedKernel::records_bytes(int64_t max_rows) const noexcept {
@@ -55,11 +58,11 @@ size_t LoadedKernel::workspace_bytes(int64_t max_rows) const noexcept {
   return records_bytes(max_rows) + align_up(static_cast<uint64_t>(staged));
 }
 
-bool LoadedKernel::left_is_misaligned(const ArgumentWords& words) const noexcept {
-  if (spec().contraction_left < 0) return false;
-  const uint64_t* left = words.data() + word_bindings + 2 * static_cast<size_t>(spec().contraction_left);
-  return ((left[0] | left[1] * left_element_bytes_) & (static_cast<uint64_t>(spec().left_alignment) - 1)) !=
-         0;
+bool LoadedKernel::is_misaligned(const ArgumentWords& words, int input, size_t element_bytes,
+                                 int alignment) noexcept {
+  if (input < 0) return false;
+  const uint64_t* binding = words.data() + word_bindings + 2 * static_cast<size_t>(input);
+  return ((binding[0] | binding[1] * element_bytes) & (static_cast<uint64_t>(alignment) - 1)) != 0;
 }
 
 Status LoadedKernel::launch(StreamHandle stream, int64_t rows, std::span<const Binding> inputs,
@@ -80,7 +83,9 @@ Status LoadedKernel::launch(StreamHandle stream, int64_t rows, std::span<const B
   if (memory % kWorkspaceAlignment != 0 || (memory == 0 && needed != 0)) return Status::invalid_argument;
 
   const bool can_stage = !spec().stage.empty();
-  const bool misaligned = left_is_misaligned(words);
+  const bool misaligned = is_misaligned(words, spec().contraction_left, left_element_bytes_, spec().left_alignment);
+  if (is_misaligned(words, spec().contraction_right, right_element_bytes_, spec().right_alignment))
+    return Status::invalid_argument;
   if (misaligned && !can_stage) return Status::invalid_argument;
   const bool stages = can_stage && (always_stage_ || spec().must_stage || misaligned);
 

@@ -51,12 +51,13 @@ class LoadedKernel {
 
  private:
   uint64_t records_bytes(int64_t max_rows) const noexcept;
-  bool left_is_misaligned(const ArgumentWords& words) const noexcept;
+  static bool is_misaligned(const ArgumentWords& words, int input, size_t element_bytes, int alignment) noexcept;
 
   KernelArtifact artifact_;
   ArgumentLayout arguments_;
   bool always_stage_;
-  uint64_t left_element_bytes_ = 0;
+  size_t left_element_bytes_ = 0;
+  size_t right_element_bytes_ = 0;
 };
 
 /// One device: loads artifacts, owns memory, measures time. The functions are those of `Engine`.

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <functional>
+#include <map>
+
 #include "dsl/graph.h"
 #include "gumtile/error.h"
 
@@ -15,43 +18,59 @@ std::vector<AxisId> ids(const std::vector<Axis>& axes) {
   return result;
 }
 
-/// Keeps the nodes that `roots` need, in order; returns old id -> new id.
-std::vector<NodeId> compact(Program& program, const std::vector<NodeId>& roots) {
-  std::vector<char> live(program.nodes.size(), 0);
-  for (NodeId root : roots)
-    if (root != kNone) live[root] = 1;
-  std::vector<char> reduction_live(program.reductions.size(), 0);
-  for (size_t i = program.nodes.size(); i-- > 0;) {
-    if (!live[i]) continue;
-    const Node& node = program.nodes[i];
-    for (NodeId operand : node.operands) live[operand] = 1;
-    if (node.op != Op::reduce) continue;
-    reduction_live[node.imm] = 1;
-    // A bound comes before the reduce node that it serves, so this reaches it in the same walk.
-    if (const NodeId bound = program.reductions[node.imm].bound; bound != kNone) live[bound] = 1;
+/// Numbers the nodes that are needed in the order in which a walk from the results meets them, operands first: the
+/// text of a Program does not depend on the order in which C++ evaluated the expressions that made it.
+class Canonical {
+ public:
+  explicit Canonical(const std::vector<Node>& nodes) : nodes_(nodes), map_(nodes.size(), kNone) {}
+
+  /// `before` is called with each node before its operands are walked.
+  template <typename Before>
+  NodeId visit(NodeId id, const Before& before) {
+    if (id == kNone || map_[id] != kNone) return id == kNone ? kNone : map_[id];
+    Node node = nodes_[id];
+    before(node);
+    for (NodeId& operand : node.operands) operand = visit(operand, before);
+    map_[id] = static_cast<NodeId>(ordered_.size());
+    ordered_.push_back(std::move(node));
+    return map_[id];
   }
-  std::vector<uint64_t> reduction_map(program.reductions.size(), kNone);
-  std::vector<ReductionInfo> reductions;
-  for (size_t i = 0; i < reduction_live.size(); ++i) {
-    if (!reduction_live[i]) continue;
-    reduction_map[i] = reductions.size();
-    reductions.push_back(std::move(program.reductions[i]));
-  }
-  std::vector<NodeId> map(program.nodes.size(), kNone);
-  std::vector<Node> nodes;
-  for (size_t i = 0; i < program.nodes.size(); ++i) {
-    if (!live[i]) continue;
-    Node node = std::move(program.nodes[i]);
-    for (NodeId& operand : node.operands) operand = map[operand];
-    if (node.op == Op::reduce) node.imm = reduction_map[node.imm];
-    map[i] = static_cast<NodeId>(nodes.size());
-    nodes.push_back(std::move(node));
-  }
-  program.nodes = std::move(nodes);
-  program.reductions = std::move(reductions);
-  for (ReductionInfo& r : program.reductions)
-    if (r.bound != kNone) r.bound = map[r.bound];
-  return map;
+  std::vector<Node> take() { return std::move(ordered_); }
+
+ private:
+  const std::vector<Node>& nodes_;
+  std::vector<NodeId> map_;
+  std::vector<Node> ordered_;
+};
+
+Lambda canonical(const Lambda& lambda) {
+  Canonical order(lambda.nodes);
+  Lambda result;
+  for (NodeId id : lambda.results) result.results.push_back(order.visit(id, [](Node&) {}));
+  result.nodes = order.take();
+  return result;
+}
+
+/// Drops what no output needs and brings the rest into canonical order.
+Program canonical(const Program& program) {
+  Program p = program;
+  Canonical order(program.nodes);
+  std::map<uint64_t, uint64_t> reductions;  // old number -> new
+  p.reductions.clear();
+  std::function<void(Node&)> before = [&](Node& node) {
+    if (node.op != Op::reduce) return;
+    const auto [it, added] = reductions.emplace(node.imm, p.reductions.size());
+    node.imm = it->second;
+    if (!added) return;
+    const uint64_t at = it->second;
+    p.reductions.push_back(program.reductions[it->first]);
+    const NodeId bound = order.visit(p.reductions[at].bound, before);  // may add reductions: no reference is held
+    p.reductions[at].bound = bound;
+  };
+  p.row_guard = order.visit(program.row_guard, before);
+  for (OutputInfo& output : p.outputs) output.node = order.visit(output.node, before);
+  p.nodes = order.take();
+  return p;
 }
 
 }  // namespace
@@ -145,6 +164,7 @@ std::vector<Expr> ProgramBuilder::reduce(std::string name, Axis axis, const std:
   for (size_t i = 0; i < results.size(); ++i)
     info.combine.results.push_back(lambda.bind(results[i], info.state[std::min(i, info.state.size() - 1)]));
   info.combine.nodes = std::move(lambda.program.nodes);
+  info.combine = canonical(info.combine);
   // An equal monoid over equal values is the same reduction.
   size_t which = 0;
   while (which < p.reductions.size() && !(p.reductions[which] == info)) ++which;
@@ -193,11 +213,7 @@ Program ProgramBuilder::build() {
   if (p.row_axis == kNone)
     for (const InputInfo& input : p.inputs)
       if (input.axes.size() == 2 && input.axes[1] == p.column_axis) p.row_axis = input.axes[0];
-  std::vector<NodeId> roots{p.row_guard};
-  for (const OutputInfo& output : p.outputs) roots.push_back(output.node);
-  const std::vector<NodeId> map = compact(p, roots);
-  if (p.row_guard != kNone) p.row_guard = map[p.row_guard];
-  for (OutputInfo& output : p.outputs) output.node = map[output.node];
+  p = canonical(p);
   bool contracted = false;
   for (const Node& node : p.nodes) contracted |= node.op == Op::contract;
   if (!contracted) p.contractions.clear();

@@ -35,7 +35,8 @@ Pick argmax(ProgramBuilder& p, Expr key, Expr index, Axis axis, const std::vecto
     identity.push_back(0);
   }
   auto combine = [](std::span<const Expr> a, std::span<const Expr> b) {
-    const Expr right_wins = (b[0] > a[0]) | ((b[0] == a[0]) & (b[1] < a[1]));
+    const Expr left_is_nan = a[0] != a[0];
+    const Expr right_wins = (b[0] > a[0]) | ((b[0] == a[0]) & (b[1] < a[1])) | left_is_nan;
     std::vector<Expr> best;
     for (size_t i = 0; i < a.size(); ++i) best.push_back(select(right_wins, b[i], a[i]));
     return best;

@@ -152,6 +152,7 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
     plan.launch.staged_dtype = c.operand_dtype;
     plan.launch.staged_stride = (problem.contracted + 7) / 8 * 8;
     plan.launch.left_alignment = 16;
+    plan.launch.right_alignment = std::get<MmaSyncSchedule>(schedule.family).copy_bytes;
   }
   return plan;
 }

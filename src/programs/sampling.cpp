@@ -90,8 +90,9 @@ void sample(ProgramBuilder& p, Expr logits, Axis batch, Axis vocab, const Sampli
   auto flag = [&](const Expr& condition, uint32_t bit) { return select(condition, p.constant_u32(bit), 0); };
   const Expr group_status = flag(group_max != group_max, status_nan_logit) | flag(group_max == kInf, status_inf_logit);
   const Expr seen = reduce_or(p, group_status, split.group);
-  const Expr status = seen | flag(choice.best.key == -kInf, status_no_candidate) |
-                      flag(request.bad_temperature, status_bad_temperature);
+  const Expr empty = (choice.best.key == -kInf) & ((seen & uint32_t{status_nan_logit}) == 0);
+  const Expr status =
+      seen | flag(empty, status_no_candidate) | flag(request.bad_temperature, status_bad_temperature);
   const Expr failed = (status & (status_nan_logit | status_no_candidate | status_bad_temperature)) != 0;
   const Expr invalid = p.optional_input("invalid_token", DType::i32, {}).at({p.constant(DType::i32, -1)});
   p.output("token", select(failed, invalid, cast(choice.best.index, DType::i32)));

@@ -1,0 +1,856 @@
+// The reference interpreter: every op on its edges, partial groups, rows that take no part, and sampling by
+// hand.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <type_traits>
+#include <vector>
+
+#include "gumtile/dsl.h"
+#include "gumtile/dsl_functions.h"
+#include "tests/program_run.h"
+
+namespace gumtile::test {
+namespace {
+
+constexpr float kInf = std::numeric_limits<float>::infinity();
+const float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr int32_t kMin32 = std::numeric_limits<int32_t>::min();
+constexpr int32_t kMax32 = std::numeric_limits<int32_t>::max();
+constexpr int64_t kMin64 = std::numeric_limits<int64_t>::min();
+constexpr int64_t kMax64 = std::numeric_limits<int64_t>::max();
+
+template <typename T>
+constexpr DType dtype_of() {
+  if constexpr (std::is_same_v<T, float>) return DType::f32;
+  if constexpr (std::is_same_v<T, int32_t>) return DType::i32;
+  if constexpr (std::is_same_v<T, uint32_t>) return DType::u32;
+  if constexpr (std::is_same_v<T, int64_t>) return DType::i64;
+  if constexpr (std::is_same_v<T, uint64_t>) return DType::u64;
+  return DType::pred;
+}
+
+/// `function` of each column of the inputs, in a Program of its own.
+template <typename Result, typename Function, typename... T>
+std::vector<Result> apply(const Function& function, const std::vector<T>&... inputs) {
+  ProgramBuilder p("apply");
+  const Axis row = p.axis("row");
+  const Axis col = p.axis("col");
+  p.rows(row);
+  p.columns(col);
+  int next = 0;
+  auto load = [&](DType dtype) {
+    return p.input(fmt::format("in{}", next++), dtype, {row, col}).at({p.index(row), p.index(col)});
+  };
+  const std::vector<Expr> loaded{load(dtype_of<T>())...};
+  if constexpr (sizeof...(T) == 1)
+    p.tile_output("out", function(loaded[0]), dtype_of<Result>());
+  else if constexpr (sizeof...(T) == 2)
+    p.tile_output("out", function(loaded[0], loaded[1]), dtype_of<Result>());
+  else
+    p.tile_output("out", function(loaded[0], loaded[1], loaded[2]), dtype_of<Result>());
+  const Program program = p.build();
+  const std::array<size_t, sizeof...(T)> sizes{inputs.size()...};
+  std::vector<Result> out(sizes[0]);
+  HostRun run(program, {1, static_cast<int64_t>(sizes[0])});
+  next = 0;
+  (run.in(fmt::format("in{}", next++), inputs), ...);
+  run.out("out", out).run();
+  return out;
+}
+
+template <typename T>
+std::vector<uint32_t> bits_of(const std::vector<T>& values) {
+  std::vector<uint32_t> bits;
+  for (const T& value : values) bits.push_back(std::bit_cast<uint32_t>(value));
+  return bits;
+}
+
+TEST_CASE("Philox4x32 gives Random123's known answers") {
+  struct Answer {
+    int rounds;
+    std::array<uint32_t, 4> counter;
+    std::array<uint32_t, 2> key;
+    std::array<uint32_t, 4> words;
+  };
+  constexpr uint32_t kOnes = 0xffffffff;
+  const Answer answers[] = {
+      {7, {0, 0, 0, 0}, {0, 0}, {0x5f6fb709, 0x0d893f64, 0x4f121f81, 0x4f730a48}},
+      {7, {kOnes, kOnes, kOnes, kOnes}, {kOnes, kOnes}, {0x5207ddc2, 0x45165e59, 0x4d8ee751, 0x8c52f662}},
+      {7,
+       {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+       {0xa4093822, 0x299f31d0},
+       {0x4dfccaba, 0x190a87f0, 0xc47362ba, 0xb6b5242a}},
+      {10, {0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
+      {10, {kOnes, kOnes, kOnes, kOnes}, {kOnes, kOnes}, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+      {10,
+       {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+       {0xa4093822, 0x299f31d0},
+       {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+      {10, {1, 0, 0, 0}, {1, 0}, {0xac08141b, 0xdfc5ccbe, 0x79c07a47, 0xa7f66093}},
+  };
+  for (const Answer& a : answers) {
+    ProgramBuilder p("philox");
+    const Axis row = p.axis("row");
+    const Axis col = p.axis("col");
+    p.rows(row);
+    p.columns(col);
+    auto word = [&](uint32_t value) { return p.constant_u32(value); };
+    const auto words =
+        p.philox({word(a.counter[0]), word(a.counter[1]), word(a.counter[2]), word(a.counter[3])},
+                 {word(a.key[0]), word(a.key[1])}, a.rounds);
+    for (size_t i = 0; i < 4; ++i) p.output(fmt::format("w{}", i), words[i]);
+    const Program program = p.build();
+    std::array<std::vector<uint32_t>, 4> out;
+    HostRun run(program, {1, 1});
+    for (size_t i = 0; i < 4; ++i) {
+      out[i].resize(1);
+      run.out(fmt::format("w{}", i), out[i]);
+    }
+    run.run();
+    for (size_t i = 0; i < 4; ++i) CHECK(out[i][0] == a.words[i]);
+  }
+}
+
+TEST_CASE("casts of floats to integers saturate, NaN gives 0, fractions go towards 0") {
+  const std::vector<float> x{0.0f,           -0.0f,         1.9f,          -1.9f,         kNan,
+                             kInf,           -kInf,         2147483520.0f, 2147483648.0f, -2147483648.0f,
+                             -2147483904.0f, 4294967040.0f, 4294967296.0f, 9.3e18f,       -9.3e18f,
+                             1.9e19f,        1e30f,         -1e30f};
+  const auto to = [&](DType dtype) { return [dtype](Expr e) { return cast(e, dtype); }; };
+  CHECK(apply<int32_t>(to(DType::i32), x) == std::vector<int32_t>{0, 0, 1, -1, 0, kMax32, kMin32, 2147483520,
+                                                                  kMax32, kMin32, kMin32, kMax32, kMax32,
+                                                                  kMax32, kMin32, kMax32, kMax32, kMin32});
+  constexpr uint32_t kMaxU = ~0u;
+  CHECK(apply<uint32_t>(to(DType::u32), x) == std::vector<uint32_t>{0, 0, 1, 0, 0, kMaxU, 0, 2147483520,
+                                                                    2147483648u, 0, 0, 4294967040u, kMaxU,
+                                                                    kMaxU, 0, kMaxU, kMaxU, 0});
+  CHECK(apply<int64_t>(to(DType::i64), x) ==
+        std::vector<int64_t>{0, 0, 1, -1, 0, kMax64, kMin64, 2147483520, 2147483648, -2147483648, -2147483904,
+                             4294967040, 4294967296, kMax64, kMin64, kMax64, kMax64, kMin64});
+  CHECK(apply<uint64_t>(to(DType::u64), x) ==
+        std::vector<uint64_t>{0, 0, 1, 0, 0, ~uint64_t{0}, 0, 2147483520, 2147483648, 0, 0, 4294967040,
+                              4294967296, static_cast<uint64_t>(9.3e18f), 0, ~uint64_t{0}, ~uint64_t{0}, 0});
+  CHECK(apply<uint8_t>(to(DType::pred), std::vector<float>{0.0f, -0.0f, 1.0f, kNan, 1e-45f}) ==
+        std::vector<uint8_t>{0, 0, 1, 1, 1});
+}
+
+TEST_CASE("casts of integers wrap, extend by sign, and round to nearest even as floats") {
+  const std::vector<int64_t> x{0, -1, kMin64, kMax64, 0x123456789, -0x123456789};
+  CHECK(apply<int32_t>([](Expr e) { return cast(e, DType::i32); }, x) ==
+        std::vector<int32_t>{0, -1, 0, -1, 0x23456789, -0x23456789});
+  CHECK(apply<uint32_t>([](Expr e) { return cast(e, DType::u32); }, x) ==
+        std::vector<uint32_t>{0, ~0u, 0, ~0u, 0x23456789, 0xdcba9877});
+  CHECK(apply<uint64_t>([](Expr e) { return cast(e, DType::u64); }, std::vector<int32_t>{-1, 5}) ==
+        std::vector<uint64_t>{~uint64_t{0}, 5});
+  CHECK(apply<int64_t>([](Expr e) { return cast(e, DType::i64); }, std::vector<uint32_t>{~0u, 5}) ==
+        std::vector<int64_t>{4294967295, 5});
+  CHECK(apply<uint8_t>([](Expr e) { return cast(e, DType::pred); }, std::vector<int32_t>{0, 2, -1}) ==
+        std::vector<uint8_t>{0, 1, 1});
+  CHECK(apply<uint32_t>([](Expr e) { return cast(e < 3, DType::u32); }, std::vector<int32_t>{0, 3}) ==
+        std::vector<uint32_t>{1, 0});
+  CHECK(apply<float>([](Expr e) { return cast(e, DType::f32); },
+                     std::vector<uint32_t>{16777217, 16777219, ~0u, 0}) ==
+        std::vector<float>{16777216.0f, 16777220.0f, 4294967296.0f, 0.0f});
+  CHECK(apply<float>([](Expr e) { return cast(e, DType::f32); }, std::vector<int32_t>{-16777217, kMin32}) ==
+        std::vector<float>{-16777216.0f, -2147483648.0f});
+  CHECK(apply<float>([](Expr e) { return cast(e, DType::f32); },
+                     std::vector<uint64_t>{~uint64_t{0}, (uint64_t{1} << 40) + 1}) ==
+        std::vector<float>{0x1p64f, 0x1p40f});
+  CHECK(apply<uint32_t>([](Expr e) { return bitcast(e, DType::u32); }, std::vector<float>{1.0f, -0.0f}) ==
+        std::vector<uint32_t>{0x3f800000, 0x80000000});
+}
+
+TEST_CASE("min and max of floats propagate NaN and order zeros") {
+  const std::vector<float> a{1, kNan, 1, kNan, -0.0f, 0.0f, kInf, -kInf};
+  const std::vector<float> b{2, 1, kNan, kNan, 0.0f, -0.0f, kNan, 3};
+  const auto low = apply<float>([](Expr x, Expr y) { return min(x, y); }, a, b);
+  const auto high = apply<float>([](Expr x, Expr y) { return max(x, y); }, a, b);
+  CHECK(low[0] == 1);
+  CHECK(high[0] == 2);
+  for (size_t i : {1, 2, 3, 6}) {
+    CHECK(std::isnan(low[i]));
+    CHECK(std::isnan(high[i]));
+  }
+  for (size_t i : {4, 5}) {
+    CHECK(std::signbit(low[i]));
+    CHECK_FALSE(std::signbit(high[i]));
+  }
+  CHECK(low[7] == -kInf);
+  CHECK(high[7] == 3);
+}
+
+TEST_CASE("min, max and comparisons of integers know signs") {
+  const std::vector<int32_t> a{-1, kMin32, 5};
+  const std::vector<int32_t> b{1, kMax32, 5};
+  CHECK(apply<int32_t>([](Expr x, Expr y) { return min(x, y); }, a, b) ==
+        std::vector<int32_t>{-1, kMin32, 5});
+  CHECK(apply<int32_t>([](Expr x, Expr y) { return max(x, y); }, a, b) == std::vector<int32_t>{1, kMax32, 5});
+  CHECK(apply<uint8_t>([](Expr x, Expr y) { return x < y; }, a, b) == std::vector<uint8_t>{1, 1, 0});
+  const std::vector<uint32_t> u{~0u, 0x80000000u, 5};
+  const std::vector<uint32_t> v{1, 0x7fffffffu, 5};
+  CHECK(apply<uint32_t>([](Expr x, Expr y) { return min(x, y); }, u, v) ==
+        std::vector<uint32_t>{1, 0x7fffffffu, 5});
+  CHECK(apply<uint8_t>([](Expr x, Expr y) { return x <= y; }, u, v) == std::vector<uint8_t>{0, 0, 1});
+  const std::vector<int64_t> l{-1, kMin64};
+  const std::vector<int64_t> m{1, kMax64};
+  CHECK(apply<uint8_t>([](Expr x, Expr y) { return x < y; }, l, m) == std::vector<uint8_t>{1, 1});
+  CHECK(apply<int64_t>([](Expr x, Expr y) { return max(x, y); }, l, m) == std::vector<int64_t>{1, kMax64});
+  const std::vector<uint64_t> n{~uint64_t{0}, 1};
+  const std::vector<uint64_t> o{1, ~uint64_t{0}};
+  CHECK(apply<uint8_t>([](Expr x, Expr y) { return x < y; }, n, o) == std::vector<uint8_t>{0, 1});
+}
+
+TEST_CASE("comparisons with NaN are false but for ne") {
+  const std::vector<float> a{kNan, 1, kNan, 0.0f};
+  const std::vector<float> b{1, kNan, kNan, -0.0f};
+  using Bytes = std::vector<uint8_t>;
+  CHECK(apply<uint8_t>([](Expr x, Expr y) { return x == y; }, a, b) == Bytes{0, 0, 0, 1});
+  CHECK(apply<uint8_t>([](Expr x, Expr y) { return x != y; }, a, b) == Bytes{1, 1, 1, 0});
+  CHECK(apply<uint8_t>([](Expr x, Expr y) { return x < y; }, a, b) == Bytes{0, 0, 0, 0});
+  CHECK(apply<uint8_t>([](Expr x, Expr y) { return x <= y; }, a, b) == Bytes{0, 0, 0, 1});
+  CHECK(apply<uint8_t>([](Expr x, Expr y) { return x > y; }, a, b) == Bytes{0, 0, 0, 0});
+  CHECK(apply<uint8_t>([](Expr x, Expr y) { return ~(x >= y); }, a, b) == Bytes{1, 1, 1, 0});
+}
+
+TEST_CASE("shift counts are taken modulo the width; right shifts keep the sign of signed types") {
+  const std::vector<uint32_t> x(6, 0x80000001u);
+  const std::vector<uint32_t> n{0, 1, 31, 32, 33, ~0u};
+  CHECK(apply<uint32_t>([](Expr a, Expr b) { return a << b; }, x, n) ==
+        std::vector<uint32_t>{0x80000001u, 2, 0x80000000u, 0x80000001u, 2, 0x80000000u});
+  CHECK(apply<uint32_t>([](Expr a, Expr b) { return a >> b; }, x, n) ==
+        std::vector<uint32_t>{0x80000001u, 0x40000000u, 1, 0x80000001u, 0x40000000u, 1});
+  const std::vector<int32_t> y(4, kMin32 + 1);
+  CHECK(apply<int32_t>([](Expr a, Expr b) { return a >> b; }, y, std::vector<int32_t>{1, 31, 32, -1}) ==
+        std::vector<int32_t>{kMin32 / 2, -1, kMin32 + 1, -1});
+  CHECK(apply<int32_t>([](Expr a, Expr b) { return a << b; }, y, std::vector<int32_t>{1, 31, 32, -1}) ==
+        std::vector<int32_t>{2, kMin32, kMin32 + 1, kMin32});
+  const std::vector<uint64_t> z(4, 0x8000000000000001u);
+  CHECK(apply<uint64_t>([](Expr a, Expr b) { return a >> b; }, z, std::vector<uint64_t>{32, 63, 64, 65}) ==
+        std::vector<uint64_t>{0x80000000u, 1, 0x8000000000000001u, 0x4000000000000000u});
+  CHECK(apply<int64_t>([](Expr a, Expr b) { return a >> b; }, std::vector<int64_t>{kMin64, kMin64},
+                       std::vector<int64_t>{63, 64}) == std::vector<int64_t>{-1, kMin64});
+}
+
+TEST_CASE("integer arithmetic wraps") {
+  const std::vector<uint32_t> a{~0u, 0, 0x10000, 0xffffffff};
+  const std::vector<uint32_t> b{1, 1, 0x10000, 0xffffffff};
+  CHECK(apply<uint32_t>([](Expr x, Expr y) { return x + y; }, a, b) ==
+        std::vector<uint32_t>{0, 1, 0x20000, 0xfffffffe});
+  CHECK(apply<uint32_t>([](Expr x, Expr y) { return x - y; }, a, b) ==
+        std::vector<uint32_t>{0xfffffffe, ~0u, 0, 0});
+  CHECK(apply<uint32_t>([](Expr x, Expr y) { return x * y; }, a, b) == std::vector<uint32_t>{~0u, 0, 0, 1});
+  CHECK(apply<uint32_t>([](Expr x, Expr y) { return mulhi(x, y); }, a, b) ==
+        std::vector<uint32_t>{0, 0, 1, 0xfffffffe});
+  CHECK(apply<uint32_t>([](Expr x) { return ~x; }, a) == std::vector<uint32_t>{0, ~0u, 0xfffeffff, 0});
+  const std::vector<int32_t> c{kMin32, -5, 5};
+  CHECK(apply<int32_t>([](Expr x) { return -x; }, c) == std::vector<int32_t>{kMin32, 5, -5});
+  CHECK(apply<int32_t>([](Expr x) { return abs(x); }, c) == std::vector<int32_t>{kMin32, 5, 5});
+  CHECK(apply<int32_t>([](Expr x, Expr y) { return x * y; }, c, c) == std::vector<int32_t>{0, 25, 25});
+  CHECK(apply<int64_t>([](Expr x) { return abs(x) + 1; }, std::vector<int64_t>{kMin64, -7}) ==
+        std::vector<int64_t>{kMin64 + 1, 8});
+  CHECK(apply<uint64_t>([](Expr x) { return x + 1; }, std::vector<uint64_t>{~uint64_t{0}}) ==
+        std::vector<uint64_t>{0});
+  CHECK(apply<uint32_t>([](Expr x, Expr y) { return (x & y) ^ (x | y); }, std::vector<uint32_t>{0b1100},
+                        std::vector<uint32_t>{0b1010}) == std::vector<uint32_t>{0b0110});
+}
+
+TEST_CASE("float arithmetic is that of IEEE, in f32") {
+  const std::vector<float> a{0x1.000002p0f, 1, -1, 0, kInf};
+  const std::vector<float> b{0x1.000002p0f, 0, 0, 0, kInf};
+  const std::vector<float> c{-0x1.000004p0f, 1, 1, 1, 1};
+  const auto fused = apply<float>([](Expr x, Expr y, Expr z) { return fma(x, y, z); }, a, b, c);
+  const auto split = apply<float>([](Expr x, Expr y, Expr z) { return x * y + z; }, a, b, c);
+  CHECK(fused[0] == 0x1p-46f);
+  CHECK(split[0] == 0.0f);
+  const auto quotient = apply<float>([](Expr x, Expr y) { return x / y; }, a, b);
+  CHECK(quotient[1] == kInf);
+  CHECK(quotient[2] == -kInf);
+  CHECK(std::isnan(quotient[3]));
+  CHECK(std::isnan(apply<float>([](Expr x, Expr y) { return x - y; }, a, b)[4]));
+  CHECK(bits_of(apply<float>([](Expr x) { return -x; }, std::vector<float>{0.0f, -1.0f})) ==
+        std::vector<uint32_t>{0x80000000, 0x3f800000});
+  CHECK(bits_of(apply<float>([](Expr x) { return abs(x); }, std::vector<float>{-0.0f, -kInf})) ==
+        std::vector<uint32_t>{0, 0x7f800000});
+}
+
+TEST_CASE("functions of floats on their edges") {
+  const std::vector<float> x{0.5f, 1.5f, 2.5f, -0.5f, -1.5f, 0.49999997f, 8388609.0f, kInf};
+  CHECK(apply<float>([](Expr e) { return rint(e); }, x) ==
+        std::vector<float>{0, 2, 2, -0.0f, -2, 0, 8388609.0f, kInf});
+  CHECK(apply<float>([](Expr e) { return floor(e); }, x) ==
+        std::vector<float>{0, 1, 2, -1, -2, 0, 8388609.0f, kInf});
+  const std::vector<float> y{0.0f, -kInf, kInf, 1.0f, -1.0f};
+  const auto e = apply<float>([](Expr v) { return exp(v); }, y);
+  CHECK(e[0] == 1);
+  CHECK(e[1] == 0);
+  CHECK(e[2] == kInf);
+  CHECK(apply<float>([](Expr v) { return exp2(v); }, std::vector<float>{-149, -150, 127, 128, 3}) ==
+        std::vector<float>{0x1p-149f, 0, 0x1p127f, kInf, 8});
+  const auto l = apply<float>([](Expr v) { return log(v); }, y);
+  CHECK(l[0] == -kInf);
+  CHECK(std::isnan(l[1]));
+  CHECK(l[2] == kInf);
+  CHECK(l[3] == 0);
+  CHECK(std::isnan(l[4]));
+  CHECK(apply<float>([](Expr v) { return log2(v); }, std::vector<float>{8, 0x1p-149f}) ==
+        std::vector<float>{3, -149});
+  CHECK(apply<float>([](Expr v) { return tanh(v); }, std::vector<float>{0, 100, -kInf}) ==
+        std::vector<float>{0, 1, -1});
+}
+
+TEST_CASE("select and branch choose; both sides may be of any type") {
+  const std::vector<int32_t> c{1, 0};
+  const std::vector<uint64_t> a{1, 2};
+  const std::vector<uint64_t> b{3, ~uint64_t{0}};
+  CHECK(apply<uint64_t>([](Expr x, Expr y, Expr z) { return select(x != 0, y, z); }, c, a, b) ==
+        std::vector<uint64_t>{1, ~uint64_t{0}});
+  CHECK(apply<uint64_t>([](Expr x, Expr y, Expr z) { return branch(x == 0, y, z); }, c, a, b) ==
+        std::vector<uint64_t>{3, 2});
+}
+
+/// Columns of a group of mask 0x39.
+std::vector<int64_t> members(int64_t group, int64_t columns) {
+  std::vector<int64_t> result;
+  for (int64_t i = 0; i < 16; ++i) {
+    const int64_t v = (group >> 2) * 64 + 8 * (i / 2) + 2 * (group & 3) + i % 2;
+    if (v < columns) result.push_back(v);
+  }
+  return result;
+}
+int64_t groups_of(int64_t columns) { return (columns + 63) / 64 * 4; }
+
+TEST_CASE("groups at the end of the columns have only the members that exist") {
+  ProgramBuilder p("groups");
+  const Axis row = p.axis("row");
+  const Axis col = p.axis("col");
+  p.rows(row);
+  const Expr x = p.input("x", DType::u32, {row, col}).at({p.index(row), p.index(col)});
+  const Split split = p.split(col, 0x39);
+  const Expr sum = reduce_sum(p, x, split.member);
+  const Expr least = p.reduce("least", split.member, {x}, {p.constant_u32(~0u)},
+                              [](auto a, auto b) { return std::vector<Expr>{min(a[0], b[0])}; })[0];
+  p.output("total", reduce_sum(p, sum, split.group));
+  p.output("least_sum", p.reduce("least_sum", split.group, {sum}, {p.constant_u32(~0u)},
+                                 [](auto a, auto b) { return std::vector<Expr>{min(a[0], b[0])}; })[0]);
+  p.output("count", reduce_sum(p, p.index(split.group) * 0 + 1, split.group));
+  p.output("last_group", p.reduce("last", split.group, {p.index(split.group)}, {0},
+                                  [](auto a, auto b) { return std::vector<Expr>{max(a[0], b[0])}; })[0]);
+  p.tile_output("mine", least + (p.index(col) & 0));
+  const Program program = p.build();
+  for (int64_t columns : {1, 7, 63, 64, 65, 130, 1023, 1025, 2049}) {
+    INFO(columns);
+    constexpr int64_t kRows = 3;
+    std::mt19937 random(static_cast<uint32_t>(columns));
+    std::vector<uint32_t> values(static_cast<size_t>(kRows * columns));
+    for (uint32_t& v : values) v = random() % 1000 + 1;
+    std::vector<uint32_t> total(kRows), least_sum(kRows), counted(kRows), last(kRows), mine(values.size());
+    HostRun(program, {kRows, columns})
+        .in("x", values)
+        .out("total", total)
+        .out("least_sum", least_sum)
+        .out("count", counted)
+        .out("last_group", last)
+        .out("mine", mine)
+        .run();
+    for (int64_t r = 0; r < kRows; ++r) {
+      uint32_t expected_total = 0, expected_least = ~0u, n = 0;
+      int64_t wrong = 0;
+      for (int64_t g = 0; g < groups_of(columns); ++g) {
+        uint32_t s = 0;
+        uint32_t low = ~0u;
+        for (int64_t v : members(g, columns)) {
+          s += values[static_cast<size_t>(r * columns + v)];
+          low = std::min(low, values[static_cast<size_t>(r * columns + v)]);
+        }
+        if (members(g, columns).empty()) continue;
+        ++n;
+        for (int64_t v : members(g, columns)) wrong += mine[static_cast<size_t>(r * columns + v)] != low;
+        expected_total += s;
+        expected_least = std::min(expected_least, s);
+      }
+      const auto at = static_cast<size_t>(r);
+      CHECK(wrong == 0);
+      CHECK(total[at] == expected_total);
+      CHECK(least_sum[at] == expected_least);
+      CHECK(counted[at] == n);
+      CHECK(last[at] < static_cast<uint32_t>(groups_of(columns)));
+    }
+  }
+}
+
+TEST_CASE("select_ordered finds the first member whose running sum exceeds the threshold") {
+  ProgramBuilder p("select");
+  const Axis row = p.axis("row");
+  const Axis col = p.axis("col");
+  p.rows(row);
+  const Expr w = p.input("w", DType::u32, {row, col}).at({p.index(row), p.index(col)});
+  const Expr t = p.input("t", DType::u32, {row}).at({p.index(row)});
+  const Split split = p.split(col, 0x39);
+  p.tile_output("chosen", p.select_ordered(split, w, t) + (p.index(col) & 0));
+  const Program program = p.build();
+  for (int64_t columns : {1, 7, 65, 130}) {
+    constexpr int64_t kRows = 40;
+    std::mt19937 random(5);
+    std::vector<uint32_t> weights(static_cast<size_t>(kRows * columns));
+    for (uint32_t& v : weights) v = random() % 3 == 0 ? 0 : random() % 4;
+    std::vector<uint32_t> threshold(kRows);
+    for (size_t r = 0; r < kRows; ++r) threshold[r] = static_cast<uint32_t>(r) / 2;
+    std::vector<uint32_t> chosen(weights.size());
+    HostRun(program, {kRows, columns}).in("w", weights).in("t", threshold).out("chosen", chosen).run();
+    int64_t wrong = 0;
+    for (int64_t r = 0; r < kRows; ++r)
+      for (int64_t g = 0; g < groups_of(columns); ++g) {
+        const std::vector<int64_t> all = members(g, columns);
+        uint32_t sum = 0;
+        for (size_t i = 0; i < all.size(); ++i) {
+          sum += weights[static_cast<size_t>(r * columns + all[i])];
+          if (sum <= threshold[static_cast<size_t>(r)]) continue;
+          for (int64_t v : all)
+            wrong += chosen[static_cast<size_t>(r * columns + v)] != static_cast<uint32_t>(all[i]);
+          break;
+        }
+        // Where no sum exceeds it, the group's last column (of a whole group: it may lie past the end).
+        if (sum <= threshold[static_cast<size_t>(r)])
+          for (int64_t v : all)
+            wrong += chosen[static_cast<size_t>(r * columns + v)] !=
+                     static_cast<uint32_t>(members(g, 1 << 20).back());
+      }
+    CHECK(wrong == 0);
+  }
+}
+
+TEST_CASE("contractions round their operands and accumulate exactly enough") {
+  ProgramBuilder p("dot");
+  const Axis row = p.axis("row");
+  const Axis col = p.axis("col");
+  const Axis k = p.axis("k");
+  p.tile_output("y", p.contract(p.input("a", DType::f32, {row, k}), p.input("w", DType::bf16, {col, k}), k));
+  const Program program = p.build();
+  const std::vector<float> a{1.00390625f, 1e8f, 1.0f, -1e8f};  // the first rounds to 1 in bf16, a tie to even
+  const std::vector<uint16_t> w{
+      float_to_bf16(1), float_to_bf16(1), float_to_bf16(1), float_to_bf16(1), float_to_bf16(3), 0, 0, 0};
+  std::vector<float> y(2);
+  HostRun(program, {1, 2, 4}).in("a", a).in("w", w).out("y", y).run();
+  CHECK(y == std::vector<float>{2, 3});
+}
+
+TEST_CASE("matrices have row strides; 16-bit values are widened and narrowed") {
+  ProgramBuilder p("strided");
+  const Axis row = p.axis("row");
+  const Axis col = p.axis("col");
+  p.rows(row);
+  const Expr x = p.input("x", DType::f16, {row, col}).at({p.index(row), p.index(col)});
+  p.tile_output("y", x + 1.0f, DType::bf16);
+  const Program program = p.build();
+  const std::vector<uint16_t> x_bits{float_to_f16(1), float_to_f16(2), 0x7e00,
+                                     float_to_f16(3), float_to_f16(4), 0x7e00};
+  std::vector<uint16_t> y(8, 0xabcd);
+  HostRun(program, {2, 2}).in("x", x_bits, 3).out("y", y, 4).run();
+  CHECK(y == std::vector<uint16_t>{float_to_bf16(2), float_to_bf16(3), 0xabcd, 0xabcd, float_to_bf16(4),
+                                   float_to_bf16(5), 0xabcd, 0xabcd});
+}
+
+TEST_CASE("an input that is not bound is an error, an optional one is not") {
+  const Program program = greedy_argmax(DType::f32, DType::f32);
+  const std::vector<float> h{1};
+  std::vector<int32_t> token(1);
+  check_error(error_of([&] {
+                HostRun(program, {1, 1, 1}).in("hidden_states", h).out("token", token).run();
+              }),
+              ErrorCode::bad_data, {"input 'weights' is not bound"});
+  check_error(error_of([&] {
+                interpret(program, {1, 1, 1}, {}, {});
+              }),
+              ErrorCode::bad_data, {"'greedy_argmax' takes 2 inputs and 2 outputs, 0 and 0 are bound"});
+}
+
+// ---- sampling
+// -----------------------------------------------------------------------------------------------
+
+/// Inputs and outputs of sample_logits; empty vectors are not bound.
+struct Sampling {
+  int64_t rows = 0;
+  int64_t columns = 0;
+  std::vector<float> logits;
+  std::vector<float> temperature{};
+  std::vector<uint64_t> seed{};
+  std::vector<uint64_t> offset{};
+  std::vector<int32_t> row_slot{};
+  std::vector<int32_t> num_rows{};
+  std::vector<int32_t> invalid_token{};
+
+  std::vector<int32_t> token{};
+  std::vector<float> logprob{};
+  std::vector<uint32_t> status{};
+  std::vector<uint32_t> any_status{};
+};
+
+constexpr int32_t kUntouched = 0x5a5a5a5a;
+constexpr NoiseScheme kSchemes[] = {NoiseScheme::per_token, NoiseScheme::grouped};
+
+void sample(Sampling& s, NoiseScheme noise) {
+  const Program program = sample_logits({noise, DType::f32, DType::f32, true});
+  HostRun run(program, {s.rows, s.columns});
+  run.in("logits", s.logits);
+  const auto bind = [&](const char* name, const auto& values) {
+    if (!values.empty()) run.in(name, values);
+  };
+  bind("temperature", s.temperature);
+  bind("seed", s.seed);
+  bind("offset", s.offset);
+  bind("row_slot", s.row_slot);
+  bind("num_rows", s.num_rows);
+  bind("invalid_token", s.invalid_token);
+  s.token.assign(static_cast<size_t>(s.rows), kUntouched);
+  s.logprob.assign(static_cast<size_t>(s.rows), 12345.0f);
+  s.status.assign(static_cast<size_t>(s.rows), static_cast<uint32_t>(kUntouched));
+  s.any_status.assign(1, static_cast<uint32_t>(kUntouched));
+  run.out("token", s.token)
+      .out("logprob", s.logprob)
+      .out("status", s.status)
+      .out("any_status", s.any_status)
+      .run();
+}
+
+using Words = std::array<uint32_t, 4>;
+
+/// Philox4x32-10 as its authors write it.
+Words philox(Words c, std::array<uint32_t, 2> k) {
+  for (int round = 0; round < 10; ++round) {
+    if (round > 0) k = {k[0] + 0x9E3779B9, k[1] + 0xBB67AE85};
+    const uint64_t a = uint64_t{0xD2511F53} * c[0];
+    const uint64_t b = uint64_t{0xCD9E8D57} * c[2];
+    c = {static_cast<uint32_t>(b >> 32) ^ c[1] ^ k[0], static_cast<uint32_t>(b),
+         static_cast<uint32_t>(a >> 32) ^ c[3] ^ k[1], static_cast<uint32_t>(a)};
+  }
+  return c;
+}
+
+double gumbel_reference(uint32_t hi, uint32_t lo) {
+  const double u = hi < 65536 ? std::ldexp(hi * 0x1p32 + lo + 0.5, -64) : (hi + 0.5) * 0x1p-32;
+  return -std::log(-std::log1p(-u));
+}
+
+/// docs/semantics.md, "Noise", once more and in double.
+struct Stream {
+  Stream(uint64_t seed, uint64_t offset)
+      : s(philox({static_cast<uint32_t>(offset), static_cast<uint32_t>(offset >> 32), 0, 0x474D5431},
+                 {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)})) {}
+  Words words(uint32_t counter) const {
+    return philox({counter, s[0], s[1], s[2]}, {0xA4093822, 0x299F31D0});
+  }
+  double per_token(uint32_t v) const {
+    const uint32_t c = (v >> 4) * 4 + ((v >> 1) & 3);
+    const uint32_t w = ((v >> 3) & 1) * 2 + (v & 1);
+    return gumbel_reference(words(c)[w], words(c | 0x80000000u)[w]);
+  }
+  double per_group(uint32_t g, uint32_t& selection) const {
+    const uint32_t c = (g >> 3) * 4 + (g & 3);
+    const uint32_t half = (g >> 2) & 1;
+    const Words w = words(c | 0x40000000u);
+    selection = w[2 * half + 1];
+    return gumbel_reference(w[2 * half], words(c | 0xC0000000u)[2 * half]);
+  }
+  Words s;
+};
+
+int32_t sample_by_hand(const float* logits, int64_t columns, float temperature, uint64_t seed,
+                       uint64_t offset, NoiseScheme noise) {
+  const Stream stream(seed, offset);
+  const float inverse = 1.0f / temperature;
+  double best = -std::numeric_limits<double>::infinity();
+  int64_t token = -1;
+  if (noise == NoiseScheme::per_token) {
+    for (int64_t v = 0; v < columns; ++v) {
+      const double key = logits[v] * inverse + stream.per_token(static_cast<uint32_t>(v));
+      if (key > best) {
+        best = key;
+        token = v;
+      }
+    }
+    return static_cast<int32_t>(token);
+  }
+  for (int64_t g = 0; g < groups_of(columns); ++g) {
+    const std::vector<int64_t> all = members(g, columns);
+    if (all.empty()) continue;
+    float m = -kInf;
+    for (int64_t v : all) m = std::max(m, logits[v] * inverse);
+    if (m == -kInf) continue;
+    uint64_t sum = 0;
+    std::vector<uint64_t> weights;
+    for (int64_t v : all) {
+      weights.push_back(
+          static_cast<uint64_t>(std::rint(std::exp2((logits[v] * inverse - m) * 1.44269504f) * 0x1p27f)));
+      sum += weights.back();
+    }
+    uint32_t selection = 0;
+    const double key = stream.per_group(static_cast<uint32_t>(g), selection) + m +
+                       (std::log2(static_cast<double>(sum)) - 27) * std::log(2.0);
+    if (!(key > best)) continue;
+    best = key;
+    const uint64_t threshold = (uint64_t{selection} * sum) >> 32;
+    uint64_t running = 0;
+    size_t i = 0;
+    while ((running += weights[i]) <= threshold) ++i;
+    token = all[i];
+  }
+  return static_cast<int32_t>(token);
+}
+
+TEST_CASE("tokens are those that the definition gives by hand") {
+  for (NoiseScheme noise : kSchemes)
+    for (int64_t columns : {1, 2, 7, 64, 65, 130, 1100}) {
+      std::mt19937_64 random(99);
+      Sampling s{.rows = 60, .columns = columns, .logits = {}};
+      for (int64_t i = 0; i < s.rows * columns; ++i)
+        s.logits.push_back(random() % 10 == 0 ? -kInf : static_cast<float>(random() % 4000) * 1e-3f - 2);
+      for (int64_t r = 0; r < s.rows; ++r) {
+        s.logits[static_cast<size_t>(r * columns)] = 0.5f;  // one candidate at least
+        s.temperature.push_back(0.25f + static_cast<float>(random() % 100) / 40);
+        s.seed.push_back(random() >> (r % 2 * 40));
+        s.offset.push_back(random() >> (r % 3 * 31));
+      }
+      sample(s, noise);
+      for (size_t r = 0; r < static_cast<size_t>(s.rows); ++r) {
+        INFO(std::string(name(noise)), " V=", columns, " row ", r);
+        const float* logits = &s.logits[r * static_cast<size_t>(columns)];
+        CHECK(s.token[r] == sample_by_hand(logits, columns, s.temperature[r], s.seed[r], s.offset[r], noise));
+        CHECK(s.status[r] == 0);
+        double sum = 0;
+        for (int64_t v = 0; v < columns; ++v)
+          sum += std::exp(static_cast<double>(logits[v]) / s.temperature[r]);
+        CHECK(s.logprob[r] ==
+              doctest::Approx(logits[s.token[r]] / s.temperature[r] - std::log(sum)).epsilon(1e-5));
+      }
+      CHECK(s.any_status[0] == 0);
+    }
+}
+
+TEST_CASE("absent inputs stand for temperature 1, seed 0, offset 0 and the row's own slot") {
+  for (NoiseScheme noise : kSchemes) {
+    std::mt19937_64 random(3);
+    Sampling s{.rows = 8, .columns = 70, .logits = {}};
+    for (int64_t i = 0; i < s.rows * s.columns; ++i)
+      s.logits.push_back(static_cast<float>(random() % 3000) * 1e-3f);
+    Sampling explicit_inputs = s;
+    explicit_inputs.temperature.assign(8, 1.0f);
+    explicit_inputs.seed.assign(8, 0);
+    explicit_inputs.offset.assign(8, 0);
+    explicit_inputs.row_slot = {0, 1, 2, 3, 4, 5, 6, 7};
+    explicit_inputs.num_rows = {8};
+    explicit_inputs.invalid_token = {-1};
+    sample(s, noise);
+    sample(explicit_inputs, noise);
+    CHECK(s.token == explicit_inputs.token);
+    CHECK(s.logprob == explicit_inputs.logprob);
+    for (size_t r = 0; r < 8; ++r)
+      CHECK(s.token[r] == sample_by_hand(&s.logits[r * 70], 70, 1.0f, 0, 0, noise));
+  }
+}
+
+TEST_CASE("a slot brings its parameters to whatever row it has") {
+  for (NoiseScheme noise : kSchemes) {
+    constexpr int64_t kColumns = 90;
+    std::mt19937_64 random(4);
+    std::vector<float> logits;
+    for (int64_t i = 0; i < kColumns; ++i) logits.push_back(static_cast<float>(random() % 3000) * 1e-3f);
+    Sampling s{.rows = 5, .columns = kColumns, .logits = {}};
+    for (int64_t r = 0; r < s.rows; ++r) s.logits.insert(s.logits.end(), logits.begin(), logits.end());
+    s.temperature = {0.5f, 1.0f, 2.0f};
+    s.seed = {11, 22, 33};
+    s.offset = {7, 7, 7, 8, 9};
+    s.row_slot = {2, 0, 2, 1, 0};
+    sample(s, noise);
+    for (size_t r = 0; r < 5; ++r) {
+      const auto slot = static_cast<size_t>(s.row_slot[r]);
+      CHECK(s.token[r] ==
+            sample_by_hand(logits.data(), kColumns, s.temperature[slot], s.seed[slot], s.offset[r], noise));
+    }
+    CHECK(s.token[0] == s.token[2]);  // the same slot and offset
+  }
+}
+
+TEST_CASE("greedy rows take the first largest logit") {
+  for (NoiseScheme noise : kSchemes)
+    for (int64_t columns : {1, 7, 65, 300}) {
+      std::mt19937_64 random(8);
+      Sampling s{.rows = 30, .columns = columns, .logits = {}};
+      for (int64_t i = 0; i < s.rows * columns; ++i)
+        s.logits.push_back(static_cast<float>(random() % 20));  // ties
+      for (int64_t r = 0; r < s.rows; ++r) {
+        s.temperature.push_back(r % 3 == 0 ? 0.0f : r % 3 == 1 ? 9.9e-6f : -0.0f);
+        s.seed.push_back(random());
+      }
+      sample(s, noise);
+      for (size_t r = 0; r < 30; ++r) {
+        const auto begin = s.logits.begin() + static_cast<std::ptrdiff_t>(r) * columns;
+        CHECK(s.token[r] == std::max_element(begin, begin + columns) - begin);
+        CHECK(s.status[r] == 0);
+      }
+    }
+}
+
+TEST_CASE("inactive rows are not touched, and nothing of them is read") {
+  for (NoiseScheme noise : kSchemes) {
+    Sampling s{.rows = 6, .columns = 9, .logits = std::vector<float>(54, 1.0f)};
+    std::fill_n(s.logits.begin() + 9, 9, kNan);  // row 1 is inactive
+    s.temperature = {1, 1, -1};                  // so is row 4 with its slot, and 5 is past num_rows
+    s.row_slot = {0, -1, 1, 0, -1000000, 2};
+    s.num_rows = {5};
+    sample(s, noise);
+    for (size_t r : {1, 4, 5}) {
+      CHECK(s.token[r] == kUntouched);
+      CHECK(s.logprob[r] == 12345.0f);
+      CHECK(s.status[r] == static_cast<uint32_t>(kUntouched));
+    }
+    for (size_t r : {0, 2, 3}) {
+      CHECK(s.token[r] >= 0);
+      CHECK(s.token[r] < 9);
+      CHECK(s.status[r] == 0);
+    }
+    CHECK(s.any_status[0] == 0);
+    for (int32_t n : {0, -3}) {
+      s.num_rows = {n};
+      sample(s, noise);
+      for (int32_t token : s.token) CHECK(token == kUntouched);
+      CHECK(s.any_status[0] == 0);
+    }
+  }
+}
+
+TEST_CASE("bad rows say so and disturb no other") {
+  for (NoiseScheme noise : kSchemes)
+    for (int64_t columns : {3, 65, 200}) {
+      constexpr size_t kRows = 12;
+      std::mt19937_64 random(17);
+      Sampling good{.rows = kRows, .columns = columns, .logits = {}};
+      for (int64_t i = 0; i < good.rows * columns; ++i)
+        good.logits.push_back(static_cast<float>(random() % 3000) * 1e-3f);
+      for (size_t r = 0; r < kRows; ++r) good.seed.push_back(random());
+      good.temperature.assign(kRows, 0.8f);
+      Sampling bad = good;
+      sample(good, noise);
+      auto row = [&](size_t r) { return bad.logits.begin() + static_cast<std::ptrdiff_t>(r) * columns; };
+      row(1)[columns - 1] = kNan;
+      row(2)[columns / 2] = kInf;
+      row(2)[columns - 1] = kInf;
+      std::fill_n(row(3), columns, -kInf);
+      bad.temperature[4] = -0.5f;
+      bad.temperature[5] = kNan;
+      bad.temperature[6] = kInf;
+      std::fill_n(row(7), columns, kNan);
+      row(8)[0] = kInf;
+      row(8)[columns - 1] = kNan;
+      bad.temperature[9] = 0;  // greedy, with a NaN
+      row(9)[1] = kNan;
+      bad.temperature[10] = 0;  // greedy, among infinities
+      row(10)[columns - 1] = kInf;
+      row(10)[1] = kInf;
+      sample(bad, noise);
+      INFO(std::string(name(noise)), " V=", columns);
+      for (size_t r : {size_t{0}, size_t{11}}) {
+        CHECK(bad.token[r] == good.token[r]);
+        CHECK(bad.status[r] == 0);
+        CHECK(bad.logprob[r] == good.logprob[r]);
+      }
+      for (size_t r : {1, 3, 4, 5, 6, 7, 8, 9}) {
+        INFO("row ", r);
+        CHECK(bad.token[r] == -1);
+        CHECK(std::isnan(bad.logprob[r]));
+      }
+      CHECK(bad.status[1] == status_nan_logit);
+      CHECK(bad.status[2] == status_inf_logit);
+      CHECK(bad.token[2] == columns / 2);
+      CHECK(bad.status[3] == status_no_candidate);
+      for (size_t r : {4, 5, 6}) CHECK(bad.status[r] == status_bad_temperature);
+      CHECK((bad.status[7] & status_nan_logit) != 0);
+      CHECK((bad.status[8] & status_nan_logit) != 0);
+      CHECK((bad.status[9] & status_nan_logit) != 0);
+      CHECK(bad.status[10] == status_inf_logit);
+      CHECK(bad.token[10] == 1);
+      CHECK((bad.any_status[0] &
+             (status_nan_logit | status_inf_logit | status_no_candidate | status_bad_temperature)) == 15);
+      bad.invalid_token = {2};  // an engine's own choice for failed rows
+      const std::vector<int32_t> before = bad.token;
+      sample(bad, noise);
+      for (size_t r = 0; r < kRows; ++r) CHECK(bad.token[r] == (before[r] == -1 ? 2 : before[r]));
+    }
+}
+
+TEST_CASE("logits that overflow with the temperature count as infinite") {
+  for (NoiseScheme noise : kSchemes) {
+    Sampling s{.rows = 1, .columns = 4, .logits = {1, 1e38f, 3e38f, 0}, .temperature = {0.01f}};
+    sample(s, noise);
+    CHECK(s.status[0] == status_inf_logit);
+    CHECK(s.token[0] == 1);
+  }
+}
+
+TEST_CASE("no rows write no row") {
+  for (NoiseScheme noise : kSchemes) {
+    Sampling s{.rows = 0, .columns = 4, .logits = {0}};
+    sample(s, noise);
+    CHECK(s.token.empty());
+  }
+}
+
+TEST_CASE("the other built-in Programs by hand") {
+  const std::vector<float> h{1, 2, -1, 0.5f};           // 2 x 2
+  const std::vector<float> w{1, 0, 0, 1, 1, 1, -1, 2};  // 4 x 2
+  const double logits[2][4] = {{1, 2, 3, 3}, {-1, 0.5, -0.5, 2}};
+  const Extents extents{2, 4, 2};
+  {
+    std::vector<int32_t> token(2);
+    std::vector<float> score(2);
+    const Program program = greedy_argmax(DType::f32, DType::f32);
+    HostRun(program, extents)
+        .in("hidden_states", h)
+        .in("weights", w)
+        .out("token", token)
+        .out("score", score)
+        .run();
+    CHECK(token == std::vector<int32_t>{2, 3});
+    CHECK(score == std::vector<float>{3, 2});
+  }
+  {
+    std::vector<uint16_t> out(8);
+    const Program program = gemm(DType::f32, DType::f32, DType::f16);
+    HostRun(program, extents).in("hidden_states", h).in("weights", w).out("logits", out).run();
+    for (size_t i = 0; i < 8; ++i) CHECK(f16_to_float(out[i]) == logits[i / 4][i % 4]);
+  }
+  {
+    std::vector<float> top(2), lse(2), loss(2);
+    const Program statistics = row_statistics(DType::f32, DType::f32);
+    HostRun(statistics, extents)
+        .in("hidden_states", h)
+        .in("weights", w)
+        .out("max", top)
+        .out("logsumexp", lse)
+        .run();
+    const Program entropy = cross_entropy(DType::f32, DType::f32);
+    const std::vector<int32_t> target{3, 0};
+    HostRun(entropy, extents)
+        .in("hidden_states", h)
+        .in("weights", w)
+        .in("target", target)
+        .out("loss", loss)
+        .run();
+    for (size_t r = 0; r < 2; ++r) {
+      double sum = 0;
+      for (double x : logits[r]) sum += std::exp(x);
+      CHECK(top[r] == *std::max_element(logits[r], logits[r] + 4));
+      CHECK(lse[r] == doctest::Approx(std::log(sum)));
+      CHECK(loss[r] == doctest::Approx(std::log(sum) - logits[r][target[r]]));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace gumtile::test

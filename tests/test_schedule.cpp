@@ -1,0 +1,319 @@
+// Schedules, targets and plans: their texts, what is legal where, and what a plan says.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gumtile/dsl.h"
+#include "gumtile/dsl_functions.h"
+#include "gumtile/plan.h"
+#include "tests/program_run.h"
+
+namespace gumtile::test {
+namespace {
+
+std::vector<Target> all_targets() {
+  std::vector<Target> targets{Target::parse("host"), Target::parse("host:x86-64-v3")};
+  for (const GpuCapability& gpu : gpu_capabilities()) {
+    targets.push_back({Target::Kind::cuda, gpu.sm, false, {}});
+    if (gpu.ptx_version_suffix != 0) targets.push_back({Target::Kind::cuda, gpu.sm, true, {}});
+  }
+  return targets;
+}
+
+TEST_CASE("schedules print and parse back") {
+  std::vector<Schedule> all;
+  for (int b : {1, 2, 4, 8, 77})
+    for (int v : {1, 256, 100000}) {
+      all.push_back({HostSchedule{b, v}});
+      for (int k : {16, 32}) all.push_back({SimtSchedule{b, v, k}});
+      for (int stages : {2, 16})
+        for (int m : {1, 4})
+          for (int n : {2, 13})
+            for (int copy : {2, 16}) all.push_back({MmaSyncSchedule{b, v, stages, m, n, copy}});
+    }
+  std::set<std::string> texts;
+  for (const Schedule& schedule : all) {
+    INFO(schedule.str());
+    CHECK(Schedule::parse(schedule.str()) == schedule);
+    CHECK(schedule.str().starts_with(std::string(schedule.family_name()) + ":"));
+    CHECK(texts.insert(schedule.str()).second);
+  }
+}
+
+TEST_CASE("fields left out of a schedule keep their defaults, in any order") {
+  CHECK(Schedule::parse("host") == Schedule{HostSchedule{}});
+  CHECK(Schedule::parse("simt:") == Schedule{SimtSchedule{}});
+  CHECK(Schedule::parse("host:b2") == Schedule{HostSchedule{2, HostSchedule{}.block_vocab}});
+  CHECK(Schedule::parse("mma_sync:warps=2x8,b64").str() == "mma_sync:b64,v256,stages=4,warps=2x8,copy=16");
+  CHECK(Schedule::parse("host:b4,v256").str() == "host:b4,v256");
+  CHECK(Schedule::parse("simt:b8,v256,k32").str() == "simt:b8,v256,k32");
+}
+
+TEST_CASE("errors in a schedule's text name the field") {
+  struct Bad {
+    const char* text;
+    const char* message;
+  };
+  for (const Bad& bad : {
+           Bad{"", "unknown family ''; known are host, simt and mma_sync"},
+           {"wgmma:b64", "unknown family 'wgmma'"},
+           {"host b4", "unknown family 'host b4'"},
+           {"host:x4", "unknown field 'x4'; this family has bN vN"},
+           {"host:k16", "unknown field 'k16'; this family has bN vN"},
+           {"host:b", "unknown field 'b'"},
+           {"host:b4,,v256", "unknown field ''"},
+           {"host:b-1", "unknown field 'b-1'"},
+           {"host:b0", "field 'b' needs a positive number, found '0'"},
+           {"host:b4x", "field 'b' needs a positive number, found '4x'"},
+           {"simt:v99999999999", "field 'v' needs a positive number, found '99999999999'"},
+           {"simt:stages=4", "unknown field 'stages=4'; this family has bN vN kN"},
+           {"mma_sync:stages=", "unknown field 'stages='"},
+           {"mma_sync:warps=4", "field 'warps=' needs MxN, e.g. warps=2x4"},
+           {"mma_sync:warps=2x", "field 'warps=' needs a positive number, found ''"},
+           {"mma_sync:warps=2x0", "field 'warps=' needs a positive number, found '0'"},
+           {"mma_sync:copy=16b", "field 'copy=' needs a positive number, found '16b'"},
+           {"mma_sync:k16", "unknown field 'k16'; this family has bN vN stages=N warps=N copy=N"},
+       }) {
+    INFO(bad.text);
+    check_error(error_of([&] { Schedule::parse(bad.text); }), ErrorCode::usage,
+                {fmt::format("schedule '{}'", bad.text), bad.message});
+  }
+}
+
+TEST_CASE("targets print and parse back") {
+  std::set<std::string> texts;
+  for (const Target& target : all_targets()) {
+    INFO(target.str());
+    CHECK(Target::parse(target.str()) == target);
+    CHECK(texts.insert(target.str()).second);
+    if (target.is_cuda()) CHECK(target.gpu().sm == target.sm);
+  }
+  CHECK(Target::parse("sm_90a").str() == "sm_90a");
+  CHECK(Target::parse("sm_90") != Target::parse("sm_90a"));
+  CHECK(Target::parse("host").cpu.empty());
+  CHECK(Target::parse("host:znver4").cpu == "znver4");
+  for (const char* text : {"", "hos", "host:", "sm_", "sm_60", "sm_80a", "sm_90 ", "sm_090", "cuda"})
+    check_error(error_of([&] { Target::parse(text); }), ErrorCode::usage,
+                {fmt::format("unknown target '{}'", text), "known are host, host:CPU, sm_70", "sm_90a"});
+  CHECK_THROWS_AS((Target{Target::Kind::cuda, 61, false, {}}.gpu()), Error);
+}
+
+TEST_CASE("capabilities ascend and make sense") {
+  int last = 0;
+  for (const GpuCapability& gpu : gpu_capabilities()) {
+    CHECK(gpu.sm > last);
+    last = gpu.sm;
+    CHECK(gpu.async_copy == (gpu.sm >= 80));
+    CHECK(gpu.shared_bytes >= 64 * 1024);
+    CHECK(gpu.ptx_version >= 60);
+    CHECK((gpu.ptx_version_suffix == 0 || gpu.ptx_version_suffix >= gpu.ptx_version));
+  }
+}
+
+TEST_CASE("a device runs its own architecture or the newest known below it") {
+  for (const GpuCapability& gpu : gpu_capabilities()) {
+    const Target target = target_for_device(gpu.sm / 10, gpu.sm % 10);
+    CHECK(target.sm == gpu.sm);
+    CHECK(target.suffix_a == (gpu.ptx_version_suffix != 0));
+  }
+  CHECK(target_for_device(9, 0).str() == "sm_90a");
+  CHECK(target_for_device(8, 0).str() == "sm_80");
+  CHECK(target_for_device(8, 8).str() == "sm_87");
+  CHECK(target_for_device(7, 2).str() == "sm_70");
+  CHECK(target_for_device(9, 9).str() == "sm_90");  // the suffix is for the architecture itself only
+  CHECK(target_for_device(99, 0).sm == gpu_capabilities().back().sm);
+  CHECK_FALSE(target_for_device(99, 0).suffix_a);
+  check_error(error_of([] { target_for_device(6, 1); }), ErrorCode::device_unavailable,
+              {"the GPU is sm_61; gumtile needs sm_70 or later"});
+}
+
+const Problem kProblem{151936, 4096, 64, 16};
+
+void check_illegal(const Program& program, const Problem& problem, const Schedule& schedule,
+                   const char* target, const std::vector<std::string>& parts) {
+  INFO(schedule.str(), " on ", target);
+  check_error(error_of([&] { make_plan(program, problem, schedule, Target::parse(target)); }),
+              ErrorCode::usage, parts);
+}
+
+TEST_CASE("why a schedule is illegal") {
+  const Program bf16 = gemm(DType::bf16, DType::bf16, DType::f32);
+  const Program f32 = gemm(DType::bf16, DType::f32, DType::f32);
+  const Program loaded = sample_logits({});
+  struct Bad {
+    const char* schedule;
+    const char* target;
+    const char* message;
+  };
+  for (const Bad& bad : {
+           Bad{"host", "sm_80", "the host family cannot run on sm_80"},
+           {"host:b3", "host", "b3 must be b1, b2 or b4"},
+           {"host:v100", "host", "v100 must be a multiple of 256, at most 4096"},
+           {"host:v8192", "host", "v8192 must be a multiple of 256"},
+           {"simt", "host", "the simt family needs a GPU target"},
+           {"simt:b4", "sm_70", "b4 must be b8, b16 or b32"},
+           {"simt:v128", "sm_70", "v128 must be v256: four warps of 64 columns"},
+           {"simt:k8", "sm_70", "k8 must be k16 or k32"},
+           {"mma_sync", "host", "the mma_sync family needs a GPU target"},
+           {"mma_sync", "sm_70", "sm_70 has no cp.async; mma_sync needs sm_80 or later"},
+           {"mma_sync", "sm_75", "sm_75 has no cp.async"},
+           {"mma_sync:b64,warps=4x8,v512", "sm_80", "warps=4x8 are 32 warps; at most 16"},
+           {"mma_sync:b24", "sm_80", "b24 must be a multiple of 16 rows a warp (16), at most 256"},
+           {"mma_sync:b48,warps=2x4", "sm_80", "b48 must be a multiple of 16 rows a warp (32)"},
+           {"mma_sync:b512,warps=4x4", "sm_80",
+            "b512 must be a multiple of 16 rows a warp (64), at most 256"},
+           {"mma_sync:v128", "sm_80", "v128 must be a multiple of 64 columns a warp (256), at most 512"},
+           {"mma_sync:v1024", "sm_80", "v1024 must be a multiple of 64 columns a warp (256), at most 512"},
+           {"mma_sync:b128,v256,warps=1x2", "sm_90",
+            "a warp's 128 x 128 tile takes 512 accumulator registers a thread; at most 128"},
+           {"mma_sync:b128,v256,warps=2x2", "sm_90", "takes 256 accumulator registers"},
+           {"mma_sync:stages=1", "sm_80", "stages=1 must lie in 2..16"},
+           {"mma_sync:stages=17", "sm_80", "stages=17 must lie in 2..16"},
+           {"mma_sync:copy=32", "sm_80", "copy=32 must be 16, 8, 4 or 2"},
+           {"mma_sync:stages=3", "sm_86",
+            "bytes of shared memory a block, sm_86 has 101376; use fewer stages or smaller tiles"},
+           {"mma_sync:stages=7", "sm_90", "sm_90 has 232448; use fewer stages"},
+       })
+    check_illegal(bf16, kProblem, Schedule::parse(bad.schedule), bad.target,
+                  {fmt::format("schedule '{}'", Schedule::parse(bad.schedule).str()), bad.message});
+  check_illegal(f32, kProblem, {MmaSyncSchedule{}}, "sm_80",
+                {"f32 operands have no exact tensor core form; use simt"});
+  check_illegal(loaded, kProblem, {MmaSyncSchedule{}}, "sm_80",
+                {"the Program has no contraction for tensor cores; use simt"});
+  for (int alignment : {8, 4, 2}) {
+    Problem problem = kProblem;
+    problem.weights_alignment = alignment;
+    check_illegal(
+        bf16, problem, {MmaSyncSchedule{}}, "sm_80",
+        {fmt::format("copy=16 needs weights aligned to that; they are aligned to {} bytes", alignment)});
+    MmaSyncSchedule fits;
+    fits.copy_bytes = alignment;
+    fits.stages = 2;
+    CHECK_NOTHROW(make_plan(bf16, problem, {fits}, Target::parse("sm_80")));
+  }
+}
+
+TEST_CASE("a schedule made by hand with extents below 1 is refused") {
+  const Program program = gemm(DType::bf16, DType::bf16, DType::f32);
+  for (int bad : {0, -256}) {
+    check_illegal(program, kProblem, {HostSchedule{4, bad}}, "host", {fmt::format("v{}", bad)});
+    check_illegal(program, kProblem, {MmaSyncSchedule{16, bad, 2, 1, 4, 16}}, "sm_80",
+                  {fmt::format("v{}", bad)});
+    check_illegal(program, kProblem, {MmaSyncSchedule{bad, 256, 2, 1, 4, 16}}, "sm_80",
+                  {fmt::format("b{}", bad)});
+  }
+}
+
+TEST_CASE("operands that tensor cores would round are refused") {
+  ProgramBuilder p("p");
+  const Axis row = p.axis("row");
+  const Axis col = p.axis("col");
+  const Axis k = p.axis("k");
+  const Tensor a = p.input("a", DType::bf16, {row, k});
+  const Tensor w = p.input("w", DType::f32, {col, k});
+  p.tile_output("y", p.contract(a, w, k, DType::bf16));
+  check_illegal(p.build(), kProblem, {MmaSyncSchedule{}}, "sm_80",
+                {"'w' is f32 but the contraction takes bf16; only the left input is converted on the way"});
+}
+
+TEST_CASE("a split that tensor core fragments cut is left to simt") {
+  ProgramBuilder p("p");
+  const Axis row = p.axis("row");
+  const Axis col = p.axis("col");
+  const Axis k = p.axis("k");
+  const Expr logits = p.contract(p.input("a", DType::bf16, {row, k}), p.input("w", DType::bf16, {col, k}), k);
+  const Split split = p.split(col, 0x0f);
+  p.output("y", reduce_sum(p, reduce_max(p, logits, split.member), split.group));
+  const Program program = p.build();
+  const Target target = Target::parse("sm_90");
+  check_illegal(program, kProblem, {MmaSyncSchedule{}}, "sm_90",
+                {"a split with mask 0xf", "masks within 0x39 do not, or use simt"});
+  CHECK(default_schedule(program, kProblem, target).family_name() == "simt");
+  CHECK(make_plan(program, kProblem, {SimtSchedule{}}, target).fragment.mask == 0x0f);
+}
+
+TEST_CASE("extents that make no sense are refused") {
+  const Program program = gemm(DType::bf16, DType::bf16, DType::f32);
+  struct Bad {
+    Problem problem;
+    const char* message;
+  };
+  for (const Bad& bad : {
+           Bad{{0, 64, 1, 16}, "0 columns; at least 1"},
+           {{-5, 64, 1, 16}, "-5 columns"},
+           {{int64_t{1} << 31, 64, 1, 16}, "2147483648 columns; at least 1 and below 2^31 - 256"},
+           {{64, 0, 1, 16}, "a contracted extent of 0; at least 1"},
+           {{64, int64_t{1} << 31, 1, 16}, "a contracted extent of 2147483648"},
+           {{64, 64, 1, 0}, "a weights alignment of 0; a power of two"},
+           {{64, 64, 1, 12}, "a weights alignment of 12; a power of two"},
+       })
+    check_illegal(program, bad.problem, {HostSchedule{}}, "host",
+                  {"problem for Program 'gemm'", bad.message});
+  CHECK_NOTHROW(make_plan(sample_logits({}), {64, 0, 1, 16}, {HostSchedule{}}, Target::parse("host")));
+}
+
+TEST_CASE("the default schedule is legal for every built-in Program on every target") {
+  for (const Program& program : built_in_programs())
+    for (const Target& target : all_targets())
+      for (int64_t rows : {1, 9, 17, 64, 513})
+        for (int alignment : {16, 2}) {
+          Problem problem{151936, program.contractions.empty() ? 0 : 2880, rows, alignment};
+          const Schedule schedule = default_schedule(program, problem, target);
+          INFO(program.name, " on ", target.str(), " for ", rows, " rows: ", schedule.str());
+          const KernelPlan plan = make_plan(program, problem, schedule, target);
+          CHECK(plan.launch.columns_per_tile > 0);
+          CHECK(plan.launch.rows_per_block > 0);
+          if (target.is_cuda()) CHECK(plan.shared_bytes <= target.gpu().shared_bytes);
+        }
+}
+
+TEST_CASE("the default schedule follows the Program and the target") {
+  const auto family = [](const Program& program, const char* target) {
+    return std::string(default_schedule(program, kProblem, Target::parse(target)).family_name());
+  };
+  const Program head = lm_head_sample({});
+  CHECK(family(head, "host") == "host");
+  CHECK(family(head, "sm_70") == "simt");
+  CHECK(family(head, "sm_80") == "mma_sync");
+  CHECK(family(head, "sm_90a") == "mma_sync");
+  CHECK(family(lm_head_sample({NoiseScheme::grouped, DType::f32, DType::f32, true}), "sm_90") == "simt");
+  CHECK(family(sample_logits({}), "sm_90") == "simt");
+}
+
+TEST_CASE("a plan says what matters") {
+  const Program program = lm_head_sample({NoiseScheme::grouped, DType::f32, DType::bf16, true});
+  const Schedule schedule = Schedule::parse("mma_sync:b64,v256,stages=4,warps=2x4,copy=8");
+  const KernelPlan plan = make_plan(program, kProblem, schedule, Target::parse("sm_90a"));
+  const std::string text = plan.str();
+  INFO(text);
+  for (const std::string& part :
+       {"plan " + schedule.str() + " for lm_head_sample on sm_90a",
+        std::string("151936 columns, 4096 contracted"), std::string("weights aligned to 16 bytes"),
+        std::string("594 of 256 columns; 64 rows a block"), std::string("column mask 0x39"),
+        std::string("row table:"), std::string("record:"), std::string(" argmax\n"), std::string(" or\n"),
+        std::string(" logsumexp\n"), std::string("256 threads"),
+        fmt::format("{} bytes of shared memory", plan.shared_bytes)})
+    CHECK_MESSAGE(text.find(part) != std::string::npos, part);
+  CHECK(plan.launch.threads == 256);
+  CHECK(plan.launch.must_stage);  // f32 hidden states
+  CHECK(plan.launch.staged_dtype == DType::bf16);
+  CHECK(plan.launch.tiles() == 594);
+  CHECK(plan.launch.contraction_left >= 0);
+  CHECK(plan.launch.inputs.size() == program.inputs.size());
+  CHECK(plan.launch.outputs.size() == program.outputs.size());
+  CHECK(plan.fragment.rows == 4);
+  CHECK(plan.fragment.blocks == 1);
+  CHECK(plan.program == program);
+  const KernelPlan host = make_plan(program, kProblem, {HostSchedule{}}, Target::parse("host"));
+  CHECK(host.str().find("shared memory") == std::string::npos);
+  const KernelPlan tiles = make_plan(gemm(DType::bf16, DType::bf16, DType::f16), kProblem, {HostSchedule{}},
+                                     Target::parse("host"));
+  CHECK(tiles.launch.finish.empty());  // there is nothing to finish
+  CHECK(tiles.record_words == 0);
+}
+
+}  // namespace
+}  // namespace gumtile::test
