@@ -1,1 +1,390 @@
 #include <doctest/doctest.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <regex>
+#include <sstream>
+#include <thread>
+
+#include "gumtile/compiler.h"
+#include "gumtile/error.h"
+#include "gumtile/plan.h"
+#include "gumtile/programs.h"
+
+namespace gumtile {
+namespace {
+
+constexpr NoiseScheme kSchemes[] = {NoiseScheme::per_token, NoiseScheme::grouped};
+
+Program lm_head(NoiseScheme noise, bool logprob, DType dtype = DType::bf16) {
+  return lm_head_sample({noise, dtype, dtype, logprob});
+}
+
+KernelPlan plan(const Program& program, const char* target, const char* schedule) {
+  return make_plan(program, {151936, 4096, 64, 16}, Schedule::parse(schedule), Target::parse(target));
+}
+
+std::vector<Program> built_in_programs() {
+  std::vector<Program> all;
+  for (NoiseScheme noise : kSchemes)
+    for (bool logprob : {false, true}) {
+      all.push_back(lm_head(noise, logprob));
+      all.push_back(sample_logits({noise, DType::f32, DType::f32, logprob}));
+    }
+  all.push_back(lm_head_sample({NoiseScheme::grouped, DType::f32, DType::f16, true}));
+  all.push_back(greedy_argmax(DType::bf16, DType::bf16));
+  all.push_back(gemm(DType::f16, DType::f16, DType::f16));
+  all.push_back(gemm(DType::bf16, DType::bf16, DType::f32));
+  all.push_back(row_statistics(DType::f32, DType::f32));
+  all.push_back(cross_entropy(DType::bf16, DType::bf16));
+  return all;
+}
+
+bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+
+/// Calls `check` (which returns what failed) for 0 … count - 1, on two threads.
+void for_all(size_t count, const std::function<std::string(size_t)>& check) {
+  std::atomic<size_t> next{0};
+  std::mutex mutex;
+  std::vector<std::string> failures;
+  auto work = [&] {
+    for (size_t i = next++; i < count; i = next++) {
+      std::string failure;
+      try {
+        failure = check(i);
+      } catch (const std::exception& error) {
+        failure = error.what();
+      }
+      const std::lock_guard lock(mutex);
+      if (!failure.empty()) failures.push_back(std::move(failure));
+    }
+  };
+  std::thread other(work);
+  work();
+  other.join();
+  for (size_t i = 0; i < std::min<size_t>(failures.size(), 8); ++i) FAIL_CHECK(failures[i]);
+  CHECK(failures.empty());
+}
+
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "gumtile-test-XXXXXX").string();
+    REQUIRE(mkdtemp(pattern.data()) != nullptr);
+    path_ = pattern;
+  }
+  ~TemporaryDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  std::string file(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::string read(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+// ---- ptxas, where there is one ----
+
+/// Its path; empty: there is none.
+std::string find_ptxas() {
+  std::stringstream path(std::getenv("PATH") ? std::getenv("PATH") : "");
+  std::vector<std::string> folders;
+  for (std::string folder; std::getline(path, folder, ':');) folders.push_back(folder);
+  folders.emplace_back("/usr/local/cuda/bin");
+  for (const std::string& folder : folders)
+    if (access((folder + "/ptxas").c_str(), X_OK) == 0) return folder + "/ptxas";
+  return "";
+}
+
+struct Assembly {
+  int exit_code = 0;
+  std::string log;
+};
+
+Assembly assemble(const std::string& ptxas, const std::string& ptx, const std::string& arch) {
+  const TemporaryDirectory directory;
+  std::ofstream(directory.file("kernel.ptx")) << ptx;
+  const std::string command = fmt::format("'{}' -v -arch={} -o {} {} > {} 2>&1", ptxas, arch, directory.file("kernel.cubin"),
+                                          directory.file("kernel.ptx"), directory.file("log"));
+  const int status = std::system(command.c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read(directory.file("log"))};
+}
+
+/// What is wrong with the assembly of a kernel; empty: nothing.
+std::string find_fault(const Assembly& assembly, bool allows_spills) {
+  if (assembly.exit_code != 0) return "ptxas failed";
+  // Performance warnings of the assembler: serialised tensor core instructions and the like.
+  if (contains(assembly.log, "C75")) return "ptxas warns";
+  if (allows_spills) return "";
+  static const std::regex frame("([0-9]+) bytes stack frame, ([0-9]+) bytes spill stores, ([0-9]+) bytes spill loads");
+  bool found = false;
+  for (std::sregex_iterator i(assembly.log.begin(), assembly.log.end(), frame), end; i != end; ++i) {
+    found = true;
+    for (size_t part = 1; part <= 3; ++part)
+      if ((*i)[part].str() != "0") return "spills: " + i->str();
+  }
+  return found ? "" : "ptxas said nothing of spills";
+}
+
+TEST_CASE("every main loop of the LM head is assembled without spills") {
+  const std::string ptxas = find_ptxas();
+  if (ptxas.empty()) {
+    MESSAGE("there is no ptxas on PATH or in /usr/local/cuda/bin: skipped");
+    return;
+  }
+  struct Kernel {
+    std::string target;
+    std::string schedule;
+    NoiseScheme noise;
+    bool logprob;
+  };
+  std::vector<Kernel> kernels;
+  for (const char* target : {"sm_70", "sm_75", "sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a"}) {
+    const Assembly probe =
+        assemble(ptxas, fmt::format(".version 8.8\n.target {}\n.address_size 64\n", target), target);
+    if (probe.exit_code != 0) {
+      MESSAGE("this ptxas does not know ", target, ": skipped");
+      continue;
+    }
+    for (NoiseScheme noise : kSchemes)
+      for (bool logprob : {false, true}) {
+        for (const char* schedule : {"simt:b8", "simt:b32"}) kernels.push_back({target, schedule, noise, logprob});
+        if (!Target::parse(target).gpu().async_copy) continue;
+        for (const char* schedule : {"mma_sync:b16,v256,stages=2,warps=1x4,copy=16",
+                                     "mma_sync:b16,v256,stages=2,warps=1x4,copy=2",
+                                     "mma_sync:b64,v128,stages=3,warps=2x2,copy=16",
+                                     "mma_sync:b64,v128,stages=3,warps=2x2,copy=2"})
+          kernels.push_back({target, schedule, noise, logprob});
+      }
+  }
+  for_all(kernels.size(), [&](size_t i) -> std::string {
+    const Kernel& k = kernels[i];
+    const KernelPlan p = plan(lm_head(k.noise, k.logprob), k.target.c_str(), k.schedule.c_str());
+    const Assembly assembly = assemble(ptxas, compile(p).code, k.target);
+    const bool simt = p.schedule.family_name() == "simt";
+    const std::string fault = find_fault(assembly, simt);
+    if (fault.empty()) return "";
+    return fmt::format("{} {} {} logprob={}: {}\n{}", k.target, k.schedule, name(k.noise), k.logprob, fault, assembly.log);
+  });
+}
+
+// ---- the text ----
+
+TEST_CASE("mma_sync uses tensor cores and asynchronous copies, and no local memory") {
+  for (NoiseScheme noise : kSchemes)
+    for (bool logprob : {false, true})
+      for (const char* schedule : {"mma_sync:b16,copy=16", "mma_sync:b64,warps=2x4,copy=8"}) {
+        CAPTURE(name(noise));
+        CAPTURE(logprob);
+        CAPTURE(schedule);
+        const std::string ptx = compile(plan(lm_head(noise, logprob), "sm_80", schedule)).code;
+        CHECK(contains(ptx, "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"));
+        CHECK(contains(ptx, "ldmatrix.sync.aligned"));
+        CHECK(contains(ptx, "cp.async"));
+        CHECK(contains(ptx, "cp.async.commit_group"));
+        CHECK_FALSE(contains(ptx, ".local"));
+        CHECK_FALSE(contains(ptx, "call.uni"));
+      }
+  const std::string ptx = compile(plan(lm_head(NoiseScheme::grouped, false, DType::f16), "sm_80", "mma_sync")).code;
+  CHECK(contains(ptx, "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"));
+}
+
+TEST_CASE("simt runs without what sm_80 brought") {
+  const std::string ptx = compile(plan(lm_head(NoiseScheme::grouped, true), "sm_70", "simt")).code;
+  CHECK_FALSE(contains(ptx, "mma.sync"));
+  CHECK_FALSE(contains(ptx, "cp.async"));
+  CHECK_FALSE(contains(ptx, ".local"));
+  CHECK_FALSE(contains(ptx, "call.uni"));
+}
+
+TEST_CASE("PTX asks for the lowest version that names its target") {
+  for (const GpuCapability& gpu : gpu_capabilities())
+    for (const bool suffix : {false, true}) {
+      if (suffix && gpu.ptx_version_suffix == 0) continue;
+      const std::string target = fmt::format("sm_{}{}", gpu.sm, suffix ? "a" : "");
+      CAPTURE(target);
+      const int version = suffix ? gpu.ptx_version_suffix : gpu.ptx_version;
+      const KernelArtifact artifact = compile(plan(gemm(DType::bf16, DType::bf16, DType::f32), target.c_str(), "simt"));
+      CHECK(artifact.ptx_version == version);
+      CHECK(artifact.target == target);
+      CHECK(artifact.format == KernelArtifact::Format::ptx);
+      CHECK(contains(artifact.code, fmt::format(".version {}.{}\n", version / 10, version % 10).c_str()));
+      CHECK(contains(artifact.code, fmt::format(".target {}", target).c_str()));
+      for (const std::string* entry : {&artifact.launch.sweep, &artifact.launch.finish, &artifact.launch.stage})
+        if (!entry->empty()) CHECK(contains(artifact.code, (".entry " + *entry + "(").c_str()));
+    }
+}
+
+// ---- all Programs, all targets ----
+
+TEST_CASE("every built-in Program compiles for the host and for GPUs") {
+  const std::vector<Program> programs = built_in_programs();
+  constexpr const char* kTargets[] = {"host", "host:x86-64", "sm_80", "sm_90a"};
+  constexpr size_t kCount = std::size(kTargets);
+  for_all(programs.size() * kCount, [&](size_t i) -> std::string {
+    const Program& program = programs[i / kCount];
+    const Target target = Target::parse(kTargets[i % kCount]);
+#if !defined(__x86_64__)
+    if (target.cpu == "x86-64") return "";
+#endif
+    const Problem problem{32003, program.contractions.empty() ? 0 : 2880, 17, 16};
+    const KernelArtifact a = compile(make_plan(program, problem, default_schedule(program, problem, target), target));
+    const bool complete = !a.code.empty() && a.key.size() == 32 && a.launch.columns == 32003 &&
+                          a.launch.inputs.size() == program.inputs.size() &&
+                          a.launch.outputs.size() == program.outputs.size();
+    return complete ? "" : fmt::format("{} for {}: the artifact is incomplete", program.name, target.str());
+  });
+}
+
+TEST_CASE("compiling a plan twice gives the same bytes") {
+  const Program program = lm_head(NoiseScheme::grouped, true);
+  std::vector<std::string> keys;
+  for (const char* target : {"host", "sm_90a"}) {
+    CAPTURE(target);
+    const Problem problem{32003, 72, 4, 16};
+    const Target parsed = Target::parse(target);
+    const KernelPlan p = make_plan(program, problem, default_schedule(program, problem, parsed), parsed);
+    const KernelArtifact a = compile(p);
+    KernelArtifact b;
+    std::thread([&] { b = compile(p); }).join();  // also on another thread
+    CHECK(a.code == b.code);
+    CHECK(a.key == b.key);
+    KernelPlan other = p;
+    other.problem.columns += 1;
+    CHECK(compile(other).key != a.key);
+    keys.push_back(a.key);
+  }
+  CHECK(keys[0] != keys[1]);
+}
+
+/// Names of the symbols that a shared object takes from others.
+std::vector<std::string> undefined_symbols(const std::string& elf) {
+  Elf64_Ehdr header;
+  REQUIRE(elf.size() > sizeof header);
+  std::memcpy(&header, elf.data(), sizeof header);
+  REQUIRE(std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0);
+  auto section = [&](size_t i) {
+    Elf64_Shdr s;
+    std::memcpy(&s, elf.data() + header.e_shoff + i * sizeof s, sizeof s);
+    return s;
+  };
+  std::vector<std::string> names;
+  size_t tables = 0;
+  for (size_t i = 0; i < header.e_shnum; ++i) {
+    const Elf64_Shdr table = section(i);
+    if (table.sh_type != SHT_DYNSYM) continue;
+    ++tables;
+    const Elf64_Shdr strings = section(table.sh_link);
+    for (size_t at = sizeof(Elf64_Sym); at < table.sh_size; at += sizeof(Elf64_Sym)) {
+      Elf64_Sym symbol;
+      std::memcpy(&symbol, elf.data() + table.sh_offset + at, sizeof symbol);
+      if (symbol.st_shndx == SHN_UNDEF) names.emplace_back(elf.data() + strings.sh_offset + symbol.st_name);
+    }
+  }
+  CHECK(tables == 1);
+  return names;
+}
+
+TEST_CASE("a host object takes no symbol from elsewhere") {
+  for (const Program& program : {lm_head(NoiseScheme::grouped, true), gemm(DType::f16, DType::f16, DType::f16)})
+    for (const char* target : {"host", "host:x86-64"}) {
+#if !defined(__x86_64__)
+      if (std::strcmp(target, "host") != 0) continue;
+#endif
+      CAPTURE(program.name);
+      CAPTURE(target);
+      const KernelArtifact a =
+          compile(make_plan(program, {1000, 72, 4, 16}, Schedule::parse("host:b4"), Target::parse(target)));
+      CHECK(a.format == KernelArtifact::Format::shared_object);
+      CHECK(undefined_symbols(a.code) == std::vector<std::string>{});
+    }
+}
+
+TEST_CASE("the stages can be looked at") {
+  const Program program = lm_head(NoiseScheme::grouped, false);
+  const KernelPlan gpu = plan(program, "sm_80", "mma_sync");
+  const std::string ir = emit(gpu, Stage::llvm);
+  CHECK(contains(ir, "target triple = \"nvptx64-nvidia-cuda\""));
+  CHECK(contains(ir, ("define ptx_kernel void @" + gpu.launch.sweep).c_str()));
+  CHECK(emit(gpu, Stage::assembly) == compile(gpu).code);
+  const KernelPlan host = plan(program, "host", "host");
+  CHECK(contains(emit(host, Stage::llvm), ("void @" + host.launch.sweep).c_str()));
+  CHECK(contains(emit(host, Stage::assembly), (host.launch.sweep + ":").c_str()));
+}
+
+TEST_CASE("an unknown CPU is refused with its name") {
+  const Program program = gemm(DType::f32, DType::f32, DType::f32);
+  const KernelPlan p = make_plan(program, {64, 8, 1, 16}, Schedule::parse("host"), Target::parse("host:no-such-cpu"));
+  CHECK_THROWS_WITH_AS(compile(p), doctest::Contains("no-such-cpu"), Error);
+}
+
+/// Sends what is written to the standard streams to a file.
+class CaptureStreams {
+ public:
+  explicit CaptureStreams(const std::string& path) {
+    std::fflush(nullptr);
+    const int file = open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    REQUIRE(file >= 0);
+    for (size_t i = 0; i < 2; ++i) {
+      saved_[i] = dup(static_cast<int>(i) + 1);
+      dup2(file, static_cast<int>(i) + 1);
+    }
+    close(file);
+  }
+  ~CaptureStreams() {
+    std::fflush(nullptr);
+    for (size_t i = 0; i < 2; ++i) {
+      dup2(saved_[i], static_cast<int>(i) + 1);
+      close(saved_[i]);
+    }
+  }
+  CaptureStreams(const CaptureStreams&) = delete;
+  CaptureStreams& operator=(const CaptureStreams&) = delete;
+
+ private:
+  std::array<int, 2> saved_{};
+};
+
+TEST_CASE("compiling writes nothing to the standard streams") {
+  const TemporaryDirectory directory;
+  const Program program = lm_head(NoiseScheme::grouped, true);
+  bool refused = false;
+  {
+    const CaptureStreams capture(directory.file("log"));
+    for (const char* target : {"host", "sm_90a"}) {
+      const Target parsed = Target::parse(target);
+      const Problem problem{1000, 72, 4, 16};
+      const KernelPlan p = make_plan(program, problem, default_schedule(program, problem, parsed), parsed);
+      compile(p);
+      emit(p, Stage::llvm);
+    }
+    try {
+      compile(make_plan(program, {1000, 72, 4, 16}, Schedule::parse("host"), Target::parse("host:no-such-cpu")));
+    } catch (const Error&) {
+      refused = true;
+    }
+  }
+  CHECK(refused);
+  CHECK(read(directory.file("log")).empty());
+}
+
+}  // namespace
+}  // namespace gumtile

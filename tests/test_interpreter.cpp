@@ -446,6 +446,7 @@ TEST_CASE("matrices have row strides; 16-bit values are widened and narrowed") {
   const Axis row = p.axis("row");
   const Axis col = p.axis("col");
   p.rows(row);
+  p.columns(col);
   const Expr x = p.input("x", DType::f16, {row, col}).at({p.index(row), p.index(col)});
   p.tile_output("y", x + 1.0f, DType::bf16);
   const Program program = p.build();

@@ -9,7 +9,7 @@ namespace gumtile::tools {
 
 /// The rate at which the engine's device reads memory, measured now. How:
 /// - CPU: all threads fold a buffer of 1 GiB; the best pass.
-/// - GPU: the simt family takes the maximum of each row of a 1 GiB f32 matrix; the best schedule's median.
+/// - GPU: a plain kernel reads a buffer of 1 GiB; the best pass.
 struct ReadCeiling {
   double bytes_per_second = 0;
   std::string method;

@@ -9,7 +9,7 @@ tools/setup.sh
 
 if command -v ccache >/dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER-ccache}; fi
 cmake --preset release >&2
-cmake --build --preset release --target gumtile >&2
+cmake --build --preset release --target gumtile_command >&2
 
 gumtile=build/release/bin/gumtile
 "$gumtile" doctor || printf 'quickstart: gumtile doctor ended with %s; sampling all the same\n' "$?" >&2
