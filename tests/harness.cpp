@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <stdexcept>
+#include <string_view>
 
 #include "gumtile/error.h"
 #include "gumtile/jit.h"
@@ -189,8 +191,10 @@ std::shared_ptr<Engine> gpu_engine() {
 }
 
 std::vector<std::shared_ptr<Engine>> engines() {
-  std::vector<std::shared_ptr<Engine>> all{cpu_engine()};
-  if (gpu_engine()) all.push_back(gpu_engine());
+  const char* only = std::getenv("GUMTILE_TEST_DEVICE");
+  std::vector<std::shared_ptr<Engine>> all;
+  if (!only || std::string_view(only) == "cpu") all.push_back(cpu_engine());
+  if ((!only || std::string_view(only) != "cpu") && gpu_engine()) all.push_back(gpu_engine());
   return all;
 }
 

@@ -84,7 +84,7 @@ Outputs run_interpreter(const Case& c, Observations* observe = nullptr);
 Outputs run_engine(const Case& c, Engine& engine, const Schedule& schedule);
 Outputs run_engine(const Case& c, Engine& engine);  ///< default schedule
 
-/// The CPU always, a GPU where there is one; opened once. Tests that need a GPU say that they are skipped.
+/// The devices to test: all there are, or the one that GUMTILE_TEST_DEVICE names (cpu or cuda:0). Opened once.
 std::shared_ptr<Engine> cpu_engine();
 std::shared_ptr<Engine> gpu_engine();  ///< null: none
 std::vector<std::shared_ptr<Engine>> engines();

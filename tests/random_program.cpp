@@ -26,9 +26,9 @@ constexpr double kLargest = 1e6;
 struct Facts {
   double low = 0;
   double high = 0;
-  bool whole = false;  ///< whole numbers, where finite
-  bool nan = false;    ///< may be NaN
-  bool inf = false;    ///< may be infinite
+  bool whole = false;   ///< whole numbers, where finite
+  bool nan = false;     ///< may be NaN
+  bool inf = false;     ///< may be infinite
   double relative = 0;  ///< backends differ by at most relative * |value| + absolute
   double absolute = 0;
 
@@ -39,8 +39,12 @@ struct Facts {
 };
 
 Facts join(const Facts& a, const Facts& b) {
-  return {std::min(a.low, b.low), std::max(a.high, b.high), a.whole && b.whole,
-          a.nan || b.nan,         a.inf || b.inf,           std::max(a.relative, b.relative),
+  return {std::min(a.low, b.low),
+          std::max(a.high, b.high),
+          a.whole && b.whole,
+          a.nan || b.nan,
+          a.inf || b.inf,
+          std::max(a.relative, b.relative),
           std::max(a.absolute, b.absolute)};
 }
 
@@ -77,15 +81,68 @@ struct Value {
 constexpr DType kIntegers[] = {DType::i32, DType::u32, DType::i64, DType::u64};
 
 enum class Make : uint8_t {
-  add, sub, mul, div, min, max, fma, neg, abs, rint, floor, exp, exp2, log, log2, tanh, choose, from_integer, from_bits,
-  int_add, int_sub, int_mul, int_min, int_max, int_and, int_or, int_xor, shl, shr, int_not, int_neg, int_abs, mulhi,
-  int_choose, int_cast, to_integer, int_bitcast, to_bits,
-  compare, logic, to_pred, philox, column_bits, gather, gumbel,
+  add,
+  sub,
+  mul,
+  div,
+  min,
+  max,
+  fma,
+  neg,
+  abs,
+  rint,
+  floor,
+  exp,
+  exp2,
+  log,
+  log2,
+  tanh,
+  choose,
+  from_integer,
+  from_bits,
+  int_add,
+  int_sub,
+  int_mul,
+  int_min,
+  int_max,
+  int_and,
+  int_or,
+  int_xor,
+  shl,
+  shr,
+  int_not,
+  int_neg,
+  int_abs,
+  mulhi,
+  int_choose,
+  int_cast,
+  to_integer,
+  int_bitcast,
+  to_bits,
+  compare,
+  logic,
+  to_pred,
+  philox,
+  column_bits,
+  gather,
+  gumbel,
   count
 };
 
 enum class Fold : uint8_t {
-  max, min, bits_or, sum_u32, sum_f32, sum_64, argmax, max_count, top_two, bits_pair, integer_range, max_u32, count
+  max,
+  min,
+  bits_or,
+  sum_u32,
+  sum_f32,
+  sum_64,
+  argmax,
+  max_count,
+  top_two,
+  bits_pair,
+  integer_range,
+  max_u32,
+  count
 };
 
 class Generator {
@@ -121,7 +178,8 @@ class Generator {
       for (uint64_t n = 1 + below(2); n > 0; --n) fold(split_->group, Level::group, Level::final);
       if (one_in(4)) log_sum_exp();
     }
-    for (uint64_t n = split_ ? below(2) : 1 + below(2); n > 0; --n) fold(column_, Level::element, Level::final);
+    for (uint64_t n = split_ ? below(2) : 1 + below(2); n > 0; --n)
+      fold(column_, Level::element, Level::final);
     grow(Level::final, 2, 6);
     make_outputs();
     return {{p_.build(), extents_, arrays_}, tolerance_};
@@ -132,19 +190,25 @@ class Generator {
   uint64_t below(uint64_t n) { return random_.below(n); }
   bool one_in(uint64_t n) { return below(n) == 0; }
   template <typename T, size_t N>
-  T any_of(const T (&choices)[N]) { return choices[below(N)]; }
+  T any_of(const T (&choices)[N]) {
+    return choices[below(N)];
+  }
 
   // ---- the values made so far ----
-  void add(Expr expr, DType dtype, Level level, const Facts& facts) { pool_.push_back({expr, dtype, level, facts}); }
+  void add(Expr expr, DType dtype, Level level, const Facts& facts) {
+    pool_.push_back({expr, dtype, level, facts});
+  }
 
   static bool visible(Level level, Level target) {
     return target == Level::final ? level == Level::row || level == Level::final : level <= target;
   }
 
-  std::optional<Value> find(DType dtype, Level target, const std::function<bool(const Value&)>& fits = nullptr) {
+  std::optional<Value> find(DType dtype, Level target,
+                            const std::function<bool(const Value&)>& fits = nullptr) {
     std::vector<size_t> found;
     for (size_t i = 0; i < pool_.size(); ++i)
-      if (pool_[i].dtype == dtype && visible(pool_[i].level, target) && (!fits || fits(pool_[i]))) found.push_back(i);
+      if (pool_[i].dtype == dtype && visible(pool_[i].level, target) && (!fits || fits(pool_[i])))
+        found.push_back(i);
     if (found.empty()) return std::nullopt;
     // Newer ones, and those of the target's own level, are likelier: graphs become deep.
     size_t best = found[below(found.size())];
@@ -253,23 +317,28 @@ class Generator {
     Data d{make_array(dtype, rows, columns, stride), {}};
     std::fill(d.array.bytes.begin(), d.array.bytes.end(), std::byte{0xff});
     const uint64_t mode = below(4);
-    if (is_float(dtype)) d.facts = mode == 0 ? range(-16, 16, false) : mode == 1 ? range(-100, 100) : range(-4, 4);
+    if (is_float(dtype))
+      d.facts = mode == 0 ? range(-16, 16, false) : mode == 1 ? range(-100, 100) : range(-4, 4);
     if (is_float(dtype) && mode == 3) d.facts.nan = d.facts.inf = true;
-    if (!is_float(dtype)) d.facts = mode == 0 ? full_range(dtype) : range(is_signed_integer(dtype) ? -50 : 0, 60);
+    if (!is_float(dtype))
+      d.facts = mode == 0 ? full_range(dtype) : range(is_signed_integer(dtype) ? -50 : 0, 60);
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t c = 0; c < columns; ++c) {
         const int64_t at = r * stride + c;
         if (!is_float(dtype)) {
-          const uint64_t bits =
-              mode == 0 ? random_.next() : below(60) - (is_signed_integer(dtype) ? uint64_t{50} : uint64_t{0});
-          std::memcpy(d.array.bytes.data() + at * static_cast<int64_t>(size_bytes(dtype)), &bits, size_bytes(dtype));
+          const uint64_t bits = mode == 0
+                                    ? random_.next()
+                                    : below(60) - (is_signed_integer(dtype) ? uint64_t{50} : uint64_t{0});
+          std::memcpy(d.array.bytes.data() + at * static_cast<int64_t>(size_bytes(dtype)), &bits,
+                      size_bytes(dtype));
         } else if (mode == 0) {
           d.array.set(at, (static_cast<float>(below(255)) - 127.0f) * 0.125f);
         } else if (mode == 3 && one_in(30)) {
           d.array.set(at, one_in(3) ? std::numeric_limits<float>::quiet_NaN() : one_in(2) ? kInf : -kInf);
         } else {
           const auto most = static_cast<int64_t>(d.facts.high);
-          d.array.set(at, static_cast<float>(static_cast<int64_t>(below(static_cast<uint64_t>(2 * most + 1))) - most));
+          d.array.set(at, static_cast<float>(
+                              static_cast<int64_t>(below(static_cast<uint64_t>(2 * most + 1))) - most));
         }
       }
     return d;
@@ -307,12 +376,14 @@ class Generator {
     const DType right = any_of(kFloats);
     const DType operand = one_in(3) ? any_of(kFloats) : right;
     auto matrix = [&](DType dtype, int64_t rows, bool large) {
-      Array a = make_array(dtype, rows, extents_.contracted, extents_.contracted + static_cast<int64_t>(below(3)) * 4);
+      Array a = make_array(dtype, rows, extents_.contracted,
+                           extents_.contracted + static_cast<int64_t>(below(3)) * 4);
       std::fill(a.bytes.begin(), a.bytes.end(), std::byte{0xff});
       for (int64_t r = 0; r < rows; ++r)
         for (int64_t k = 0; k < a.columns; ++k) {
           const float small = static_cast<float>(below(9)) - 4.0f;
-          a.set(r * a.row_stride + k, large && one_in(8) ? small * 65.0f : small);  // 9 bits: bf16 rounds them
+          a.set(r * a.row_stride + k,
+                large && one_in(8) ? small * 65.0f : small);  // 9 bits: bf16 rounds them
         }
       return a;
     };
@@ -345,8 +416,9 @@ class Generator {
       inactive_slots_ = one_in(2);
       Array slots = make_array(DType::i32, 1, extents_.rows);
       for (int64_t r = 0; r < extents_.rows; ++r)
-        slots.as<int32_t>()[r] =
-            inactive_slots_ && one_in(3) ? -1000000000 : static_cast<int32_t>(below(static_cast<uint64_t>(slots_)));
+        slots.as<int32_t>()[r] = inactive_slots_ && one_in(3)
+                                     ? -1000000000
+                                     : static_cast<int32_t>(below(static_cast<uint64_t>(slots_)));
       slot = p_.input("row_slot", DType::i32, {batch_}).at({row});
       arrays_.push_back(slots);
       if (inactive_slots_) p_.guard(*slot >= 0);
@@ -356,7 +428,8 @@ class Generator {
     if (slot)
       for (uint64_t n = 1 + below(2); n > 0; --n) load(any_of(kVector), {slot_}, {*slot}, Level::row);
     for (uint64_t n = below(3); n > 0; --n) load(any_of(kVector), {column_}, {column}, Level::element);
-    if (extents_.contracted == 0 || one_in(3)) load(any_of(kMatrix), {batch_, column_}, {row, column}, Level::element);
+    if (extents_.contracted == 0 || one_in(3))
+      load(any_of(kMatrix), {batch_, column_}, {row, column}, Level::element);
     if (slot && one_in(3)) {  // a bitmask: a word holds 32 columns
       const Expr word = min(column >> 5, slots_ - 1 < 31 ? static_cast<int>(slots_ - 1) : 31);
       load(DType::i32, {slot_, slot_}, {*slot, cast(word, DType::i32)}, Level::element);
@@ -398,8 +471,8 @@ class Generator {
     // An infinity times a number whose zero is uncertain would be NaN or not.
     a = bounded(a, !exact || a.facts.magnitude() > 1e3 ? 1e3 : kInf);
     b = bounded(b, !exact || b.facts.magnitude() > 1e3 ? 1e3 : kInf);
-    const double corners[] = {a.facts.low * b.facts.low, a.facts.low * b.facts.high, a.facts.high * b.facts.low,
-                              a.facts.high * b.facts.high};
+    const double corners[] = {a.facts.low * b.facts.low, a.facts.low * b.facts.high,
+                              a.facts.high * b.facts.low, a.facts.high * b.facts.high};
     Facts f = range(*std::min_element(corners, corners + 4), *std::max_element(corners, corners + 4),
                     a.facts.whole && b.facts.whole);
     f.inf = a.facts.inf || b.facts.inf;
@@ -424,7 +497,8 @@ class Generator {
   void make_quotient(Level target) {
     const Value a = bounded(any_f32(target), kLargest);
     Value b = any_f32(target);
-    if (a.facts.exact() && b.facts.exact() && b.facts.whole && !b.facts.special() && one_in(3)) {  // also by zero
+    if (a.facts.exact() && b.facts.exact() && b.facts.whole && !b.facts.special() &&
+        one_in(3)) {  // also by zero
       const double m = a.facts.magnitude();
       Facts f = range(-m, m, false);
       f.inf = f.nan = true;
@@ -552,7 +626,8 @@ class Generator {
       case Make::max: {
         const Value a = any_f32(target);
         const Value b = any_f32(target);
-        return add_binary(a, b, what == Make::min ? min(a.expr, b.expr) : max(a.expr, b.expr), join(a.facts, b.facts));
+        return add_binary(a, b, what == Make::min ? min(a.expr, b.expr) : max(a.expr, b.expr),
+                          join(a.facts, b.facts));
       }
       case Make::neg: {
         const Value a = any_f32(target);
@@ -611,8 +686,8 @@ class Generator {
         const Value a = pick(integer, target);
         const Value b = pick(integer, target);
         const Facts f = sum_facts(a, b, what == Make::int_sub);
-        return add(what == Make::int_sub ? a.expr - b.expr : a.expr + b.expr, integer, std::max(a.level, b.level),
-                   wrapped(integer, f));
+        return add(what == Make::int_sub ? a.expr - b.expr : a.expr + b.expr, integer,
+                   std::max(a.level, b.level), wrapped(integer, f));
       }
       case Make::int_mul:
         return binary([](Expr a, Expr b) { return a * b; }, integer);
@@ -786,8 +861,10 @@ class Generator {
         const Value x = pick(dtype, from);
         const Expr key = x.expr >> 12;  // a literal identity must be exact in f64
         const auto state =
-            p_.reduce("sum_and_max", axis, {x.expr, key}, {0, p_.constant(dtype, dtype == DType::u64 ? 0 : -0x1p53)},
-                      [](States a, States b) { return std::vector<Expr>{a[0] + b[0], max(a[1], b[1])}; });
+            p_.reduce("sum_and_max", axis, {x.expr, key},
+                      {0, p_.constant(dtype, dtype == DType::u64 ? 0 : -0x1p53)}, [](States a, States b) {
+                        return std::vector<Expr>{a[0] + b[0], max(a[1], b[1])};
+                      });
         result(state[0], dtype, full_range(dtype));
         return result(state[1], dtype, full_range(dtype));
       }
@@ -795,8 +872,8 @@ class Generator {
         return fold_argmax(axis, from, to);
       case Fold::max_count: {
         const Value x = exact_f32(from, false);
-        const auto state =
-            p_.reduce("max_and_count", axis, {x.expr, p_.constant_u32(1)}, {-kInf, 0}, [](States a, States b) {
+        const auto state = p_.reduce(
+            "max_and_count", axis, {x.expr, p_.constant_u32(1)}, {-kInf, 0}, [](States a, States b) {
               const Expr count = select(a[0] == b[0], a[1] + b[1], select(a[0] > b[0], a[1], b[1]));
               return std::vector<Expr>{max(a[0], b[0]), count};
             });
@@ -806,11 +883,11 @@ class Generator {
       case Fold::top_two: {
         const Value x = any_f32(from);
         if (x.facts.nan) return;
-        const auto state = p_.reduce("top_two", axis, {x.expr, p_.constant(DType::f32, -kInf)}, {-kInf, -kInf},
-                                     [](States a, States b) {
-                                       return std::vector<Expr>{max(a[0], b[0]),
-                                                                max(min(a[0], b[0]), max(a[1], b[1]))};
-                                     });
+        const auto state =
+            p_.reduce("top_two", axis, {x.expr, p_.constant(DType::f32, -kInf)}, {-kInf, -kInf},
+                      [](States a, States b) {
+                        return std::vector<Expr>{max(a[0], b[0]), max(min(a[0], b[0]), max(a[1], b[1]))};
+                      });
         result(state[0], DType::f32, x.facts);
         Facts second = x.facts;
         second.inf = true;
@@ -840,9 +917,10 @@ class Generator {
       case Fold::max_u32: {
         const Value x = pick(DType::u32, from);
         const Expr key = x.expr & 0xffffff;
-        const auto state = p_.reduce("max_u32", axis, {key}, {0},
-                                     [](States a, States b) { return std::vector<Expr>{max(a[0], b[0])}; },
-                                     member ? std::nullopt : std::optional(key + static_cast<int>(below(100))));
+        const auto state = p_.reduce(
+            "max_u32", axis, {key}, {0},
+            [](States a, States b) { return std::vector<Expr>{max(a[0], b[0])}; },
+            member ? std::nullopt : std::optional(key + static_cast<int>(below(100))));
         return result(state[0], DType::u32, range(0, 0xffffff));
       }
       case Fold::count:
@@ -866,7 +944,8 @@ class Generator {
       const Value slack = exact_f32(from, false);
       bound = one_in(2) ? key.expr + abs(slack.expr) : key.expr + static_cast<float>(below(5));
     }
-    const Expr index = grouped ? (selected_ && one_in(2) ? *selected_ : p_.index(split_->group)) : p_.index(column_);
+    const Expr index =
+        grouped ? (selected_ && one_in(2) ? *selected_ : p_.index(split_->group)) : p_.index(column_);
     const Pick best = argmax(p_, key.expr, index, axis, carry, bound);
     Facts f = key.facts;
     if (f.nan) f.inf = true;  // nothing but NaN: no winner
@@ -880,8 +959,9 @@ class Generator {
   void select_member() {
     const Value x = pick(DType::u32, Level::element);
     const Expr weights = x.expr & static_cast<int>((2u << below(16)) - 1);
-    const Expr threshold = one_in(2) ? pick(DType::u32, Level::group).expr & 0xffff
-                                     : mulhi(pick(DType::u32, Level::group).expr, reduce_sum(p_, weights, split_->member));
+    const Expr threshold =
+        one_in(2) ? pick(DType::u32, Level::group).expr & 0xffff
+                  : mulhi(pick(DType::u32, Level::group).expr, reduce_sum(p_, weights, split_->member));
     selected_ = p_.select_ordered(*split_, weights, threshold);
     add(*selected_, DType::u32, Level::group, range(0, 2048));
     const Value carried = any_f32(Level::element);
@@ -937,7 +1017,9 @@ class Generator {
       const size_t at = std::max(below(last.size()), below(last.size()));
       output(last[at], false);
     }
-    if (one_in(6)) output(pool_[below(2) == 0 ? 0 : pool_.size() - 1].level == Level::row ? pool_.back() : pool_[0], false);
+    if (one_in(6))
+      output(pool_[below(2) == 0 ? 0 : pool_.size() - 1].level == Level::row ? pool_.back() : pool_[0],
+             false);
     for (uint64_t n = one_in(2) ? 1 + below(2) : 0; n > 0; --n)
       output(elements[std::max(below(elements.size()), below(elements.size()))], true);
     if (auto bits = find(one_in(2) ? DType::u32 : DType::i32, Level::final); bits && one_in(3)) {
@@ -982,8 +1064,8 @@ std::string difference(const RandomProgram& random, const Outputs& expected, con
       std::string values;
       if (is_float(e.dtype)) {
         if (agree(e.get(i), a.get(i), random.tolerance[o])) continue;
-        values = fmt::format("{:.9g} expected, {:.9g} found, tolerance {:.2g} relative {:.2g} absolute", e.get(i), a.get(i),
-                             random.tolerance[o].relative, random.tolerance[o].absolute);
+        values = fmt::format("{:.9g} expected, {:.9g} found, tolerance {:.2g} relative {:.2g} absolute",
+                             e.get(i), a.get(i), random.tolerance[o].relative, random.tolerance[o].absolute);
       } else {
         uint64_t x = 0;
         uint64_t y = 0;
@@ -991,8 +1073,9 @@ std::string difference(const RandomProgram& random, const Outputs& expected, con
         std::memcpy(&y, &a.bytes[at], bytes);
         values = fmt::format("{:#x} expected, {:#x} found", x, y);
       }
-      return fmt::format("output {} ({}) element {} (row {}, column {}): {}", random.problem.program.outputs[o].name,
-                         name(e.dtype), i, i / e.row_stride, i % e.row_stride, values);
+      return fmt::format("output {} ({}) element {} (row {}, column {}): {}",
+                         random.problem.program.outputs[o].name, name(e.dtype), i, i / e.row_stride,
+                         i % e.row_stride, values);
     }
   }
   return "";

@@ -8,8 +8,8 @@
 
 namespace gumtile::test {
 
-/// How far two backends' values of an output may be apart: |a - b| <= relative * |a| + absolute. Both zero: the bits
-/// are equal (where NaNs are equal, and zeros of either sign).
+/// How far two backends' values of an output may be apart: |a - b| <= relative * |a| + absolute. Both zero:
+/// the bits are equal (where NaNs are equal, and zeros of either sign).
 struct Tolerance {
   double relative = 0;
   double absolute = 0;
@@ -22,8 +22,8 @@ struct RandomProgram {
 };
 
 /// The same for equal seeds. Always legal, and well conditioned: what is discontinuous (comparisons, casts to
-/// integers, bits, rounding, the keys of an argmax) is fed from values that every backend has to the bit, and the
-/// error that the others may have is followed through the graph into `tolerance`.
+/// integers, bits, rounding, the keys of an argmax) is fed from values that every backend has to the bit, and
+/// the error that the others may have is followed through the graph into `tolerance`.
 RandomProgram make_random_program(uint64_t seed);
 
 /// Empty where the outputs agree, else the first difference. With no rows nothing is compared.

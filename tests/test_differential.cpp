@@ -21,10 +21,11 @@ uint64_t environment(const char* variable, uint64_t otherwise) {
 /// Fresh ones by hand: GUMTILE_FUZZ_SEED (the first) and GUMTILE_FUZZ_COUNT.
 uint64_t first_seed() { return environment("GUMTILE_FUZZ_SEED", 1); }
 
-std::string describe(uint64_t seed, const RandomProgram& random, const std::string& where, const std::string& what) {
+std::string describe(uint64_t seed, const RandomProgram& random, const std::string& where,
+                     const std::string& what) {
   const Extents& e = random.problem.extents;
-  return fmt::format("seed {} on {}, {} rows, {} columns, {} contracted: {}\n{}", seed, where, e.rows, e.columns,
-                     e.contracted, what, print(random.problem.program));
+  return fmt::format("seed {} on {}, {} rows, {} columns, {} contracted: {}\n{}", seed, where, e.rows,
+                     e.columns, e.contracted, what, print(random.problem.program));
 }
 
 /// Calls `check` (which returns what failed) for each seed, on two threads.
@@ -136,18 +137,20 @@ TEST_CASE("random Programs give the interpreter's results on older CPUs' instruc
       continue;
     }
     const Target target = Target::parse(std::string("host:") + cpu);
-    for_seeds(first_seed() + 100000, std::min<uint64_t>(environment("GUMTILE_FUZZ_COUNT", 40), 40), [&](uint64_t seed) -> std::string {
-      const RandomProgram random = make_random_program(seed);
-      const Case& c = random.problem;
-      if (c.extents.rows == 0) return "";
-      const Outputs expected = run_interpreter(c);
-      Random choice(seed);
-      const auto schedules = sample_schedules(c.program, problem_of(c), target, choice, 6);
-      const KernelPlan plan =
-          make_plan(c.program, problem_of(c), schedules[choice.below(schedules.size())], target);
-      const std::string what = difference(random, expected, run_plan(c, *cpu_engine(), plan, expected));
-      return what.empty() ? "" : describe(seed, random, target.str() + " " + plan.schedule.str(), what);
-    });
+    for_seeds(
+        first_seed() + 100000, std::min<uint64_t>(environment("GUMTILE_FUZZ_COUNT", 40), 40),
+        [&](uint64_t seed) -> std::string {
+          const RandomProgram random = make_random_program(seed);
+          const Case& c = random.problem;
+          if (c.extents.rows == 0) return "";
+          const Outputs expected = run_interpreter(c);
+          Random choice(seed);
+          const auto schedules = sample_schedules(c.program, problem_of(c), target, choice, 6);
+          const KernelPlan plan =
+              make_plan(c.program, problem_of(c), schedules[choice.below(schedules.size())], target);
+          const std::string what = difference(random, expected, run_plan(c, *cpu_engine(), plan, expected));
+          return what.empty() ? "" : describe(seed, random, target.str() + " " + plan.schedule.str(), what);
+        });
   }
 }
 #endif

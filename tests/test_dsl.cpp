@@ -312,12 +312,12 @@ TEST_CASE("a user's monoid: sum and count") {
   CHECK(mean == std::vector<float>{3, 2});
 }
 
-TEST_CASE("a user's monoid: the two largest, in order of the columns on ties") {
+TEST_CASE("a user's monoid: the two largest, ties to the lowest column") {
   Base b;
   const Expr v = b.p.index(b.col);
   // State: first value, its column, second value, its column.
   auto combine = [](std::span<const Expr> l, std::span<const Expr> r) {
-    const Expr right_first = r[0] > l[0];
+    const Expr right_first = (r[0] > l[0]) | ((r[0] == l[0]) & (r[1] < l[1]));
     const Expr loser_value = select(right_first, l[0], r[0]);
     const Expr loser_column = select(right_first, l[1], r[1]);
     const Expr other_value = select(right_first, r[2], l[2]);

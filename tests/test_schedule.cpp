@@ -313,6 +313,12 @@ TEST_CASE("a schedule made by hand with extents below 1 is refused") {
     check_illegal(program, kProblem, {MmaSyncSchedule{bad, 256, 2, 1, 4, 16}}, "sm_80",
                   {fmt::format("b{}", bad)});
   }
+  for (int bad : {0, -1}) {
+    check_illegal(program, kProblem, {MmaSyncSchedule{16, 256, 2, bad, 4, 16}}, "sm_80",
+                  {fmt::format("warps={}x4", bad)});
+    check_illegal(program, kProblem, {MmaSyncSchedule{16, 256, 2, 1, bad, 16}}, "sm_80",
+                  {fmt::format("warps=1x{}", bad)});
+  }
 }
 
 }  // namespace

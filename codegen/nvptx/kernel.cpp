@@ -41,6 +41,10 @@ class NvptxKernel {
 
   void emit_sweep() {
     llvm::Function* f = begin_kernel(plan_.launch.sweep, plan_.threads);
+    // Copies of 2 bytes are many plain loads in flight: without a word on occupancy ptxas aims at more blocks than
+    // shared memory allows, and spills a few of the registers that it saves.
+    const auto* mma = std::get_if<MmaSyncSchedule>(&plan_.schedule.family);
+    if (mma && mma->copy_bytes == 2) f->addFnAttr("nvvm.minctasm", "1");
     const Arguments arguments(b, f->getArg(0), plan_);
     auto* bytes = llvm::ArrayType::get(b.getInt8Ty(), 0);
     auto* shared = new llvm::GlobalVariable(module_, bytes, false, llvm::GlobalValue::ExternalLinkage, nullptr,

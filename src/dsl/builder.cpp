@@ -123,6 +123,8 @@ Expr ProgramBuilder::constant_u64(uint64_t value) { return graph_->add(Op::const
 
 Expr ProgramBuilder::contract(Tensor left, Tensor right, Axis axis, std::optional<DType> operand_dtype) {
   Program& p = graph_->program;
+  if (left.graph() != graph_.get() || right.graph() != graph_.get())
+    throw Error(ErrorCode::bad_data, fmt::format("Program '{}': contract() of a Tensor of another builder", p.name));
   const InputInfo& l = p.inputs[left.input()];
   const InputInfo& r = p.inputs[right.input()];
   if (l.axes.size() != 2 || r.axes.size() != 2)
@@ -134,13 +136,13 @@ Expr ProgramBuilder::contract(Tensor left, Tensor right, Axis axis, std::optiona
   return graph_->add(Op::contract, DType::f32, {}, p.contractions.size() - 1);
 }
 
-std::vector<Expr> ProgramBuilder::reduce(std::string name, Axis axis, const std::vector<Expr>& lifted,
+std::vector<Expr> ProgramBuilder::reduce(std::string reduction_name, Axis axis, const std::vector<Expr>& lifted,
                                          const std::vector<Expr>& identity, const Combine& combine,
                                          std::optional<Expr> bound) {
   Program& p = graph_->program;
   if (p.axes[axis.id].kind == AxisInfo::Kind::root) columns(axis);
   ReductionInfo info;
-  info.name = std::move(name);
+  info.name = std::move(reduction_name);
   info.axis = axis.id;
   std::vector<NodeId> operands;
   for (size_t i = 0; i < lifted.size(); ++i) {
@@ -149,9 +151,14 @@ std::vector<Expr> ProgramBuilder::reduce(std::string name, Axis axis, const std:
     operands.push_back(graph_->bind(lifted[i], dtype));
     if (i >= identity.size())
       throw Error(ErrorCode::bad_data, fmt::format("reduction '{}': fewer identities than states", info.name));
-    info.identity.push_back(identity[i].is_literal() ? detail::constant_bits(dtype, identity[i].literal())
-                                                     : p.nodes[graph_->bind(identity[i], dtype)].imm);
+    const Node& constant = p.nodes[graph_->bind(identity[i], dtype)];
+    if (constant.op != Op::constant || constant.dtype != dtype)
+      throw Error(ErrorCode::bad_data, fmt::format("reduction '{}': identity {} must be a literal or constant of type {}",
+                                                   info.name, i, name(dtype)));
+    info.identity.push_back(constant.imm);
   }
+  if (identity.size() > lifted.size())
+    throw Error(ErrorCode::bad_data, fmt::format("reduction '{}': more identities than states", info.name));
   if (bound) info.bound = graph_->bind(*bound, info.state[0]);
   Graph lambda;
   lambda.program.name = p.name + "." + info.name;

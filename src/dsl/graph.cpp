@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cmath>
+#include <limits>
 
 #include "gumtile/error.h"
 
@@ -50,6 +51,7 @@ uint64_t constant_bits(DType dtype, double value) {
     case DType::f32:
     case DType::bf16:
     case DType::f16:
+      if (std::isfinite(value) && std::fabs(value) > std::numeric_limits<float>::max()) return bad();
       return std::bit_cast<uint32_t>(static_cast<float>(value));
   }
   return bad();

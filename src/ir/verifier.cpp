@@ -40,11 +40,19 @@ class Verifier {
     fail(fmt::format("node %{} ({})", id, name(p_.nodes[id].op)), message);
   }
 
+  static bool fits(DType dtype, uint64_t bits) {
+    if (dtype == DType::pred) return bits <= 1;
+    return size_bytes(dtype) == 8 || bits <= 0xffffffffu;
+  }
+
   void check_names() const {
     std::set<std::string> seen;
-    auto check = [&](const std::string& text, const char* what) {
+    auto check_word = [&](const std::string& text, const char* what) {
       if (text.empty() || text.find_first_of(" \t\r\n;[],%$=") != std::string::npos)
         fail(fmt::format("{} '{}'", what, text), "a name is a word without spaces or any of ;[],%$=");
+    };
+    auto check = [&](const std::string& text, const char* what) {
+      check_word(text, what);
       if (!seen.insert(std::string(what) + text).second)
         fail(fmt::format("{} '{}'", what, text), "this name is taken; choose another");
     };
@@ -52,6 +60,7 @@ class Verifier {
     for (const AxisInfo& axis : p_.axes) check(axis.name, "axis");
     for (const InputInfo& input : p_.inputs) check(input.name, "input");
     for (const OutputInfo& output : p_.outputs) check(output.name, "output");
+    for (const ReductionInfo& reduction : p_.reductions) check_word(reduction.name, "reduction");
   }
 
   void check_axes() const {
@@ -92,7 +101,9 @@ class Verifier {
       if (input.axes.size() > 2) fail(where, "an input has at most two axes; flatten or pad the others");
       if (input.dtype == DType::pred) fail(where, "an input cannot be pred; take i32 and compare with 0");
       for (AxisId axis : input.axes)
-        if (p_.axes[axis].kind != AxisInfo::Kind::root)
+        if (axis >= p_.axes.size())
+          fail(where, fmt::format("axis {} does not exist", axis));
+        else if (p_.axes[axis].kind != AxisInfo::Kind::root)
           fail(where, fmt::format("axis '{}' is a split; an input has root axes", p_.axes[axis].name));
     }
   }
@@ -103,6 +114,7 @@ class Verifier {
     for (const ContractionInfo& c : p_.contractions) {
       const std::string where = "contraction 0";
       if (c.left >= p_.inputs.size() || c.right >= p_.inputs.size()) fail(where, "unknown input");
+      if (c.axis >= p_.axes.size()) fail(where, fmt::format("axis {} does not exist", c.axis));
       const auto& left = p_.inputs[c.left];
       const auto& right = p_.inputs[c.right];
       if (left.axes != std::vector<AxisId>{p_.row_axis, c.axis})
@@ -153,6 +165,9 @@ class Verifier {
       check_node(lambda.nodes, id, true);
     }
     for (size_t i = 0; i < r.state.size(); ++i)
+      if (!fits(r.state[i], r.identity[i]))
+        fail(where, fmt::format("the identity {:#x} has bits that {} does not have", r.identity[i], name(r.state[i])));
+    for (size_t i = 0; i < r.state.size(); ++i)
       if (lambda.results[i] >= lambda.nodes.size() || lambda.nodes[lambda.results[i]].dtype != r.state[i])
         fail(where, fmt::format("result {} of the combine must be {}", i, name(r.state[i])));
     if (r.bound != kNone) {
@@ -186,6 +201,7 @@ class Verifier {
     };
     switch (n.op) {
       case Op::constant:
+        if (!fits(n.dtype, n.imm)) bad(fmt::format("the bits {:#x} do not fit {}", n.imm, name(n.dtype)));
         break;
       case Op::param:
         if (!lambda) bad("a param exists only inside a reduction's combine");

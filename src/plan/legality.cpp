@@ -21,7 +21,7 @@ void check_host(const Schedule& schedule, const HostSchedule& s, const Target& t
   require(!target.is_cuda(), schedule, fmt::format("the host family cannot run on {}", target.str()));
   require(s.block_batch == 1 || s.block_batch == 2 || s.block_batch == 4, schedule,
           fmt::format("b{} must be b1, b2 or b4", s.block_batch));
-  require(s.block_vocab % 256 == 0 && s.block_vocab <= 4096, schedule,
+  require(s.block_vocab > 0 && s.block_vocab % 256 == 0 && s.block_vocab <= 4096, schedule,
           fmt::format("v{} must be a multiple of 256, at most 4096", s.block_vocab));
 }
 
@@ -38,11 +38,13 @@ void check_mma_sync(const Program& program, const ProgramAnalysis& analysis, con
   require(target.is_cuda(), schedule, "the mma_sync family needs a GPU target");
   const std::string reason = why_no_mma_sync(program, analysis, target);
   require(reason.empty(), schedule, reason);
+  require(s.warps_m > 0 && s.warps_n > 0, schedule,
+          fmt::format("warps={}x{} must both be at least 1", s.warps_m, s.warps_n));
   const int warps = s.warps_m * s.warps_n;
   require(warps <= 16, schedule, fmt::format("warps={}x{} are {} warps; at most 16", s.warps_m, s.warps_n, warps));
-  require(s.block_batch % (16 * s.warps_m) == 0 && s.block_batch <= 256, schedule,
+  require(s.block_batch > 0 && s.block_batch % (16 * s.warps_m) == 0 && s.block_batch <= 256, schedule,
           fmt::format("b{} must be a multiple of 16 rows a warp ({}), at most 256", s.block_batch, 16 * s.warps_m));
-  require(s.block_vocab % (64 * s.warps_n) == 0 && s.block_vocab <= 512, schedule,
+  require(s.block_vocab > 0 && s.block_vocab % (64 * s.warps_n) == 0 && s.block_vocab <= 512, schedule,
           fmt::format("v{} must be a multiple of 64 columns a warp ({}), at most 512", s.block_vocab, 64 * s.warps_n));
   const int accumulators = s.block_batch / s.warps_m * (s.block_vocab / s.warps_n) / 32;
   require(accumulators <= 128, schedule,
