@@ -3,10 +3,12 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <mutex>
 #include <thread>
 
+#include "gumtile/compiler.h"
 #include "gumtile/error.h"
 #include "tests/random_program.h"
 
@@ -18,8 +20,15 @@ uint64_t environment(const char* variable, uint64_t otherwise) {
   return text ? std::strtoull(text, nullptr, 0) : otherwise;
 }
 
-/// Fresh ones by hand: GUMTILE_FUZZ_SEED (the first) and GUMTILE_FUZZ_COUNT.
+/// Fresh ones by hand: GUMTILE_FUZZ_SEED (the first) and GUMTILE_FUZZ_COUNT; GUMTILE_FUZZ_KEEP: a folder for
+/// PTX.
 uint64_t first_seed() { return environment("GUMTILE_FUZZ_SEED", 1); }
+
+std::string text_of(const Error& error) {
+  std::string text = error.what();
+  for (const std::string& note : error.notes()) text += "\n" + note;
+  return text;
+}
 
 std::string describe(uint64_t seed, const RandomProgram& random, const std::string& where,
                      const std::string& what) {
@@ -77,8 +86,7 @@ std::string check_engine(uint64_t seed, const RandomProgram& random, const Outpu
     try {
       what = difference(random, expected, run_engine(c, engine, schedule));
     } catch (const Error& error) {
-      what = error.what();
-      for (const std::string& note : error.notes()) what += "\n" + note;
+      what = text_of(error);
     } catch (const std::exception& error) {
       what = error.what();
     }
@@ -89,18 +97,23 @@ std::string check_engine(uint64_t seed, const RandomProgram& random, const Outpu
 
 TEST_CASE("random Programs give the interpreter's results on every engine") {
   const uint64_t count = environment("GUMTILE_FUZZ_COUNT", 500);
-  if (!gpu_engine()) MESSAGE("no GPU: the CPU only");
   for_seeds(first_seed(), count, [](uint64_t seed) -> std::string {
     const RandomProgram random = make_random_program(seed);
     if (!(parse_program(print(random.problem.program)) == random.problem.program))
       return describe(seed, random, "text", "the Program does not survive print and parse");
     const Outputs expected = run_interpreter(random.problem);
-    // The default and a random schedule for some, one of all for the others.
-    std::string failure = check_engine(seed, random, expected, *cpu_engine(), seed % 8 == 0 ? 2 : 1);
-    if (failure.empty() && gpu_engine()) failure = check_engine(seed, random, expected, *gpu_engine(), 3);
-    return failure;
+    for (const auto& engine : engines()) {
+      // The CPU: the default and a random schedule for some, one of all for the others. A GPU gets three
+      // each.
+      const size_t schedules = engine->device().target.is_cuda() ? 3 : seed % 8 == 0 ? 2 : 1;
+      std::string failure = check_engine(seed, random, expected, *engine, schedules);
+      if (!failure.empty()) return failure;
+    }
+    return "";
   });
 }
+
+bool tests_cpu() { return !engines().front()->device().target.is_cuda(); }
 
 /// The plan's own target instead of the engine's; host memory is bound as it is.
 Outputs run_plan(const Case& c, Engine& engine, const KernelPlan& plan, const Outputs& like) {
@@ -131,6 +144,7 @@ bool runs_here(const std::string& cpu) {
 }
 
 TEST_CASE("random Programs give the interpreter's results on older CPUs' instructions") {
+  if (!tests_cpu()) return;
   for (const char* cpu : {"x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4"}) {
     if (!runs_here(cpu)) {
       MESSAGE("this machine cannot run ", cpu, ": skipped");
@@ -154,6 +168,32 @@ TEST_CASE("random Programs give the interpreter's results on older CPUs' instruc
   }
 }
 #endif
+
+TEST_CASE("random Programs compile for GPUs under random schedules") {
+  if (!tests_cpu()) return;  // once is enough
+  const std::vector<Target> targets{Target::parse("sm_75"), Target::parse("sm_80"), Target::parse("sm_90a")};
+  const uint64_t count = std::min<uint64_t>(environment("GUMTILE_FUZZ_COUNT", 60), 400);
+  for_seeds(first_seed() + 200000, count, [&](uint64_t seed) -> std::string {
+    const RandomProgram random = make_random_program(seed);
+    const Case& c = random.problem;
+    Random choice(seed);
+    const Target& target = targets[choice.below(targets.size())];
+    const auto schedules = sample_schedules(c.program, problem_of(c), target, choice, 6);
+    const KernelPlan plan =
+        make_plan(c.program, problem_of(c), schedules[choice.below(schedules.size())], target);
+    const std::string where = target.str() + " " + plan.schedule.str();
+    try {
+      const std::string ptx = compile(plan).code;
+      if (const char* folder = std::getenv("GUMTILE_FUZZ_KEEP"))
+        std::ofstream(fmt::format("{}/{}.{}.ptx", folder, seed, target.str())) << ptx;
+      return ptx.find(".extern .func") == std::string::npos
+                 ? ""
+                 : describe(seed, random, where, "it calls a function that is not there");
+    } catch (const Error& error) {
+      return describe(seed, random, where, text_of(error));
+    }
+  });
+}
 
 }  // namespace
 }  // namespace gumtile::test

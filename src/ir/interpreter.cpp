@@ -133,8 +133,9 @@ class Interpreter {
   }
 
   void collect(NodeId id, std::vector<NodeId>& order) const {
+    if (std::find(order.begin(), order.end(), id) != order.end()) return;
     for (NodeId operand : p_.nodes[id].operands) collect(operand, order);
-    if (std::find(order.begin(), order.end(), id) == order.end()) order.push_back(id);
+    order.push_back(id);
   }
 
   void load_weights() {
@@ -371,11 +372,11 @@ class Interpreter {
     const InputInfo& input = p_.inputs[node.imm];
     const BoundInput& bound = inputs_[node.imm];
     if (!bound.data) return value(node.operands.back(), 0, level, position);
+    if (level == Level::element && position >= count_) return 0;  // a column past the end reads nothing
     int64_t index = 0;
     for (size_t axis = 0; axis < input.axes.size(); ++axis) {
       const DType type = p_.nodes[node.operands[axis]].dtype;
       const int64_t at = scalar::as_signed(type, value(node.operands[axis], 0, level, position));
-      if (input.axes[axis] == p_.column_axis && at >= extents_.columns) return 0;  // a column past the end
       index = axis == 0 ? at : index * bound.row_stride + at;
     }
     return load_bits(input.dtype, bound.data, index);

@@ -102,7 +102,9 @@ class Parser {
         if (kind != "group" && kind != "member") fail(fmt::format("expected group or member, found '{}'", kind));
         info.kind = kind == "group" ? AxisInfo::Kind::group : AxisInfo::Kind::member;
         info.parent = axis();
-        info.member_mask = static_cast<uint32_t>(number(word("a mask")));
+        const uint64_t mask = number(word("a mask"));
+        if (mask > 0xffffffffu) fail(fmt::format("the mask {:#x} is wider than 32 bits", mask));
+        info.member_mask = static_cast<uint32_t>(mask);
       }
       program_.axes.push_back(std::move(info));
     } else if (first == "rows") {

@@ -17,6 +17,8 @@ size_t result_count(const Program& program, const Node& node) {
 
 namespace {
 
+constexpr const char* kGuardRule = "must be a pred that is known per row before the sweep";
+
 class Verifier {
  public:
   explicit Verifier(const Program& program) : p_(program) {}
@@ -28,6 +30,7 @@ class Verifier {
     check_contractions();
     for (const ReductionInfo& reduction : p_.reductions) check_reduction(reduction);
     for (NodeId id = 0; id < p_.nodes.size(); ++id) check_node(p_.nodes, id, false);
+    check_references();
     check_levels();
     check_outputs();
   }
@@ -331,6 +334,13 @@ class Verifier {
     }
   }
 
+  /// What the analysis of the later checks looks up.
+  void check_references() const {
+    if (p_.row_guard != kNone && p_.row_guard >= p_.nodes.size()) fail("row guard", kGuardRule);
+    for (const OutputInfo& o : p_.outputs)
+      if (o.node >= p_.nodes.size()) fail(fmt::format("output '{}'", o.name), "is not a node");
+  }
+
   void check_levels() const {
     const ProgramAnalysis a = analyze(p_);
     for (NodeId id = 0; id < p_.nodes.size(); ++id) {
@@ -364,9 +374,8 @@ class Verifier {
         fail_node(id, "the threshold must be one value per group or row");
     }
     if (p_.row_guard != kNone) {
-      if (p_.row_guard >= p_.nodes.size() || p_.nodes[p_.row_guard].dtype != DType::pred ||
-          a.nodes[p_.row_guard].level != Level::row)
-        fail("row guard", "must be a pred that is known per row before the sweep");
+      if (p_.nodes[p_.row_guard].dtype != DType::pred || a.nodes[p_.row_guard].level != Level::row)
+        fail("row guard", kGuardRule);
     }
   }
 
@@ -375,7 +384,6 @@ class Verifier {
     if (p_.outputs.empty()) fail("outputs", "there is none; call output()");
     for (const OutputInfo& o : p_.outputs) {
       const std::string where = fmt::format("output '{}'", o.name);
-      if (o.node >= p_.nodes.size()) fail(where, "is not a node");
       const Node& node = p_.nodes[o.node];
       if (result_count(p_, node) != 1) fail(where, "has several results; read one with 'get'");
       const Level level = a.nodes[o.node].level;

@@ -83,7 +83,7 @@ void check_problem(const Program& program, const ProgramAnalysis& analysis, cons
   if (analysis.contraction != kNone && (problem.contracted <= 0 || problem.contracted > 0x7fffff00))
     fail(fmt::format("a contracted extent of {}; at least 1 and below 2^31 - 256", problem.contracted));
   const int a = problem.weights_alignment;
-  if (a <= 0 || (a & (a - 1)) != 0) fail(fmt::format("a weights alignment of {}; a power of two", a));
+  if (a < 2 || (a & (a - 1)) != 0) fail(fmt::format("a weights alignment of {}; a power of two from 2", a));
 }
 
 void check_family(const Program& program, const ProgramAnalysis& analysis, const Problem& problem,

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <functional>
 #include <map>
@@ -31,6 +32,7 @@ struct Field {
 };
 
 void read_fields(std::string_view schedule, std::string_view text, const std::vector<Field>& fields) {
+  std::vector<std::string_view> seen;
   while (!text.empty()) {
     const size_t end = std::min(text.find(','), text.size());
     const std::string_view part = text.substr(0, end);
@@ -40,6 +42,9 @@ void read_fields(std::string_view schedule, std::string_view text, const std::ve
       const bool digit = part.size() > field.prefix.size() && part[field.prefix.size()] >= '0' &&
                          part[field.prefix.size()] <= '9';
       if (!part.starts_with(field.prefix) || !digit) continue;
+      if (std::find(seen.begin(), seen.end(), field.prefix) != seen.end())
+        fail(schedule, fmt::format("field '{}' is given twice", field.prefix));
+      seen.push_back(field.prefix);
       field.read(part.substr(field.prefix.size()));
       known = true;
       break;
