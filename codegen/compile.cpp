@@ -53,7 +53,8 @@ class Compilation {
     module_->setDataLayout(machine_->createDataLayout());
   }
   void check() const {
-    if (!diagnostics_.empty()) throw Error(ErrorCode::internal, "LLVM rejected the generated code", {diagnostics_});
+    if (!diagnostics_.empty())
+      throw Error(ErrorCode::internal, "LLVM rejected the generated code", {diagnostics_});
   }
 
   const KernelPlan& plan_;
@@ -84,10 +85,12 @@ KernelArtifact compile(const KernelPlan& plan) {
   }
   artifact.launch = compilation.launch();
   artifact.schedule = plan.schedule.str();
-  artifact.key = hash_hex(fmt::format("{}\n{}\n{} {} {}\n{}\nllvm {}\nptx {}", print(plan.program), artifact.schedule,
-                                      plan.problem.columns, plan.problem.contracted, plan.problem.weights_alignment,
-                                      artifact.target, llvm_version(), artifact.ptx_version));
-  artifact.compile_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  artifact.key =
+      hash_hex(fmt::format("{}\n{}\n{} {} {}\n{}\nllvm {}\nptx {}", print(plan.program), artifact.schedule,
+                           plan.problem.columns, plan.problem.contracted, plan.problem.weights_alignment,
+                           artifact.target, llvm_version(), artifact.ptx_version));
+  artifact.compile_ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return artifact;
 }
 

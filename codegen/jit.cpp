@@ -12,9 +12,9 @@ namespace {
 class Jit : public KernelSource {
  public:
   KernelArtifact get(const KernelPlan& plan) override {
-    const std::string key = print(plan.program) + plan.schedule.str() + plan.target.str() +
-                            std::to_string(plan.problem.columns) + " " + std::to_string(plan.problem.contracted) + " " +
-                            std::to_string(plan.problem.weights_alignment);
+    const std::string key =
+        print(plan.program) + plan.schedule.str() + plan.target.str() + std::to_string(plan.problem.columns) +
+        " " + std::to_string(plan.problem.contracted) + " " + std::to_string(plan.problem.weights_alignment);
     {
       const std::lock_guard lock(mutex_);
       if (auto it = known_.find(key); it != known_.end()) return it->second;

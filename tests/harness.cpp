@@ -94,7 +94,8 @@ Outputs make_outputs(const Case& c) {
   for (const OutputInfo& info : c.program.outputs) {
     const bool tile = info.kind == OutputInfo::Kind::tile;
     const int64_t n = info.kind == OutputInfo::Kind::any ? 1 : c.extents.rows;
-    outputs.push_back(tile ? make_array(info.dtype, c.extents.rows, c.extents.columns) : make_array(info.dtype, 1, n));
+    outputs.push_back(tile ? make_array(info.dtype, c.extents.rows, c.extents.columns)
+                           : make_array(info.dtype, 1, n));
     std::fill(outputs.back().bytes.begin(), outputs.back().bytes.end(), std::byte{0x5a});
   }
   return outputs;
@@ -156,7 +157,8 @@ Outputs run_engine(const Case& c, Engine& engine, const Schedule& schedule) {
   if (status != Status::ok) throw std::runtime_error("launch: " + std::string(name(status)));
   engine.synchronize();
   for (size_t i = 0; i < outputs.size(); ++i)
-    if (!outputs[i].bytes.empty()) engine.copy_to_host(outputs[i].bytes.data(), out[i].data, outputs[i].bytes.size());
+    if (!outputs[i].bytes.empty())
+      engine.copy_to_host(outputs[i].bytes.data(), out[i].data, outputs[i].bytes.size());
   return outputs;
 }
 

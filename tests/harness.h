@@ -26,9 +26,13 @@ struct Array {
   std::vector<std::byte> bytes;
 
   template <typename T>
-  T* as() { return reinterpret_cast<T*>(bytes.data()); }
+  T* as() {
+    return reinterpret_cast<T*>(bytes.data());
+  }
   template <typename T>
-  const T* as() const { return reinterpret_cast<const T*>(bytes.data()); }
+  const T* as() const {
+    return reinterpret_cast<const T*>(bytes.data());
+  }
   /// Element i of a float array, widened.
   float get(int64_t i) const;
   void set(int64_t i, float value);
@@ -79,12 +83,13 @@ using Outputs = std::vector<Array>;
 const Array& output(const Program& program, const Outputs& outputs, const std::string& name);
 
 Outputs run_interpreter(const Case& c, Observations* observe = nullptr);
-/// Loads the plan on the engine, copies the inputs there, launches, and copies the outputs back. Throws on any status
-/// but ok.
+/// Loads the plan on the engine, copies the inputs there, launches, and copies the outputs back. Throws on
+/// any status but ok.
 Outputs run_engine(const Case& c, Engine& engine, const Schedule& schedule);
 Outputs run_engine(const Case& c, Engine& engine);  ///< default schedule
 
-/// The devices to test: all there are, or the one that GUMTILE_TEST_DEVICE names (cpu or cuda:0). Opened once.
+/// The devices to test: all there are, or the one that GUMTILE_TEST_DEVICE names (cpu or cuda:0). Opened
+/// once.
 std::shared_ptr<Engine> cpu_engine();
 std::shared_ptr<Engine> gpu_engine();  ///< null: none
 std::vector<std::shared_ptr<Engine>> engines();

@@ -11,7 +11,8 @@ namespace {
 /// The reduce node of a reduction with this name over this kind of axis.
 NodeId find_reduce(const Program& program, const std::string& name) {
   for (NodeId id = 0; id < program.nodes.size(); ++id)
-    if (program.nodes[id].op == Op::reduce && program.reductions[program.nodes[id].imm].name == name) return id;
+    if (program.nodes[id].op == Op::reduce && program.reductions[program.nodes[id].imm].name == name)
+      return id;
   return kNone;
 }
 
@@ -19,7 +20,8 @@ int64_t group_of(int64_t token) { return (token >> 6) * 4 + ((token >> 1) & 3); 
 
 }  // namespace
 
-SamplingReference::SamplingReference(const Case& c, const SamplingOptions& options) : case_(c), options_(options) {
+SamplingReference::SamplingReference(const Case& c, const SamplingOptions& options)
+    : case_(c), options_(options) {
   const Program& p = c.program;
   const Node& argmax = p.nodes[find_reduce(p, "argmax")];
   key_ = argmax.operands[0];
@@ -54,8 +56,9 @@ bool SamplingReference::near_tie(int64_t row, int64_t token, std::string& why) c
   const int64_t best = output(case_.program, outputs_, "token").as<int32_t>()[row];
   float largest = 0;
   for (int64_t v = 0; v < columns; ++v)
-    largest = std::max(largest, std::fabs(std::bit_cast<float>(
-                                    observed_.at(scaled_)[static_cast<size_t>(row * columns + v)])));
+    largest = std::max(
+        largest,
+        std::fabs(std::bit_cast<float>(observed_.at(scaled_)[static_cast<size_t>(row * columns + v)])));
   const float tolerance = 4e-4f + 1e-5f * largest;
   auto key = [&](int64_t v) {
     const std::vector<uint32_t>& keys = observed_.at(key_);
@@ -65,7 +68,8 @@ bool SamplingReference::near_tie(int64_t row, int64_t token, std::string& why) c
   };
   const float difference = key(best) - key(token);
   if (options_.noise == NoiseScheme::per_token || group_of(best) != group_of(token)) {
-    why = fmt::format("keys {} and {} differ by {}, allowed {}", key(best), key(token), difference, tolerance);
+    why =
+        fmt::format("keys {} and {} differ by {}, allowed {}", key(best), key(token), difference, tolerance);
     if (!(std::fabs(difference) <= tolerance)) return false;
     if (options_.noise == NoiseScheme::per_token) return true;
   }
@@ -113,7 +117,8 @@ TokenComparison SamplingReference::compare(const Outputs& outputs) const {
           const float a = output(p, outputs, "logprob").as<float>()[row];
           const float b = output(p, outputs_, "logprob").as<float>()[row];
           if (!(std::isnan(a) && std::isnan(b)))
-            result.largest_logprob_error = std::max(result.largest_logprob_error, std::fabs(static_cast<double>(a) - b));
+            result.largest_logprob_error =
+                std::max(result.largest_logprob_error, std::fabs(static_cast<double>(a) - b));
         }
         continue;
       }
@@ -123,14 +128,15 @@ TokenComparison SamplingReference::compare(const Outputs& outputs) const {
       }
     }
     if (result.wrong++ == 0)
-      result.first_wrong = fmt::format("row {}: token {} (status {:#x}), expected {} (status {:#x}): {}", row, token,
-                                       status.as<uint32_t>()[row], expected, reference_status.as<uint32_t>()[row], why);
+      result.first_wrong =
+          fmt::format("row {}: token {} (status {:#x}), expected {} (status {:#x}): {}", row, token,
+                      status.as<uint32_t>()[row], expected, reference_status.as<uint32_t>()[row], why);
   }
   return result;
 }
 
-Case make_lm_head_case(const SamplingOptions& options, int64_t vocab, int64_t hidden, int64_t rows, uint64_t seed,
-                       int64_t weights_stride, int64_t hidden_stride) {
+Case make_lm_head_case(const SamplingOptions& options, int64_t vocab, int64_t hidden, int64_t rows,
+                       uint64_t seed, int64_t weights_stride, int64_t hidden_stride) {
   Case c = make_case(lm_head_sample(options), {rows, vocab, hidden});
   Random random(seed);
   c.input("weights") = make_array(options.weights_dtype, vocab, hidden, weights_stride);

@@ -35,8 +35,9 @@ class SamplingReference {
   NodeId threshold_ = kNone;
 };
 
-/// A LM head with random weights and hidden states and mixed temperatures, seeds and offsets, some rows greedy.
-Case make_lm_head_case(const SamplingOptions& options, int64_t vocab, int64_t hidden, int64_t rows, uint64_t seed,
-                       int64_t weights_stride = 0, int64_t hidden_stride = 0);
+/// A LM head with random weights and hidden states and mixed temperatures, seeds and offsets, some rows
+/// greedy.
+Case make_lm_head_case(const SamplingOptions& options, int64_t vocab, int64_t hidden, int64_t rows,
+                       uint64_t seed, int64_t weights_stride = 0, int64_t hidden_stride = 0);
 
 }  // namespace gumtile::test

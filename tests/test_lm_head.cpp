@@ -25,7 +25,8 @@ void check(const SamplingReference& reference, const Outputs& outputs, const std
 
 void check_everywhere(const Case& c, const SamplingOptions& options, const std::string& what) {
   const SamplingReference reference(c, options);
-  for (const auto& engine : engines()) check(reference, run_engine(c, *engine), engine->device().id + " " + what);
+  for (const auto& engine : engines())
+    check(reference, run_engine(c, *engine), engine->device().id + " " + what);
 }
 
 std::vector<int32_t> tokens(const Case& c, const Outputs& outputs) {
@@ -37,10 +38,12 @@ TEST_CASE("the LM head gives the interpreter's tokens") {
   struct Shape {
     int64_t vocab, hidden, rows;
   };
-  for (const Shape& s : {Shape{1, 8, 1}, {7, 8, 3}, {127, 64, 17}, {129, 72, 3}, {1000, 40, 9}, {32003, 2880, 5}})
+  for (const Shape& s :
+       {Shape{1, 8, 1}, {7, 8, 3}, {127, 64, 17}, {129, 72, 3}, {1000, 40, 9}, {32003, 2880, 5}})
     for (NoiseScheme noise : kSchemes) {
       const SamplingOptions options{noise, DType::bf16, DType::bf16, true};
-      const Case c = make_lm_head_case(options, s.vocab, s.hidden, s.rows, 7 + static_cast<uint64_t>(s.vocab));
+      const Case c =
+          make_lm_head_case(options, s.vocab, s.hidden, s.rows, 7 + static_cast<uint64_t>(s.vocab));
       check_everywhere(c, options, fmt::format("V={} K={} B={} {}", s.vocab, s.hidden, s.rows, name(noise)));
     }
 }
@@ -48,7 +51,8 @@ TEST_CASE("the LM head gives the interpreter's tokens") {
 TEST_CASE("the LM head gives the interpreter's tokens at a full vocabulary") {
   for (NoiseScheme noise : kSchemes) {
     const SamplingOptions options{noise, DType::bf16, DType::bf16, true};
-    check_everywhere(make_lm_head_case(options, 151936, 1024, 77, 5), options, fmt::format("V=151936 {}", name(noise)));
+    check_everywhere(make_lm_head_case(options, 151936, 1024, 77, 5), options,
+                     fmt::format("V=151936 {}", name(noise)));
   }
 }
 
@@ -75,7 +79,8 @@ TEST_CASE("without log-probabilities hopeless groups are skipped and tokens stay
     const SamplingOptions without{noise, DType::bf16, DType::bf16, false};
     const Case a = make_lm_head_case(with, 5000, 64, 33, 21);
     const Case b = make_lm_head_case(without, 5000, 64, 33, 21);
-    for (const auto& engine : engines()) CHECK(tokens(a, run_engine(a, *engine)) == tokens(b, run_engine(b, *engine)));
+    for (const auto& engine : engines())
+      CHECK(tokens(a, run_engine(a, *engine)) == tokens(b, run_engine(b, *engine)));
   }
 }
 
@@ -88,7 +93,8 @@ TEST_CASE("schedules of a family give identical tokens") {
       const SamplingReference reference(c, options);
       std::map<std::string, std::vector<int32_t>> seen;
       const Problem problem{1500, 136, rows, 16};
-      for (const Schedule& schedule : sample_schedules(c.program, problem, engine->device().target, random, 12)) {
+      for (const Schedule& schedule :
+           sample_schedules(c.program, problem, engine->device().target, random, 12)) {
         const Outputs outputs = run_engine(c, *engine, schedule);
         check(reference, outputs, schedule.str());
         const auto [it, first] = seen.emplace(schedule.family_name(), tokens(c, outputs));
@@ -117,14 +123,16 @@ TEST_CASE("a request's token does not depend on its slot, row or neighbours") {
         const auto slot = static_cast<int64_t>(random.below(static_cast<uint64_t>(rows)));
         slots.push_back(static_cast<int32_t>(slot));
         offsets.push_back(const_cast<Case&>(all).input("offset").as<uint64_t>()[slot]);
-        std::memcpy(some.input("hidden_states").as<uint16_t>() + row * 96, hidden.as<uint16_t>() + slot * 96, 192);
+        std::memcpy(some.input("hidden_states").as<uint16_t>() + row * 96, hidden.as<uint16_t>() + slot * 96,
+                    192);
       }
       some.input("row_slot") = make_vector(DType::i32, slots);
       some.input("offset") = make_vector(DType::u64, offsets);
       const std::vector<int32_t> found = tokens(some, run_engine(some, *engine));
       for (int64_t row = 0; row < count; ++row) {
         INFO(engine->device().id, " batch of ", count, " row ", row);
-        CHECK(found[static_cast<size_t>(row)] == expected[static_cast<size_t>(slots[static_cast<size_t>(row)])]);
+        CHECK(found[static_cast<size_t>(row)] ==
+              expected[static_cast<size_t>(slots[static_cast<size_t>(row)])]);
       }
     }
   }
@@ -140,7 +148,8 @@ TEST_CASE("bad numbers fail their own row and no other") {
     hidden.set(1 * 16 + 3, std::numeric_limits<float>::quiet_NaN());
     for (int64_t k = 0; k < 16; ++k) hidden.set(3 * 16 + k, k == 0 ? inf : 0.0f);
     Array& weights = c.input("weights");
-    for (int64_t v = 0; v < 500; ++v) weights.set(v * 16, v == 77 || v == 90 ? 1.0f : -1.0f);  // row 3: +inf at 77 and 90
+    for (int64_t v = 0; v < 500; ++v)
+      weights.set(v * 16, v == 77 || v == 90 ? 1.0f : -1.0f);  // row 3: +inf at 77 and 90
     for (int64_t k = 0; k < 16; ++k) hidden.set(5 * 16 + k, 0.0f);
     float* temperature = c.input("temperature").as<float>();
     temperature[6] = -1.0f;
@@ -186,7 +195,8 @@ TEST_CASE("sampling from given logits, with all of a row masked") {
     Case c = make_case(sample_logits(options), {6, 777, 0});
     Random random(61);
     fill_normal(c.input("logits"), random, 3.0f);
-    for (int64_t v = 0; v < 777; ++v) c.input("logits").set(2 * 777 + v, -std::numeric_limits<float>::infinity());
+    for (int64_t v = 0; v < 777; ++v)
+      c.input("logits").set(2 * 777 + v, -std::numeric_limits<float>::infinity());
     c.input("offset") = make_vector(DType::u64, std::vector<uint64_t>{1, 2, 3, 4, 5, 6});
     const SamplingReference reference(c, options);
     CHECK(output(c.program, reference.outputs(), "status").as<uint32_t>()[2] == status_no_candidate);
@@ -215,8 +225,9 @@ TEST_CASE("inactive rows and rows past num_rows are left alone") {
 
 TEST_CASE("the other Programs agree with the interpreter") {
   for (DType dtype : {DType::bf16, DType::f16, DType::f32}) {
-    for (const Program& program : {greedy_argmax(dtype, dtype), gemm(dtype, dtype, DType::f32), gemm(dtype, dtype, dtype),
-                                   row_statistics(dtype, dtype), cross_entropy(dtype, dtype)}) {
+    for (const Program& program :
+         {greedy_argmax(dtype, dtype), gemm(dtype, dtype, DType::f32), gemm(dtype, dtype, dtype),
+          row_statistics(dtype, dtype), cross_entropy(dtype, dtype)}) {
       Case c = make_case(program, {19, 333, 88});
       Random random(81);
       fill_normal(c.input("weights"), random, 0.3f);
@@ -227,13 +238,16 @@ TEST_CASE("the other Programs agree with the interpreter") {
       for (const auto& engine : engines()) {
         const Outputs outputs = run_engine(c, *engine);
         for (size_t o = 0; o < outputs.size(); ++o)
-          for (int64_t i = 0; i < static_cast<int64_t>(outputs[o].bytes.size() / size_bytes(outputs[o].dtype)); ++i) {
+          for (int64_t i = 0;
+               i < static_cast<int64_t>(outputs[o].bytes.size() / size_bytes(outputs[o].dtype)); ++i) {
             INFO(engine->device().id, " ", program.name, " ", program.outputs[o].name, " ", i);
             if (outputs[o].dtype == DType::i32) {
               CHECK(outputs[o].as<int32_t>()[i] == expected[o].as<int32_t>()[i]);
               continue;
             }
-            const float tolerance = outputs[o].dtype == DType::f32 ? 1e-4f : outputs[o].dtype == DType::f16 ? 1e-2f : 6e-2f;
+            const float tolerance = outputs[o].dtype == DType::f32   ? 1e-4f
+                                    : outputs[o].dtype == DType::f16 ? 1e-2f
+                                                                     : 6e-2f;
             CHECK(std::fabs(outputs[o].get(i) - expected[o].get(i)) <= tolerance);
           }
       }

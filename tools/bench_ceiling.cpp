@@ -12,7 +12,8 @@ namespace {
 
 constexpr size_t kBytes = size_t{1} << 30;
 
-/// The GPU that an engine's device is; its paper bandwidth counts two transfers a clock, as in all memory that GPUs have.
+/// The GPU that an engine's device is; its paper bandwidth counts two transfers a clock, as in all memory
+/// that GPUs have.
 cuda::DeviceInfo find_gpu(const std::string& id) {
   for (const cuda::DeviceInfo& device : cuda::list_devices())
     if (fmt::format("cuda:{}", device.ordinal) == id) return device;

@@ -6,7 +6,13 @@
 namespace gumtile::codegen {
 
 /// Where each argument word stands (see LaunchSpec).
-enum ArgumentWord : unsigned { kRowsWord = 0, kRecordsWord = 1, kStagedWord = 2, kPartialsWord = 3, kFirstTensorWord = 4 };
+enum ArgumentWord : unsigned {
+  kRowsWord = 0,
+  kRecordsWord = 1,
+  kStagedWord = 2,
+  kPartialsWord = 3,
+  kFirstTensorWord = 4
+};
 
 /// The argument words of a kernel, loaded where the builder stands: call it in the entry block.
 class Arguments {
@@ -35,9 +41,10 @@ class Arguments {
   size_t first_output_ = 0;
 };
 
-/// The index of a record's word: records are [row][word][partial], so that a finish reads partials side by side.
-inline llvm::Value* record_index(llvm::IRBuilder<>& b, const Arguments& arguments, int record_words, llvm::Value* row,
-                                 int word, llvm::Value* partial) {
+/// The index of a record's word: records are [row][word][partial], so that a finish reads partials side by
+/// side.
+inline llvm::Value* record_index(llvm::IRBuilder<>& b, const Arguments& arguments, int record_words,
+                                 llvm::Value* row, int word, llvm::Value* partial) {
   llvm::Value* index = b.CreateAdd(b.CreateMul(row, b.getInt64(static_cast<uint64_t>(record_words))),
                                    b.getInt64(static_cast<uint64_t>(word)));
   return b.CreateAdd(b.CreateMul(index, arguments.partials()), partial);

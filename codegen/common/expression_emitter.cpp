@@ -65,7 +65,8 @@ ExpressionEmitter::Known ExpressionEmitter::known(NodeId node, const Place& plac
   return result;
 }
 
-Value* ExpressionEmitter::number(Op op, DType operand_type, DType result, const std::vector<Value*>& operands) {
+Value* ExpressionEmitter::number(Op op, DType operand_type, DType result,
+                                 const std::vector<Value*>& operands) {
   const NumberKey k{static_cast<int>(op) * 16 + static_cast<int>(operand_type), result, operands};
   for (Scope& scope : scopes_)
     if (auto it = scope.numbers.find(k); it != scope.numbers.end()) return it->second[0];
@@ -154,7 +155,8 @@ SplitInteger ExpressionEmitter::shift(SplitInteger x, int left) {
   const uint32_t zeros = left > 0 ? ~(~x.zeros << by) : ~(~x.zeros >> by);
   if (!x.base || zeros == ~0u) return {nullptr, x.offset, ~0u};
   if (by != 0)
-    x.base = number(left > 0 ? Op::shl : Op::shr, DType::u32, DType::u32, {x.base, ops_.constant(DType::u32, by)});
+    x.base =
+        number(left > 0 ? Op::shl : Op::shr, DType::u32, DType::u32, {x.base, ops_.constant(DType::u32, by)});
   x.zeros = zeros;
   return x;
 }
@@ -166,7 +168,9 @@ std::optional<SplitInteger> ExpressionEmitter::join(const SplitInteger& x, const
   const uint32_t zeros = (x.base ? x.zeros : ~0u) & (y.base ? y.zeros : ~0u);
   const uint32_t offset = x.offset | y.offset;
   if ((offset & ~zeros) != 0) return std::nullopt;
-  Value* base = !x.base ? y.base : !y.base ? x.base : number(Op::bit_or, DType::u32, DType::u32, {x.base, y.base});
+  Value* base = !x.base   ? y.base
+                : !y.base ? x.base
+                          : number(Op::bit_or, DType::u32, DType::u32, {x.base, y.base});
   return SplitInteger{base, offset, zeros};
 }
 
@@ -229,7 +233,8 @@ std::optional<SplitInteger> ExpressionEmitter::emit_split(const Node& node, cons
       if (y.base) return std::nullopt;
       if (node.op == Op::bit_and) return keep(x, y.offset);
       if (node.op == Op::mul)
-        return std::has_single_bit(y.offset) ? std::optional(shift(x, std::countr_zero(y.offset))) : std::nullopt;
+        return std::has_single_bit(y.offset) ? std::optional(shift(x, std::countr_zero(y.offset)))
+                                             : std::nullopt;
       if (node.op == Op::shr && node.dtype == DType::i32) return std::nullopt;
       const int by = static_cast<int>(y.offset & 31);
       return shift(x, node.op == Op::shl ? by : -by);
@@ -246,7 +251,8 @@ Value* ExpressionEmitter::column_valid(const Place& place) {
   const uint32_t offset = offsets_[static_cast<size_t>(place.member)];
   const auto n = static_cast<uint32_t>(plan_.problem.columns);
   if (offset >= n) return ops_.constant(DType::pred, 0);
-  return number(Op::lt, DType::u32, DType::pred, {source_.column_base(place.block), ops_.constant(DType::u32, n - offset)});
+  return number(Op::lt, DType::u32, DType::pred,
+                {source_.column_base(place.block), ops_.constant(DType::u32, n - offset)});
 }
 
 Value* ExpressionEmitter::group_valid(const Place& place) {
@@ -271,7 +277,8 @@ Value* ExpressionEmitter::load(const Node& node, const Place& place) {
         Value* last = ops_.constant(DType::u32, static_cast<uint64_t>(plan_.problem.columns - 1));
         at = b.CreateBinaryIntrinsic(llvm::Intrinsic::umin, at, last);
       }
-      at = is_signed_integer(type) ? b.CreateSExt(at, ops_.type(DType::i64)) : b.CreateZExt(at, ops_.type(DType::i64));
+      at = is_signed_integer(type) ? b.CreateSExt(at, ops_.type(DType::i64))
+                                   : b.CreateZExt(at, ops_.type(DType::i64));
       index = axis == 0 ? at : b.CreateAdd(b.CreateMul(index, ops_.splat(source_.input_stride(input))), at);
     }
     if (!index) index = ops_.constant(DType::i64, 0);
@@ -280,7 +287,8 @@ Value* ExpressionEmitter::load(const Node& node, const Place& place) {
   if (!info.optional) return emit_load();
   llvm::Function* f = b.GetInsertBlock()->getParent();
   Value* fallback = value(node.operands.back(), place);
-  for (size_t axis = 0; axis < info.axes.size(); ++axis) value(node.operands[axis], place);  // outside the branch
+  for (size_t axis = 0; axis < info.axes.size(); ++axis)
+    value(node.operands[axis], place);  // outside the branch
   llvm::BasicBlock* from = b.GetInsertBlock();
   auto* present = llvm::BasicBlock::Create(b.getContext(), "present", f);
   auto* done = llvm::BasicBlock::Create(b.getContext(), "loaded", f);
@@ -335,7 +343,8 @@ std::vector<Value*> ExpressionEmitter::reduce_members(const Node& node, const Pl
   }
   while (states.size() > 1) {  // a balanced tree: short chains, the same for every schedule
     std::vector<std::vector<Value*>> next;
-    for (size_t i = 0; i + 1 < states.size(); i += 2) next.push_back(ops_.combine(reduction, states[i], states[i + 1]));
+    for (size_t i = 0; i + 1 < states.size(); i += 2)
+      next.push_back(ops_.combine(reduction, states[i], states[i + 1]));
     if (states.size() % 2 != 0) next.push_back(states.back());
     states = std::move(next);
   }
@@ -358,7 +367,8 @@ Value* ExpressionEmitter::select_ordered(const Node& node, const Place& place) {
   }
   Value* offset = ops_.constant(DType::u32, offsets_[static_cast<size_t>(members.back())]);
   for (size_t i = members.size() - 1; i-- > 0;)
-    offset = b.CreateSelect(exceeds[i], ops_.constant(DType::u32, offsets_[static_cast<size_t>(members[i])]), offset);
+    offset = b.CreateSelect(exceeds[i], ops_.constant(DType::u32, offsets_[static_cast<size_t>(members[i])]),
+                            offset);
   return b.CreateOr(source_.column_base(place.block), offset);
 }
 

@@ -40,8 +40,8 @@ class FragmentSource {
   virtual void store(llvm::Value* stored, llvm::Value* address, llvm::Value* index, llvm::Value* mask) = 0;
 };
 
-/// An integer known as `base | offset` where the bits of `offset` are zero in `base`. Column arithmetic keeps the
-/// part that differs between the columns of a lane in `offset`, so that they share all work on `base`.
+/// An integer known as `base | offset` where the bits of `offset` are zero in `base`. Column arithmetic keeps
+/// the part that differs between the columns of a lane in `offset`, so that they share all work on `base`.
 struct SplitInteger {
   llvm::Value* base = nullptr;  ///< null: the value is the constant `offset`
   uint32_t offset = 0;
@@ -51,9 +51,10 @@ struct SplitInteger {
 /// Emits the Program's nodes where they are needed, each at most once for each place it depends on.
 class ExpressionEmitter {
  public:
-  /// `use_row_table`: row-level values are read from the table that the plan lays out; else they are computed.
-  ExpressionEmitter(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops, FragmentSource& source,
-                    bool use_row_table);
+  /// `use_row_table`: row-level values are read from the table that the plan lays out; else they are
+  /// computed.
+  ExpressionEmitter(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
+                    FragmentSource& source, bool use_row_table);
 
   /// Columns at or past the problem's end are dropped from reductions while `masked`.
   void set_masked(bool masked) { masked_ = masked; }

@@ -6,8 +6,8 @@
 
 namespace gumtile::codegen {
 
-/// `for (index = begin; index < end; index += step)` over a signed integer type. Code emitted between construction
-/// and `close` is the body; the builder continues after the loop.
+/// `for (index = begin; index < end; index += step)` over a signed integer type. Code emitted between
+/// construction and `close` is the body; the builder continues after the loop.
 class Loop {
  public:
   Loop(llvm::IRBuilder<>& builder, llvm::Value* begin, llvm::Value* end, llvm::Value* step, const char* name)

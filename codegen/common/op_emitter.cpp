@@ -7,9 +7,9 @@
 
 namespace gumtile::codegen {
 
-using llvm::Intrinsic::ID;
 using llvm::Type;
 using llvm::Value;
+using llvm::Intrinsic::ID;
 
 namespace {
 
@@ -115,7 +115,8 @@ Value* OpEmitter::emit(Op op, DType type_in, DType result, std::span<Value* cons
     return b.CreateBinaryIntrinsic(floating ? of_float : is_signed ? of_signed : of_unsigned, v[0], v[1]);
   };
   auto count = [&] {
-    return b.CreateAnd(v[1], llvm::ConstantInt::get(v[1]->getType(), v[1]->getType()->getScalarSizeInBits() - 1));
+    return b.CreateAnd(v[1],
+                       llvm::ConstantInt::get(v[1]->getType(), v[1]->getType()->getScalarSizeInBits() - 1));
   };
   switch (op) {
     case Op::neg:

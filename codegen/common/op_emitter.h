@@ -24,11 +24,12 @@ class MathTarget {
   virtual llvm::Value* float_to_f16(llvm::IRBuilder<>& b, llvm::Value* x) = 0;
 };
 
-/// Emits elementwise ops over scalars (`lanes` = 0) or vectors, the same for every target. The builder's insertion
-/// point says where.
+/// Emits elementwise ops over scalars (`lanes` = 0) or vectors, the same for every target. The builder's
+/// insertion point says where.
 class OpEmitter {
  public:
-  OpEmitter(llvm::IRBuilder<>& builder, MathTarget& math, int lanes) : b(builder), math_(math), lanes_(lanes) {}
+  OpEmitter(llvm::IRBuilder<>& builder, MathTarget& math, int lanes)
+      : b(builder), math_(math), lanes_(lanes) {}
 
   llvm::Type* type(DType dtype) const;
   llvm::Value* constant(DType dtype, uint64_t bits) const;

@@ -8,7 +8,8 @@ std::vector<Value*> split_words(OpEmitter& ops, DType dtype, Value* value) {
   llvm::IRBuilder<>& b = ops.b;
   llvm::Type* word = ops.type(DType::u32);
   if (dtype == DType::pred) return {b.CreateZExt(value, word)};
-  if (size_bytes(dtype) == 8) return {b.CreateTrunc(value, word), b.CreateTrunc(b.CreateLShr(value, 32), word)};
+  if (size_bytes(dtype) == 8)
+    return {b.CreateTrunc(value, word), b.CreateTrunc(b.CreateLShr(value, 32), word)};
   return {b.CreateBitCast(value, word)};
 }
 
@@ -18,7 +19,8 @@ Value* join_words(OpEmitter& ops, DType dtype, const Value* const* words) {
   if (dtype == DType::pred) return b.CreateICmpNE(low, llvm::Constant::getNullValue(low->getType()));
   if (size_bytes(dtype) != 8) return b.CreateBitCast(low, ops.type(dtype));
   llvm::Type* wide = ops.type(DType::u64);
-  return b.CreateOr(b.CreateZExt(low, wide), b.CreateShl(b.CreateZExt(const_cast<Value*>(words[1]), wide), 32));
+  return b.CreateOr(b.CreateZExt(low, wide),
+                    b.CreateShl(b.CreateZExt(const_cast<Value*>(words[1]), wide), 32));
 }
 
 namespace {
@@ -35,7 +37,8 @@ RowStates SweepEmitter::make_states() const {
   RowStates states;
   for (NodeId id : analysis_.sweep_reductions) {
     std::vector<llvm::AllocaInst*> parts;
-    for (DType dtype : reduction_of(plan_.program, id).state) parts.push_back(entry.CreateAlloca(ops_.type(dtype)));
+    for (DType dtype : reduction_of(plan_.program, id).state)
+      parts.push_back(entry.CreateAlloca(ops_.type(dtype)));
     states.components.push_back(std::move(parts));
   }
   return states;
@@ -60,14 +63,16 @@ StateValues SweepEmitter::load(const RowStates& states) {
 
 StateValues SweepEmitter::identity() const {
   StateValues values;
-  for (NodeId id : analysis_.sweep_reductions) values.push_back(ops_.identity(reduction_of(plan_.program, id)));
+  for (NodeId id : analysis_.sweep_reductions)
+    values.push_back(ops_.identity(reduction_of(plan_.program, id)));
   return values;
 }
 
 StateValues SweepEmitter::combine(const StateValues& left, const StateValues& right) {
   StateValues values;
   for (size_t r = 0; r < left.size(); ++r)
-    values.push_back(ops_.combine(reduction_of(plan_.program, analysis_.sweep_reductions[r]), left[r], right[r]));
+    values.push_back(
+        ops_.combine(reduction_of(plan_.program, analysis_.sweep_reductions[r]), left[r], right[r]));
   return values;
 }
 
@@ -120,8 +125,9 @@ void SweepEmitter::fold_elements(NodeId id, const std::vector<llvm::AllocaInst*>
     std::vector<Value*> lifted;
     for (size_t i = 0; i < node.operands.size(); ++i) {
       Value* value = expressions_.value(node.operands[i], place);
-      lifted.push_back(expressions_.masked() ? b.CreateSelect(expressions_.column_valid(place), value, identity[i])
-                                             : value);
+      lifted.push_back(expressions_.masked()
+                           ? b.CreateSelect(expressions_.column_valid(place), value, identity[i])
+                           : value);
     }
     parts.push_back(std::move(lifted));
   }
@@ -156,8 +162,9 @@ void SweepEmitter::fold_groups(NodeId id, const std::vector<llvm::AllocaInst*>& 
     std::vector<Value*> lifted;
     for (size_t i = 0; i < node.operands.size(); ++i) {
       Value* value = expressions_.value(node.operands[i], place);
-      lifted.push_back(expressions_.masked() ? b.CreateSelect(expressions_.group_valid(place), value, identity[i])
-                                             : value);
+      lifted.push_back(expressions_.masked()
+                           ? b.CreateSelect(expressions_.group_valid(place), value, identity[i])
+                           : value);
     }
     const std::vector<Value*> joined = ops_.combine(reduction, load_components(state), lifted);
     for (size_t i = 0; i < joined.size(); ++i) b.CreateStore(joined[i], state[i]);
@@ -194,8 +201,8 @@ void SweepEmitter::store_tiles(int row, int block, Value* row_active,
   }
 }
 
-void emit_row_table(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops, FragmentSource& source,
-                    Value* in_range, const std::function<void(int, Value*)>& put) {
+void emit_row_table(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
+                    FragmentSource& source, Value* in_range, const std::function<void(int, Value*)>& put) {
   if (plan.row_table.empty()) return;
   llvm::IRBuilder<>& b = ops.b;
   llvm::Function* f = b.GetInsertBlock()->getParent();
@@ -224,8 +231,8 @@ void emit_row_table(const KernelPlan& plan, const ProgramAnalysis& analysis, OpE
   b.SetInsertPoint(done);
 }
 
-void emit_finish_row(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops, FragmentSource& source,
-                     const std::function<Value*(size_t)>& output_address) {
+void emit_finish_row(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
+                     FragmentSource& source, const std::function<Value*(size_t)>& output_address) {
   llvm::IRBuilder<>& b = ops.b;
   llvm::Function* f = b.GetInsertBlock()->getParent();
   auto block = [&](const char* name) { return llvm::BasicBlock::Create(b.getContext(), name, f); };
@@ -249,8 +256,8 @@ void emit_finish_row(const KernelPlan& plan, const ProgramAnalysis& analysis, Op
       llvm::BasicBlock* set = block("any_set");
       b.CreateCondBr(b.CreateICmpNE(value, b.getInt32(0)), set, next);
       b.SetInsertPoint(set);
-      b.CreateAtomicRMW(llvm::AtomicRMWInst::Or, b.CreateIntToPtr(address, b.getPtrTy()), value, llvm::MaybeAlign(4),
-                        llvm::AtomicOrdering::Monotonic);
+      b.CreateAtomicRMW(llvm::AtomicRMWInst::Or, b.CreateIntToPtr(address, b.getPtrTy()), value,
+                        llvm::MaybeAlign(4), llvm::AtomicOrdering::Monotonic);
     } else {
       source.store(ops.to_storage(output.dtype, value), address, source.row_index(0), nullptr);
     }

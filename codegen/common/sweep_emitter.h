@@ -15,11 +15,17 @@ struct RowStates {
 /// A row's states as values, in the same order.
 using StateValues = std::vector<std::vector<llvm::Value*>>;
 
-/// What every backend does with a fragment: folds it into the running reductions, stores tiles, and finishes rows.
+/// What every backend does with a fragment: folds it into the running reductions, stores tiles, and finishes
+/// rows.
 class SweepEmitter {
  public:
-  SweepEmitter(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops, FragmentSource& source)
-      : plan_(plan), analysis_(analysis), ops_(ops), b(ops.b), source_(source),
+  SweepEmitter(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
+               FragmentSource& source)
+      : plan_(plan),
+        analysis_(analysis),
+        ops_(ops),
+        b(ops.b),
+        source_(source),
         expressions_(plan, analysis, ops, source, true) {}
 
   /// Allocas in the entry block of the current function.
@@ -29,10 +35,11 @@ class SweepEmitter {
   StateValues identity() const;
   StateValues combine(const StateValues& left, const StateValues& right);
 
-  /// Folds one row's columns of one block of 64 into `states`. Reductions with a bound come last and skip groups
-  /// that cannot change them.
+  /// Folds one row's columns of one block of 64 into `states`. Reductions with a bound come last and skip
+  /// groups that cannot change them.
   void fold(int row, int block, const RowStates& states);
-  /// Stores one row's columns of one block to the tile outputs. `output_address` and `output_stride` give i64s.
+  /// Stores one row's columns of one block to the tile outputs. `output_address` and `output_stride` give
+  /// i64s.
   void store_tiles(int row, int block, llvm::Value* row_active,
                    const std::function<llvm::Value*(size_t)>& output_address,
                    const std::function<llvm::Value*(size_t)>& output_stride);
@@ -57,15 +64,16 @@ class SweepEmitter {
   ExpressionEmitter expressions_;
 };
 
-/// Emits the values of the row table for one row with scalar ops: calls `put` with each word (i32). Where the guard
-/// is false, zeros. `in_range`: i1, whether the row exists; nothing is read where it does not.
-void emit_row_table(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops, FragmentSource& source,
-                    llvm::Value* in_range, const std::function<void(int word, llvm::Value* value)>& put);
+/// Emits the values of the row table for one row with scalar ops: calls `put` with each word (i32). Where the
+/// guard is false, zeros. `in_range`: i1, whether the row exists; nothing is read where it does not.
+void emit_row_table(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
+                    FragmentSource& source, llvm::Value* in_range,
+                    const std::function<void(int word, llvm::Value* value)>& put);
 
-/// Emits the finalizers of one row (scalar ops; `source.row_value` gives the finished reductions) and stores its
-/// outputs if the guard holds.
-void emit_finish_row(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops, FragmentSource& source,
-                     const std::function<llvm::Value*(size_t)>& output_address);
+/// Emits the finalizers of one row (scalar ops; `source.row_value` gives the finished reductions) and stores
+/// its outputs if the guard holds.
+void emit_finish_row(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
+                     FragmentSource& source, const std::function<llvm::Value*(size_t)>& output_address);
 
 /// A value as 32-bit words, low word first, and the inverse.
 std::vector<llvm::Value*> split_words(OpEmitter& ops, DType dtype, llvm::Value* value);

@@ -8,7 +8,8 @@ namespace gumtile::codegen {
 
 using llvm::Value;
 
-DotLayout make_dot_layout(const KernelPlan& plan, const ProgramAnalysis& analysis, const HostMachine& machine) {
+DotLayout make_dot_layout(const KernelPlan& plan, const ProgramAnalysis& analysis,
+                          const HostMachine& machine) {
   const ContractionInfo& c = plan.program.contractions[analysis.contraction];
   const DType weights = plan.program.inputs[c.right].dtype;
   DotLayout layout;
@@ -23,15 +24,24 @@ DotLayout make_dot_layout(const KernelPlan& plan, const ProgramAnalysis& analysi
 
 namespace {
 
+/// How far ahead of its use a weight is asked for.
+constexpr int64_t kPrefetchBytes = 2048;
+
 /// One chunk of a weight row or a staged row: two vectors of f32, or one of 2 * lanes bf16.
 using Chunk = std::array<Value*, 2>;
 
 class DotEmitter {
  public:
-  DotEmitter(llvm::Module& module, const KernelPlan& plan, const ProgramAnalysis& analysis, const HostMachine& machine,
-             MathTarget& math, const DotLayout& layout, int rows)
-      : module_(module), plan_(plan), contraction_(plan.program.contractions[analysis.contraction]),
-        lanes_(machine.lanes), layout_(layout), rows_(rows), b(module.getContext()), ops_(b, math, machine.lanes),
+  DotEmitter(llvm::Module& module, const KernelPlan& plan, const ProgramAnalysis& analysis,
+             const HostMachine& machine, MathTarget& math, const DotLayout& layout, int rows)
+      : module_(module),
+        plan_(plan),
+        contraction_(plan.program.contractions[analysis.contraction]),
+        lanes_(machine.lanes),
+        layout_(layout),
+        rows_(rows),
+        b(module.getContext()),
+        ops_(b, math, machine.lanes),
         math_(math) {
     // Accumulators must stay in registers: 32 vectors with AVX-512, 16 below.
     columns_ = machine.lanes == 16 || rows == 1 ? 4 : 2;
@@ -40,7 +50,8 @@ class DotEmitter {
   llvm::Function* emit() {
     llvm::Type* wide = b.getInt64Ty();
     auto* type = llvm::FunctionType::get(b.getVoidTy(), {wide, wide, wide, wide, b.getPtrTy()}, false);
-    auto* f = llvm::Function::Create(type, llvm::Function::InternalLinkage, "dot" + std::to_string(rows_), module_);
+    auto* f =
+        llvm::Function::Create(type, llvm::Function::InternalLinkage, "dot" + std::to_string(rows_), module_);
     f->addFnAttr(llvm::Attribute::NoInline);
     Value* weights = f->getArg(0);
     Value* stride = f->getArg(1);
@@ -53,6 +64,7 @@ class DotEmitter {
     std::vector<Value*> weight_rows;
     const DType dtype = plan_.program.inputs[contraction_.right].dtype;
     const auto bytes = static_cast<int64_t>(size_bytes(dtype));
+    stride_bytes_ = b.CreateMul(stride, word(bytes));
     for (int c = 0; c < columns_; ++c) {
       Value* column = b.CreateAdd(first, b.CreateAdd(columns.index(), b.getInt64(c)));
       column = b.CreateBinaryIntrinsic(llvm::Intrinsic::umin, column,
@@ -95,11 +107,14 @@ class DotEmitter {
     return sums;
   }
 
-  void accumulate(DType dtype, const std::vector<Value*>& weight_rows, Value* staged, Value* chunk, int64_t elements,
-                  std::vector<Value*>& sums) {
+  void accumulate(DType dtype, const std::vector<Value*>& weight_rows, Value* staged, Value* chunk,
+                  int64_t elements, std::vector<Value*>& sums) {
     std::vector<Chunk> weights;
     weights.reserve(weight_rows.size());
-    for (Value* row : weight_rows) weights.push_back(load_weights(dtype, row, chunk, elements));
+    for (Value* row : weight_rows) {
+      prefetch(dtype, row, chunk);
+      weights.push_back(load_weights(dtype, row, chunk, elements));
+    }
     for (int r = 0; r < rows_; ++r) {
       const Chunk h = load_staged(staged, r, chunk);
       for (int c = 0; c < columns_; ++c) {
@@ -115,6 +130,24 @@ class DotEmitter {
     }
   }
 
+  /// Asks for the bytes that this stream of weights reads a while later: in the same row, or, near its end,
+  /// at the start of the row that follows it in the next group of columns. The hardware's prefetcher stops at
+  /// every page.
+  void prefetch(DType dtype, Value* row, Value* chunk) {
+    const auto bytes = static_cast<int64_t>(size_bytes(dtype));
+    const int64_t row_bytes = plan_.problem.contracted * bytes;
+    if (row_bytes < kPrefetchBytes) return;
+    Value* at = b.CreateAdd(b.CreateMul(chunk, word(2 * lanes_ * bytes)), word(kPrefetchBytes));
+    Value* next_row =
+        b.CreateAdd(b.CreateSub(at, word(row_bytes)), b.CreateMul(stride_bytes_, word(columns_)));
+    Value* offset = b.CreateSelect(b.CreateICmpSLT(at, word(row_bytes)), at, next_row);
+    Value* pointer = b.CreateIntToPtr(b.CreateAdd(row, offset), b.getPtrTy());
+    b.CreateIntrinsic(llvm::Intrinsic::prefetch, {b.getPtrTy()},
+                      {pointer, b.getInt32(0), b.getInt32(3), b.getInt32(1)});
+  }
+
+  Value* word(int64_t value) { return b.getInt64(static_cast<uint64_t>(value)); }
+
   Value* address(Value* base, Value* chunk, int64_t chunk_bytes, int64_t extra) {
     Value* offset = b.CreateAdd(b.CreateMul(chunk, b.getInt64(static_cast<uint64_t>(chunk_bytes))),
                                 b.getInt64(static_cast<uint64_t>(extra)));
@@ -129,7 +162,8 @@ class DotEmitter {
     if (valid <= 0) return llvm::Constant::getNullValue(type);
     std::vector<llvm::Constant*> mask;
     for (int i = 0; i < count; ++i) mask.push_back(b.getInt1(i < valid));
-    return b.CreateMaskedLoad(type, pointer, align, llvm::ConstantVector::get(mask), llvm::Constant::getNullValue(type));
+    return b.CreateMaskedLoad(type, pointer, align, llvm::ConstantVector::get(mask),
+                              llvm::Constant::getNullValue(type));
   }
 
   Chunk load_weights(DType dtype, Value* row, Value* chunk, int64_t elements) {
@@ -137,7 +171,8 @@ class DotEmitter {
     if (dtype == DType::bf16) {
       Value* stored = load_vector(b.getInt16Ty(), 2 * lanes_, address(row, chunk, bytes, 0), elements);
       if (layout_.bf16_dot)
-        return {b.CreateBitCast(stored, llvm::FixedVectorType::get(b.getBFloatTy(), 2u * static_cast<unsigned>(lanes_))),
+        return {b.CreateBitCast(
+                    stored, llvm::FixedVectorType::get(b.getBFloatTy(), 2u * static_cast<unsigned>(lanes_))),
                 nullptr};
       Value* pairs = b.CreateBitCast(stored, ops_.type(DType::u32));
       Value* even = b.CreateShl(pairs, 16);
@@ -164,9 +199,12 @@ class DotEmitter {
     const int64_t row_bytes = row * layout_.staged_stride * element;
     const int64_t chunk_bytes = 2 * lanes_ * element;
     if (layout_.bf16_dot)
-      return {load_vector(b.getBFloatTy(), 2 * lanes_, address(staged, chunk, chunk_bytes, row_bytes), 2 * lanes_), nullptr};
+      return {load_vector(b.getBFloatTy(), 2 * lanes_, address(staged, chunk, chunk_bytes, row_bytes),
+                          2 * lanes_),
+              nullptr};
     return {load_vector(b.getFloatTy(), lanes_, address(staged, chunk, chunk_bytes, row_bytes), lanes_),
-            load_vector(b.getFloatTy(), lanes_, address(staged, chunk, chunk_bytes, row_bytes + chunk_bytes / 2), lanes_)};
+            load_vector(b.getFloatTy(), lanes_,
+                        address(staged, chunk, chunk_bytes, row_bytes + chunk_bytes / 2), lanes_)};
   }
 
   llvm::Module& module_;
@@ -176,6 +214,7 @@ class DotEmitter {
   const DotLayout& layout_;
   int rows_;
   int columns_;
+  Value* stride_bytes_ = nullptr;
   llvm::IRBuilder<> b;
   OpEmitter ops_;
   MathTarget& math_;

@@ -18,8 +18,12 @@ struct Shape {
     auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(type);
     return vector ? llvm::FixedVectorType::get(scalar, vector->getNumElements()) : scalar;
   }
-  Value* f(float value) const { return llvm::ConstantFP::get(with(Type::getFloatTy(type->getContext())), value); }
-  Value* i(uint32_t value) const { return llvm::ConstantInt::get(with(Type::getInt32Ty(type->getContext())), value); }
+  Value* f(float value) const {
+    return llvm::ConstantFP::get(with(Type::getFloatTy(type->getContext())), value);
+  }
+  Value* i(uint32_t value) const {
+    return llvm::ConstantInt::get(with(Type::getInt32Ty(type->getContext())), value);
+  }
   Type* f32() const { return with(Type::getFloatTy(type->getContext())); }
   Type* i32() const { return with(Type::getInt32Ty(type->getContext())); }
   Type* i16() const { return with(Type::getInt16Ty(type->getContext())); }
@@ -37,7 +41,8 @@ Value* HostMath::multiply_add(llvm::IRBuilder<>& b, Value* x, Value* y, Value* z
 
 Value* HostMath::fma(llvm::IRBuilder<>& b, Value* x, Value* y, Value* z) {
   if (machine_.has_fma) return multiply_add(b, x, y, z);
-  // The product is exact in f64; the sum is rounded twice, which differs from one rounding about once in 2^29.
+  // The product is exact in f64; the sum is rounded twice, which differs from one rounding about once in
+  // 2^29.
   const Shape shape(x);
   auto wide = [&](Value* v) { return b.CreateFPExt(v, shape.f64()); };
   return b.CreateFPTrunc(b.CreateFAdd(b.CreateFMul(wide(x), wide(y)), wide(z)), shape.f32());
@@ -69,7 +74,8 @@ Value* HostMath::exp2(llvm::IRBuilder<>& b, Value* x) {
   Value* whole = rint(b, x);
   Value* f = b.CreateFSub(x, whole);
   Value* p = shape.f(1.5252734e-5f);
-  for (float c : {1.5403530e-4f, 1.3333558e-3f, 9.6181291e-3f, 5.5504109e-2f, 2.4022651e-1f, 6.9314718e-1f, 1.0f})
+  for (float c :
+       {1.5403530e-4f, 1.3333558e-3f, 9.6181291e-3f, 5.5504109e-2f, 2.4022651e-1f, 6.9314718e-1f, 1.0f})
     p = multiply_add(b, p, f, shape.f(c));
   Value* n = b.CreateIntrinsic(llvm::Intrinsic::fptosi_sat, {shape.i32(), shape.f32()}, {whole});
   Value* bits = b.CreateAdd(b.CreateBitCast(p, shape.i32()), b.CreateShl(n, 23));
@@ -81,8 +87,8 @@ Value* HostMath::exp2(llvm::IRBuilder<>& b, Value* x) {
 
 Value* HostMath::log2(llvm::IRBuilder<>& b, Value* x) {
   const Shape shape(x);
-  // Subnormals are scaled up first. x = 2^e * m with m in [sqrt(1/2), sqrt(2)); log2(m) = 2 / ln(2) * atanh(s),
-  // s = (m - 1) / (m + 1), |s| < 0.1716: five terms, truncation below 2^-30.
+  // Subnormals are scaled up first. x = 2^e * m with m in [sqrt(1/2), sqrt(2)); log2(m) = 2 / ln(2) *
+  // atanh(s), s = (m - 1) / (m + 1), |s| < 0.1716: five terms, truncation below 2^-30.
   Value* tiny = b.CreateFCmpOLT(x, shape.f(std::numeric_limits<float>::min()));
   Value* scaled = b.CreateSelect(tiny, b.CreateFMul(x, shape.f(0x1p23f)), x);
   Value* bits = b.CreateBitCast(scaled, shape.i32());
@@ -101,7 +107,8 @@ Value* HostMath::log2(llvm::IRBuilder<>& b, Value* x) {
   Value* result = b.CreateFAdd(e, multiply_add(b, s, shape.f(2.88539004f), tail));
   result = b.CreateSelect(b.CreateFCmpOEQ(x, shape.f(kInf)), x, result);
   result = b.CreateSelect(b.CreateFCmpOEQ(x, shape.f(0)), shape.f(-kInf), result);
-  return b.CreateSelect(b.CreateFCmpULT(x, shape.f(0)), shape.f(std::numeric_limits<float>::quiet_NaN()), result);
+  return b.CreateSelect(b.CreateFCmpULT(x, shape.f(0)), shape.f(std::numeric_limits<float>::quiet_NaN()),
+                        result);
 }
 
 Value* HostMath::f16_to_float(llvm::IRBuilder<>& b, Value* bits) {
@@ -129,7 +136,8 @@ Value* HostMath::float_to_f16(llvm::IRBuilder<>& b, Value* x) {
   Value* normal = b.CreateAdd(magnitude, b.CreateAdd(odd, shape.i(0xfff)));
   normal = b.CreateLShr(b.CreateSub(normal, shape.i(112u << 23)), shape.i(13));
   // Below 2^-14 adding 1/2 lines the subnormal's bits up with the mantissa and rounds to nearest even.
-  Value* small = b.CreateSub(b.CreateBitCast(b.CreateFAdd(absolute, shape.f(0.5f)), shape.i32()), shape.i(0x3f000000));
+  Value* small =
+      b.CreateSub(b.CreateBitCast(b.CreateFAdd(absolute, shape.f(0.5f)), shape.i32()), shape.i(0x3f000000));
   Value* result = b.CreateSelect(b.CreateFCmpOLT(absolute, shape.f(0x1p-14f)), small, normal);
   result = b.CreateSelect(b.CreateFCmpOGE(absolute, shape.f(65520.0f)), shape.i(0x7c00), result);
   result = b.CreateSelect(b.CreateFCmpUNO(x, x), shape.i(0x7e00), result);

@@ -16,13 +16,20 @@ Value* HostFragmentSource::join(DType dtype, const std::vector<Value*>& words) {
 
 namespace {
 
-/// Emits the three entries. A worker's scratch memory holds, for each row, the row table, then the running states:
-/// one vector of lanes a word.
+/// Emits the three entries. A worker's scratch memory holds, for each row, the row table, then the running
+/// states: one vector of lanes a word.
 class HostKernel {
  public:
   HostKernel(llvm::Module& module, const KernelPlan& plan, const HostMachine& machine, LaunchSpec& launch)
-      : module_(module), plan_(plan), analysis_(analyze(plan.program)), machine_(machine), launch_(launch),
-        math_(machine), b(module.getContext()), scalar_(b, math_, 0), vector_(b, math_, machine.lanes) {
+      : module_(module),
+        plan_(plan),
+        analysis_(analyze(plan.program)),
+        machine_(machine),
+        launch_(launch),
+        math_(machine),
+        b(module.getContext()),
+        scalar_(b, math_, 0),
+        vector_(b, math_, machine.lanes) {
     launch_.host_state_words = plan.row_table_words + plan.record_words * machine.lanes;
     if (analysis_.contraction != kNone) {
       layout_ = make_dot_layout(plan, analysis_, machine);
@@ -107,7 +114,8 @@ class HostKernel {
     products->setAlignment(llvm::Align(64));
     Value* products_address = b.CreatePtrToInt(products, b.getInt64Ty());
     Value* row_bytes = word(int64_t{4} * launch_.host_state_words);
-    Value* records_bytes = b.CreateMul(b.CreateMul(arguments.rows(), arguments.partials()), word(plan_.record_words * 4));
+    Value* records_bytes =
+        b.CreateMul(b.CreateMul(arguments.rows(), arguments.partials()), word(plan_.record_words * 4));
     Value* scratch = b.CreateAdd(arguments.records(), records_bytes);
     scratch = b.CreateAdd(scratch, b.CreateMul(b.CreateMul(partial, arguments.rows()), row_bytes));
 
@@ -123,13 +131,16 @@ class HostKernel {
     Value* done = word(0);
     for (int count = block; count >= 1; count /= 2) {
       // As many blocks of `count` rows as fit into what is left.
-      Value* end = b.CreateAdd(b.CreateAnd(b.CreateSub(arguments.rows(), done), word(~int64_t{count - 1})), done);
+      Value* end =
+          b.CreateAdd(b.CreateAnd(b.CreateSub(arguments.rows(), done), word(~int64_t{count - 1})), done);
       Loop rows(b, done, end, count, "rows");
       if (analysis_.contraction != kNone) {
         const ContractionInfo& c = plan_.program.contractions[analysis_.contraction];
         const auto element = static_cast<int64_t>(size_bytes(layout_.staged_dtype));
-        Value* staged = b.CreateAdd(arguments.staged(), b.CreateMul(rows.index(), word(layout_.staged_stride * element)));
-        b.CreateCall(dots[count], {arguments.input(c.right), arguments.input_stride(c.right), staged, first, products});
+        Value* staged =
+            b.CreateAdd(arguments.staged(), b.CreateMul(rows.index(), word(layout_.staged_stride * element)));
+        b.CreateCall(dots[count],
+                     {arguments.input(c.right), arguments.input_stride(c.right), staged, first, products});
       }
       Loop each(b, word(0), word(count), 1, "row");
       Value* row = b.CreateAdd(rows.index(), each.index());
@@ -154,7 +165,8 @@ class HostKernel {
     tiles.close();
     {
       Loop rows(b, word(0), arguments.rows(), 1, "record");
-      write_record(arguments, rows.index(), partial, b.CreateAdd(scratch, b.CreateMul(rows.index(), row_bytes)));
+      write_record(arguments, rows.index(), partial,
+                   b.CreateAdd(scratch, b.CreateMul(rows.index(), row_bytes)));
       rows.close();
     }
     b.CreateRetVoid();
@@ -197,12 +209,13 @@ class HostKernel {
   std::vector<Value*> load_states(Value* row_scratch) {
     std::vector<Value*> words;
     for (int i = 0; i < plan_.record_words; ++i)
-      words.push_back(b.CreateAlignedLoad(vector_.type(DType::u32), state_pointer(row_scratch, static_cast<size_t>(i)),
-                                          llvm::Align(4)));
+      words.push_back(b.CreateAlignedLoad(
+          vector_.type(DType::u32), state_pointer(row_scratch, static_cast<size_t>(i)), llvm::Align(4)));
     return words;
   }
 
-  /// fold(arguments, row, row_scratch, row_products, first_column): one row of one tile into its running states.
+  /// fold(arguments, row, row_scratch, row_products, first_column): one row of one tile into its running
+  /// states.
   llvm::Function* emit_fold(bool masked) {
     llvm::Function* f = begin_function(masked ? "fold_ragged" : "fold", 4, false);
     const Arguments arguments(b, f->getArg(0), plan_);
@@ -223,8 +236,9 @@ class HostKernel {
     source.global_base = b.CreateAdd(source.local_base, vector_.splat(first));
     sweep.fold(0, 0, states);
     if (sweep.stores_tiles())
-      sweep.store_tiles(0, 0, row_active(f), [&](size_t o) { return arguments.output(o); },
-                        [&](size_t o) { return arguments.output_stride(o); });
+      sweep.store_tiles(
+          0, 0, row_active(f), [&](size_t o) { return arguments.output(o); },
+          [&](size_t o) { return arguments.output_stride(o); });
     parts.close();
     store_states(sweep.to_words(sweep.load(states)), row_scratch);
     b.CreateRetVoid();
@@ -242,14 +256,16 @@ class HostKernel {
     return b.getTrue();
   }
 
-  /// Lane l starts at block l / 4, moved by l % 4 spread over the two low bits that the fragment's mask leaves.
+  /// Lane l starts at block l / 4, moved by l % 4 spread over the two low bits that the fragment's mask
+  /// leaves.
   Value* lane_offsets() {
     std::vector<uint32_t> free_bits;
     for (uint32_t bit = 0; bit < 6; ++bit)
       if (!((plan_.fragment.mask >> bit) & 1)) free_bits.push_back(bit);
     std::vector<llvm::Constant*> offsets;
     for (uint32_t lane = 0; lane < static_cast<uint32_t>(machine_.lanes); ++lane)
-      offsets.push_back(b.getInt32((lane / 4) * 64 + ((lane & 1) << free_bits[0]) + (((lane >> 1) & 1) << free_bits[1])));
+      offsets.push_back(
+          b.getInt32((lane / 4) * 64 + ((lane & 1) << free_bits[0]) + (((lane >> 1) & 1) << free_bits[1])));
     return llvm::ConstantVector::get(offsets);
   }
 
@@ -333,7 +349,8 @@ class HostKernel {
 
 }  // namespace
 
-void emit_host_kernel(llvm::Module& module, const KernelPlan& plan, const HostMachine& machine, LaunchSpec& launch) {
+void emit_host_kernel(llvm::Module& module, const KernelPlan& plan, const HostMachine& machine,
+                      LaunchSpec& launch) {
   HostKernel(module, plan, machine, launch).emit();
   // Code that runs in any process: no library functions, the widest vectors at their full width.
   for (llvm::Function& f : module) {

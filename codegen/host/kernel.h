@@ -6,6 +6,7 @@
 namespace gumtile::codegen {
 
 /// Fills `module` with the plan's host entry points (see LaunchSpec) and completes `launch`.
-void emit_host_kernel(llvm::Module& module, const KernelPlan& plan, const HostMachine& machine, LaunchSpec& launch);
+void emit_host_kernel(llvm::Module& module, const KernelPlan& plan, const HostMachine& machine,
+                      LaunchSpec& launch);
 
 }  // namespace gumtile::codegen

@@ -26,7 +26,8 @@ class TemporaryDirectory {
   TemporaryDirectory() {
     std::string pattern = (std::filesystem::temp_directory_path() / "gumtile-XXXXXX").string();
     if (!mkdtemp(pattern.data()))
-      throw Error(ErrorCode::cannot_create, fmt::format("cannot make a temporary directory like '{}'", pattern));
+      throw Error(ErrorCode::cannot_create,
+                  fmt::format("cannot make a temporary directory like '{}'", pattern));
     path_ = pattern;
   }
   ~TemporaryDirectory() {
@@ -56,7 +57,7 @@ std::string link_shared_object(const std::string& object) {
   if (!file) throw Error(ErrorCode::cannot_create, fmt::format("cannot write '{}'", input));
   std::string messages;
   llvm::raw_string_ostream stream(messages);
-  const std::array<const char*, 8> arguments{"ld.lld", "-shared",      "--no-undefined", "-o",
+  const std::array<const char*, 8> arguments{"ld.lld",       "-shared",     "--no-undefined",  "-o",
                                              output.c_str(), "--threads=1", "--build-id=none", input.c_str()};
   if (!lld::elf::link(arguments, stream, stream, false, false))
     throw Error(ErrorCode::internal, "lld could not link the generated object", {messages});

@@ -26,7 +26,8 @@ void initialize_host_target() {
 
 std::string host_features() {
   llvm::SubtargetFeatures features;
-  for (const auto& feature : llvm::sys::getHostCPUFeatures()) features.AddFeature(feature.first(), feature.second);
+  for (const auto& feature : llvm::sys::getHostCPUFeatures())
+    features.AddFeature(feature.first(), feature.second);
   return features.getString();
 }
 
@@ -43,9 +44,10 @@ HostMachine make_host_machine(const Target& target) {
   if (!found) throw Error(ErrorCode::internal, fmt::format("LLVM has no target {}: {}", triple.str(), error));
   std::unique_ptr<llvm::MCSubtargetInfo> generic(found->createMCSubtargetInfo(triple, "", ""));
   if (!target.cpu.empty() && !generic->isCPUStringValid(host.cpu))
-    throw Error(ErrorCode::usage, fmt::format("unknown CPU '{}' in target '{}'; examples are x86-64-v2, x86-64-v3, "
-                                              "x86-64-v4 and sapphirerapids",
-                                              host.cpu, target.str()));
+    throw Error(ErrorCode::usage,
+                fmt::format("unknown CPU '{}' in target '{}'; examples are x86-64-v2, x86-64-v3, "
+                            "x86-64-v4 and sapphirerapids",
+                            host.cpu, target.str()));
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;  // FMAs are written out
   host.machine.reset(found->createTargetMachine(triple, host.cpu, host.features, options, llvm::Reloc::PIC_,

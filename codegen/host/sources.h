@@ -60,8 +60,8 @@ class HostFinishSource : public HostSource {
   std::map<std::pair<NodeId, size_t>, llvm::Value*> finished;
 };
 
-/// A vector of lanes over 16 * lanes columns: lane l holds, of block l / 4, the columns that a tensor core's lane
-/// l % 4 would.
+/// A vector of lanes over 16 * lanes columns: lane l holds, of block l / 4, the columns that a tensor core's
+/// lane l % 4 would.
 class HostFragmentSource : public HostSource {
  public:
   HostFragmentSource(OpEmitter& ops, const Arguments& arguments, const KernelPlan& plan)
@@ -69,7 +69,8 @@ class HostFragmentSource : public HostSource {
 
   llvm::Value* accumulator(const Place& place) override {
     // The tile's products lie in memory, column by column.
-    llvm::Value* local = b.CreateAdd(local_base, ops_.constant(DType::u32, offsets_[static_cast<size_t>(place.member)]));
+    llvm::Value* local =
+        b.CreateAdd(local_base, ops_.constant(DType::u32, offsets_[static_cast<size_t>(place.member)]));
     llvm::Value* index = b.CreateZExt(local, ops_.type(DType::i64));
     return load(DType::f32, products, index);
   }
@@ -80,7 +81,8 @@ class HostFragmentSource : public HostSource {
       if (candidate.node == node) slot = &candidate;
     std::vector<llvm::Value*> words;
     for (int i = 0; i < slot->words; ++i) {
-      llvm::Value* pointer = b.CreateGEP(b.getInt32Ty(), row_table, b.getInt64(static_cast<uint64_t>(slot->word + i)));
+      llvm::Value* pointer =
+          b.CreateGEP(b.getInt32Ty(), row_table, b.getInt64(static_cast<uint64_t>(slot->word + i)));
       words.push_back(ops_.splat(b.CreateLoad(b.getInt32Ty(), pointer)));
     }
     (void)which;

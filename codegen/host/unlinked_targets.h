@@ -1,14 +1,14 @@
 #pragma once
 
-// lld initialises every target that LLVM was built with. A static build links only this machine's and NVPTX; these
-// empty functions stand for the others. Included once, by the file that calls lld.
+// lld initialises every target that LLVM was built with. A static build links only this machine's and NVPTX;
+// these empty functions stand for the others. Included once, by the file that calls lld.
 #ifdef GUMTILE_STATIC_LLVM
 
-#define UNLINKED(name)                         \
-  void LLVMInitialize##name##TargetInfo() {}   \
-  void LLVMInitialize##name##Target() {}       \
-  void LLVMInitialize##name##TargetMC() {}     \
-  void LLVMInitialize##name##AsmPrinter() {}   \
+#define UNLINKED(name)                       \
+  void LLVMInitialize##name##TargetInfo() {} \
+  void LLVMInitialize##name##Target() {}     \
+  void LLVMInitialize##name##TargetMC() {}   \
+  void LLVMInitialize##name##AsmPrinter() {} \
   void LLVMInitialize##name##AsmParser() {}
 
 extern "C" {

@@ -63,9 +63,12 @@ void GpuSource::store(Value* stored, Value* address, Value* index, Value* mask) 
     emit();
 }
 
-GpuFrame::GpuFrame(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops, const Arguments& arguments,
-                   llvm::GlobalVariable* shared)
-    : GpuSource(ops, arguments), plan_(plan), analysis_(analysis), shared_(shared),
+GpuFrame::GpuFrame(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
+                   const Arguments& arguments, llvm::GlobalVariable* shared)
+    : GpuSource(ops, arguments),
+      plan_(plan),
+      analysis_(analysis),
+      shared_(shared),
       sweep_(plan, analysis, ops, *this) {
   warps_n_ = plan.launch.columns_per_tile / (64 * plan.fragment.blocks);
   thread_ = ptx::thread_index(b);
@@ -77,7 +80,8 @@ GpuFrame::GpuFrame(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEm
                            b.getInt64(static_cast<uint64_t>(plan.launch.rows_per_block)));
   partial_ = ptx::block_index_x(b);
   partials_ = b.CreateTrunc(arguments.partials(), b.getInt32Ty());
-  // The two low bits of the lane's number, spread over the bits that the fragment's mask leaves of a block of 64.
+  // The two low bits of the lane's number, spread over the bits that the fragment's mask leaves of a block
+  // of 64.
   std::vector<uint64_t> free_bits;
   for (uint64_t bit = 0; bit < 6; ++bit)
     if (!((plan.fragment.mask >> bit) & 1)) free_bits.push_back(bit);
@@ -109,7 +113,8 @@ Value* GpuFrame::row_value(NodeId node, size_t, int row) {
     std::vector<Value*> words;
     for (int i = 0; i < slot.words; ++i) {
       const auto offset = static_cast<uint32_t>(plan_.shared_row_table + 4 * (slot.word + i));
-      words.push_back(b.CreateAlignedLoad(b.getInt32Ty(), shared(b.CreateAdd(base, b.getInt32(offset))), llvm::Align(4)));
+      words.push_back(
+          b.CreateAlignedLoad(b.getInt32Ty(), shared(b.CreateAdd(base, b.getInt32(offset))), llvm::Align(4)));
     }
     return join_words(ops_, plan_.program.nodes[node].dtype, words.data());
   }
@@ -125,7 +130,8 @@ Value* GpuFrame::row_active(int row) {
 
 void GpuFrame::begin() {
   // The block that comes first in the grid clears the words that the finish ors into.
-  Value* first_thread = b.CreateICmpEQ(b.CreateOr(b.CreateOr(thread_, partial_), ptx::block_index_y(b)), b.getInt32(0));
+  Value* first_thread =
+      b.CreateICmpEQ(b.CreateOr(b.CreateOr(thread_, partial_), ptx::block_index_y(b)), b.getInt32(0));
   for (size_t o = 0; o < plan_.program.outputs.size(); ++o) {
     if (plan_.program.outputs[o].kind != OutputInfo::Kind::any) continue;
     Value* wanted = b.CreateAnd(first_thread, b.CreateICmpNE(arguments_.output(o), b.getInt64(0)));
@@ -139,10 +145,12 @@ void GpuFrame::begin() {
   for_each_thread(b, thread_, plan_.launch.rows_per_block, plan_.threads, [&](Value* local) {
     current_row = b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty()));
     Value* base = b.CreateMul(local, b.getInt32(static_cast<uint32_t>(4 * plan_.row_table_words)));
-    emit_row_table(plan_, analysis_, ops_, *this, b.CreateICmpSLT(current_row, arguments_.rows()), [&](int at, Value* value) {
-      const auto offset = static_cast<uint32_t>(plan_.shared_row_table + 4 * at);
-      b.CreateAlignedStore(value, shared(b.CreateAdd(base, b.getInt32(offset))), llvm::Align(4));
-    });
+    emit_row_table(plan_, analysis_, ops_, *this, b.CreateICmpSLT(current_row, arguments_.rows()),
+                   [&](int at, Value* value) {
+                     const auto offset = static_cast<uint32_t>(plan_.shared_row_table + 4 * at);
+                     b.CreateAlignedStore(value, shared(b.CreateAdd(base, b.getInt32(offset))),
+                                          llvm::Align(4));
+                   });
   });
   current_row = nullptr;
   ptx::barrier(b);
@@ -155,8 +163,9 @@ void GpuFrame::fold_fragment(bool masked) {
     for (int block = 0; block < plan_.fragment.blocks; ++block) {
       sweep_.fold(i, block, states_[static_cast<size_t>(i)]);
       if (sweep_.stores_tiles())
-        sweep_.store_tiles(i, block, row_active(i), [&](size_t o) { return arguments_.output(o); },
-                           [&](size_t o) { return arguments_.output_stride(o); });
+        sweep_.store_tiles(
+            i, block, row_active(i), [&](size_t o) { return arguments_.output(o); },
+            [&](size_t o) { return arguments_.output_stride(o); });
     }
 }
 
@@ -164,14 +173,15 @@ void GpuFrame::finish_tile(Value* tile, const std::function<Value*(const Place&)
   accumulate_ = accumulate;
   const auto columns = static_cast<uint32_t>(plan_.launch.columns_per_tile);
   Value* first = b.CreateMul(tile, b.getInt32(columns));
-  Value* warp_first = b.CreateAdd(first, b.CreateMul(warp_n_, b.getInt32(columns / static_cast<uint32_t>(warps_n_))));
+  Value* warp_first =
+      b.CreateAdd(first, b.CreateMul(warp_n_, b.getInt32(columns / static_cast<uint32_t>(warps_n_))));
   column_bases_.clear();
   for (int block = 0; block < plan_.fragment.blocks; ++block)
     column_bases_.push_back(
         b.CreateOr(b.CreateAdd(warp_first, b.getInt32(static_cast<uint32_t>(64 * block))), lane_columns_));
   const auto n = static_cast<uint32_t>(plan_.problem.columns);
-  // The last tile may be ragged. A second copy of the epilogue without tests of columns would double the code (and
-  // the time to compile it) to save three instructions of a column.
+  // The last tile may be ragged. A second copy of the epilogue without tests of columns would double the code
+  // (and the time to compile it) to save three instructions of a column.
   fold_fragment(n % columns != 0);
 }
 
@@ -181,7 +191,8 @@ void GpuFrame::end() {
   Value* writes = b.CreateICmpEQ(b.CreateAnd(lane_, 3), b.getInt32(0));
   Value* warp_base = b.CreateMul(warp_n_, b.getInt32(static_cast<uint32_t>(plan_.launch.rows_per_block)));
   for (int i = 0; i < plan_.fragment.rows; ++i) {
-    const StateValues joined = join_lanes(sweep_, ops_, sweep_.load(states_[static_cast<size_t>(i)]), lane_, {1, 2});
+    const StateValues joined =
+        join_lanes(sweep_, ops_, sweep_.load(states_[static_cast<size_t>(i)]), lane_, {1, 2});
     const std::vector<Value*> words = sweep_.to_words(joined);
     Value* base = b.CreateMul(b.CreateAdd(warp_base, local_row(i)), b.getInt32(words_per_row));
     emit_if(b, writes, [&] {
@@ -200,7 +211,8 @@ void GpuFrame::end() {
       std::vector<Value*> words;
       for (int w = 0; w < plan_.record_words; ++w) {
         const auto offset = static_cast<uint32_t>(plan_.shared_exchange + 4 * w);
-        words.push_back(b.CreateAlignedLoad(b.getInt32Ty(), shared(b.CreateAdd(base, b.getInt32(offset))), llvm::Align(4)));
+        words.push_back(b.CreateAlignedLoad(b.getInt32Ty(), shared(b.CreateAdd(base, b.getInt32(offset))),
+                                            llvm::Align(4)));
       }
       const StateValues next = sweep_.from_words(words);
       states = warp == 0 ? next : sweep_.combine(states, next);

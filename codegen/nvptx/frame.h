@@ -34,13 +34,14 @@ class GpuSource : public FragmentSource {
   const Arguments& arguments_;
 };
 
-/// What surrounds every GPU main loop: arguments, shared memory, the row table before it, the epilogue of each tile,
-/// and the hand-over of the states after it. A warp holds rows 8 apart and whole blocks of 64 columns, laid out as an
-/// m16n8 accumulator: lane l has row l / 4 and the columns that the fragment's mask leaves to l % 4.
+/// What surrounds every GPU main loop: arguments, shared memory, the row table before it, the epilogue of
+/// each tile, and the hand-over of the states after it. A warp holds rows 8 apart and whole blocks of 64
+/// columns, laid out as an m16n8 accumulator: lane l has row l / 4 and the columns that the fragment's mask
+/// leaves to l % 4.
 class GpuFrame : public GpuSource {
  public:
-  GpuFrame(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops, const Arguments& arguments,
-           llvm::GlobalVariable* shared);
+  GpuFrame(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
+           const Arguments& arguments, llvm::GlobalVariable* shared);
 
   /// Row table and running states; ends with a barrier.
   void begin();
@@ -99,7 +100,8 @@ void for_each_thread(llvm::IRBuilder<>& b, llvm::Value* thread, int count, int t
 /// `if (condition) body`.
 void emit_if(llvm::IRBuilder<>& b, llvm::Value* condition, const std::function<void()>& body);
 
-/// Joins the states of lanes whose numbers differ in `bits` (ascending powers of two); all of them get the result.
+/// Joins the states of lanes whose numbers differ in `bits` (ascending powers of two); all of them get the
+/// result.
 StateValues join_lanes(SweepEmitter& sweep, OpEmitter& ops, const StateValues& states, llvm::Value* lane,
                        std::initializer_list<int> bits);
 

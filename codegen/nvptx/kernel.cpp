@@ -16,7 +16,11 @@ constexpr int kFinishRows = 8;       // one warp a row
 class NvptxKernel {
  public:
   NvptxKernel(llvm::Module& module, const KernelPlan& plan)
-      : module_(module), plan_(plan), analysis_(analyze(plan.program)), b(module.getContext()), ops_(b, math_, 0) {}
+      : module_(module),
+        plan_(plan),
+        analysis_(analyze(plan.program)),
+        b(module.getContext()),
+        ops_(b, math_, 0) {}
 
   void emit() {
     emit_sweep();
@@ -41,14 +45,15 @@ class NvptxKernel {
 
   void emit_sweep() {
     llvm::Function* f = begin_kernel(plan_.launch.sweep, plan_.threads);
-    // Copies of 2 bytes are many plain loads in flight: without a word on occupancy ptxas aims at more blocks than
-    // shared memory allows, and spills a few of the registers that it saves.
+    // Copies of 2 bytes are many plain loads in flight: without a word on occupancy ptxas aims at more blocks
+    // than shared memory allows, and spills a few of the registers that it saves.
     const auto* mma = std::get_if<MmaSyncSchedule>(&plan_.schedule.family);
     if (mma && mma->copy_bytes == 2) f->addFnAttr("nvvm.minctasm", "1");
     const Arguments arguments(b, f->getArg(0), plan_);
     auto* bytes = llvm::ArrayType::get(b.getInt8Ty(), 0);
-    auto* shared = new llvm::GlobalVariable(module_, bytes, false, llvm::GlobalValue::ExternalLinkage, nullptr,
-                                            "gumtile_shared", nullptr, llvm::GlobalValue::NotThreadLocal, 3);
+    auto* shared =
+        new llvm::GlobalVariable(module_, bytes, false, llvm::GlobalValue::ExternalLinkage, nullptr,
+                                 "gumtile_shared", nullptr, llvm::GlobalValue::NotThreadLocal, 3);
     shared->setAlignment(llvm::Align(1024));
     GpuFrame frame(plan_, analysis_, ops_, arguments, shared);
     frame.begin();
@@ -71,7 +76,8 @@ class NvptxKernel {
     Value* first = b.CreateZExt(ptx::thread_index(b), b.getInt64Ty());
     const int64_t stride = plan_.launch.staged_stride;
     Loop loop(b, first, b.getInt64(static_cast<uint64_t>(stride)), kHelperThreads, "k");
-    Value* exists = b.CreateICmpSLT(loop.index(), b.getInt64(static_cast<uint64_t>(plan_.problem.contracted)));
+    Value* exists =
+        b.CreateICmpSLT(loop.index(), b.getInt64(static_cast<uint64_t>(plan_.problem.contracted)));
     Value* k = b.CreateSelect(exists, loop.index(), b.getInt64(0));
     Value* index = b.CreateAdd(b.CreateMul(row, arguments.input_stride(c.left)), k);
     Value* value = ops_.from_storage(dtype, source.load(dtype, arguments.input(c.left), index));

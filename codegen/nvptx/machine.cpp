@@ -26,9 +26,9 @@ NvptxMachine make_nvptx_machine(const Target& target) {
   result.ptx_version = target.suffix_a ? target.gpu().ptx_version_suffix : target.gpu().ptx_version;
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;  // FMAs are written out: a sample is defined to the bit
-  result.machine.reset(found->createTargetMachine(triple, target.str(), fmt::format("+ptx{}", result.ptx_version),
-                                                  options, llvm::Reloc::Static, llvm::CodeModel::Small,
-                                                  llvm::CodeGenOptLevel::Aggressive));
+  result.machine.reset(found->createTargetMachine(
+      triple, target.str(), fmt::format("+ptx{}", result.ptx_version), options, llvm::Reloc::Static,
+      llvm::CodeModel::Small, llvm::CodeGenOptLevel::Aggressive));
   return result;
 }
 

@@ -2,10 +2,10 @@
 #include "codegen/nvptx/main_loops.h"
 #include "codegen/nvptx/ptx.h"
 
-// Tensor cores through mma.sync m16n8k16, fed by a multistage cp.async pipeline that runs on across tiles, so that
-// weights keep streaming while a tile's epilogue runs. A stage holds 64 elements of K of the block's rows (left
-// operand first), one row in 128 bytes, its 16-byte chunks xored with the row's number modulo 8: ldmatrix then reads
-// eight rows without bank conflicts.
+// Tensor cores through mma.sync m16n8k16, fed by a multistage cp.async pipeline that runs on across tiles, so
+// that weights keep streaming while a tile's epilogue runs. A stage holds 64 elements of K of the block's
+// rows (left operand first), one row in 128 bytes, its 16-byte chunks xored with the row's number modulo 8:
+// ldmatrix then reads eight rows without bank conflicts.
 
 namespace gumtile::codegen {
 
@@ -18,25 +18,32 @@ constexpr int kRowBytes = 128;
 
 class MmaSyncLoop {
  public:
-  MmaSyncLoop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops, const Arguments& arguments,
-              GpuFrame& frame)
-      : plan_(plan), contraction_(plan.program.contractions[analysis.contraction]), b(ops.b), arguments_(arguments),
-        frame_(frame), schedule_(std::get<MmaSyncSchedule>(plan.schedule.family)),
-        steps_((plan.problem.contracted + kStageK - 1) / kStageK), offsets_(member_offsets(plan.fragment.mask)) {}
+  MmaSyncLoop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
+              const Arguments& arguments, GpuFrame& frame)
+      : plan_(plan),
+        contraction_(plan.program.contractions[analysis.contraction]),
+        b(ops.b),
+        arguments_(arguments),
+        frame_(frame),
+        schedule_(std::get<MmaSyncSchedule>(plan.schedule.family)),
+        steps_((plan.problem.contracted + kStageK - 1) / kStageK),
+        offsets_(member_offsets(plan.fragment.mask)) {}
 
   void emit() {
     // The left operand as staged into the workspace, or as the caller's rows lie.
     Value* staged = b.CreateICmpNE(arguments_.staged(), b.getInt64(0));
     left_ = b.CreateSelect(staged, arguments_.staged(), arguments_.input(contraction_.left));
     Value* own_stride = arguments_.input_stride(contraction_.left);
-    left_stride_ = b.CreateSelect(staged, b.getInt64(static_cast<uint64_t>(plan_.launch.staged_stride)), own_stride);
+    left_stride_ =
+        b.CreateSelect(staged, b.getInt64(static_cast<uint64_t>(plan_.launch.staged_stride)), own_stride);
     make_state();
     for (int i = 0; i + 1 < schedule_.stages; ++i) produce();
     Loop tiles(b, frame_.partial(), i32(plan_.launch.tiles()), frame_.partials(), "tile");
     for (llvm::AllocaInst* sum : sums_) b.CreateStore(llvm::ConstantFP::get(b.getFloatTy(), 0), sum);
     Loop steps(b, b.getInt32(0), i32(steps_), 1, "step");
     ptx::wait_copies(b, schedule_.stages - 2);
-    ptx::barrier(b);  // the stage has landed for all threads, and all are done with the one that is filled next
+    ptx::barrier(
+        b);  // the stage has landed for all threads, and all are done with the one that is filled next
     produce();
     consume();
     steps.close();
@@ -61,7 +68,8 @@ class MmaSyncLoop {
   void make_state() {
     llvm::Function* f = b.GetInsertBlock()->getParent();
     llvm::IRBuilder<> entry(&f->getEntryBlock(), f->getEntryBlock().begin());
-    for (int i = 0; i < m_tiles() * n_tiles() * 4; ++i) sums_.push_back(entry.CreateAlloca(entry.getFloatTy()));
+    for (int i = 0; i < m_tiles() * n_tiles() * 4; ++i)
+      sums_.push_back(entry.CreateAlloca(entry.getFloatTy()));
     for (llvm::AllocaInst** variable : {&produce_tile_, &produce_step_, &produce_stage_, &consume_stage_}) {
       *variable = entry.CreateAlloca(entry.getInt32Ty());
       b.CreateStore(variable == &produce_tile_ ? frame_.partial() : b.getInt32(0), *variable);
@@ -85,9 +93,10 @@ class MmaSyncLoop {
       copy_rows(left_, left_stride_, b.CreateTrunc(frame_.first_row(), b.getInt32Ty()),
                 b.CreateTrunc(b.CreateSub(arguments_.rows(), b.getInt64(1)), b.getInt32Ty()), k, stage,
                 schedule_.block_batch, 16);
-      copy_rows(arguments_.input(contraction_.right), arguments_.input_stride(contraction_.right), first_column,
-                i32(plan_.problem.columns - 1), k, b.CreateAdd(stage, i32(schedule_.block_batch * kRowBytes)),
-                schedule_.block_vocab, schedule_.copy_bytes);
+      copy_rows(arguments_.input(contraction_.right), arguments_.input_stride(contraction_.right),
+                first_column, i32(plan_.problem.columns - 1), k,
+                b.CreateAdd(stage, i32(schedule_.block_batch * kRowBytes)), schedule_.block_vocab,
+                schedule_.copy_bytes);
     });
     ptx::commit_copies(b);
     advance_stage(produce_stage_);
@@ -97,8 +106,10 @@ class MmaSyncLoop {
     b.CreateStore(b.CreateSelect(wraps, b.CreateAdd(tile, frame_.partials()), tile), produce_tile_);
   }
 
-  /// `count` rows from `first` (rows past `last` repeat it) of 64 elements from `k` into the stage at `shared`.
-  void copy_rows(Value* base, Value* stride, Value* first, Value* last, Value* k, Value* shared, int count, int bytes) {
+  /// `count` rows from `first` (rows past `last` repeat it) of 64 elements from `k` into the stage at
+  /// `shared`.
+  void copy_rows(Value* base, Value* stride, Value* first, Value* last, Value* k, Value* shared, int count,
+                 int bytes) {
     Value* stride_bytes = b.CreateShl(stride, 1);
     const int chunks = count * (kRowBytes / 16);
     for (int begin = 0; begin < chunks; begin += plan_.threads) {
@@ -112,7 +123,8 @@ class MmaSyncLoop {
         Value* swizzled = b.CreateShl(b.CreateXor(chunk, b.CreateAnd(row, 7)), 4);
         Value* to = b.CreateAdd(shared, b.CreateAdd(b.CreateShl(row, 7), swizzled));
         for (int part = 0; part < 16; part += bytes)
-          copy_part(b.CreateAdd(base, row_offset), b.CreateAdd(element, i32(part / 2)), b.CreateAdd(to, i32(part)), bytes);
+          copy_part(b.CreateAdd(base, row_offset), b.CreateAdd(element, i32(part / 2)),
+                    b.CreateAdd(to, i32(part)), bytes);
       };
       if (begin + plan_.threads <= chunks)
         copy();
@@ -172,7 +184,8 @@ class MmaSyncLoop {
   std::array<Value*, 4> load_matrices(Value* base, Value* row, int row_offset, Value* half, int k16) {
     Value* chunk = b.CreateXor(b.CreateAdd(half, i32(2 * k16)), b.CreateAnd(row, 7));
     Value* offset = b.CreateAdd(b.CreateShl(row, 7), b.CreateShl(chunk, 4));
-    return ptx::load_matrices(b, frame_.shared(b.CreateAdd(b.CreateAdd(base, offset), i32(row_offset * kRowBytes))));
+    return ptx::load_matrices(
+        b, frame_.shared(b.CreateAdd(b.CreateAdd(base, offset), i32(row_offset * kRowBytes))));
   }
 
   void multiply(const std::array<Value*, 4>& a, const std::array<Value*, 2>& right, int m, int n) {

@@ -6,8 +6,9 @@
 
 namespace gumtile::codegen {
 
-/// The special function unit's approximations: lg2.approx has an absolute error of 2^-22 in (1/2, 2) and a relative
-/// one of 2^-22 elsewhere; ex2.approx a relative one of 2^-22 (PTX ISA, section 9.7.3). Subnormals count as zero.
+/// The special function unit's approximations: lg2.approx has an absolute error of 2^-22 in (1/2, 2) and a
+/// relative one of 2^-22 elsewhere; ex2.approx a relative one of 2^-22 (PTX ISA, section 9.7.3). Subnormals
+/// count as zero.
 class NvptxMath : public MathTarget {
  public:
   llvm::Value* log2(llvm::IRBuilder<>& b, llvm::Value* x) override {

@@ -25,7 +25,9 @@ Value* assembly(llvm::IRBuilder<>& b, Type* result, std::string_view text, std::
   return call;
 }
 
-Value* shared_address(llvm::IRBuilder<>& b, Value* shared) { return b.CreatePtrToInt(shared, b.getInt32Ty()); }
+Value* shared_address(llvm::IRBuilder<>& b, Value* shared) {
+  return b.CreatePtrToInt(shared, b.getInt32Ty());
+}
 
 }  // namespace
 
@@ -37,9 +39,15 @@ Value* special_register(llvm::IRBuilder<>& b, llvm::Intrinsic::ID id) {
 
 }  // namespace
 
-Value* thread_index(llvm::IRBuilder<>& b) { return special_register(b, llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x); }
-Value* block_index_x(llvm::IRBuilder<>& b) { return special_register(b, llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x); }
-Value* block_index_y(llvm::IRBuilder<>& b) { return special_register(b, llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_y); }
+Value* thread_index(llvm::IRBuilder<>& b) {
+  return special_register(b, llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x);
+}
+Value* block_index_x(llvm::IRBuilder<>& b) {
+  return special_register(b, llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x);
+}
+Value* block_index_y(llvm::IRBuilder<>& b) {
+  return special_register(b, llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_y);
+}
 
 void barrier(llvm::IRBuilder<>& b) {
   b.CreateIntrinsic(llvm::Intrinsic::nvvm_barrier_cta_sync_aligned_all, {}, {b.getInt32(0)});
@@ -54,14 +62,16 @@ void copy_async(llvm::IRBuilder<>& b, Value* shared, Value* global, int bytes, V
   const std::string_view cache = bytes == 16 ? "cg" : "ca";  // .cg exists for 16 bytes only
   Value* to = shared_address(b, shared);
   if (source_bytes)
-    assembly(b, b.getVoidTy(), fmt::format("cp.async.{}.shared.global [$0], [$1], {}, $2;", cache, bytes), "r,l,r",
-             {to, global, source_bytes}, true);
+    assembly(b, b.getVoidTy(), fmt::format("cp.async.{}.shared.global [$0], [$1], {}, $2;", cache, bytes),
+             "r,l,r", {to, global, source_bytes}, true);
   else
     assembly(b, b.getVoidTy(), fmt::format("cp.async.{}.shared.global [$0], [$1], {};", cache, bytes), "r,l",
              {to, global}, true);
 }
 
-void commit_copies(llvm::IRBuilder<>& b) { assembly(b, b.getVoidTy(), "cp.async.commit_group;", "", {}, true); }
+void commit_copies(llvm::IRBuilder<>& b) {
+  assembly(b, b.getVoidTy(), "cp.async.commit_group;", "", {}, true);
+}
 
 void wait_copies(llvm::IRBuilder<>& b, int pending) {
   assembly(b, b.getVoidTy(), fmt::format("cp.async.wait_group {};", pending), "", {}, true);
@@ -81,12 +91,13 @@ std::array<Value*, 4> mma(llvm::IRBuilder<>& b, DType dtype, const std::array<Va
                           const std::array<Value*, 2>& right, const std::array<Value*, 4>& sum) {
   const std::string_view type = name(dtype);
   Type* f = b.getFloatTy();
-  Value* all = assembly(b, llvm::StructType::get(f, f, f, f),
-                        fmt::format("mma.sync.aligned.m16n8k16.row.col.f32.{}.{}.f32 {{$0, $1, $2, $3}}, "
-                                    "{{$4, $5, $6, $7}}, {{$8, $9}}, {{$10, $11, $12, $13}};",
-                                    type, type),
-                        "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f",
-                        {left[0], left[1], left[2], left[3], right[0], right[1], sum[0], sum[1], sum[2], sum[3]}, false);
+  Value* all = assembly(
+      b, llvm::StructType::get(f, f, f, f),
+      fmt::format("mma.sync.aligned.m16n8k16.row.col.f32.{}.{}.f32 {{$0, $1, $2, $3}}, "
+                  "{{$4, $5, $6, $7}}, {{$8, $9}}, {{$10, $11, $12, $13}};",
+                  type, type),
+      "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f",
+      {left[0], left[1], left[2], left[3], right[0], right[1], sum[0], sum[1], sum[2], sum[3]}, false);
   std::array<Value*, 4> parts{};
   for (unsigned i = 0; i < 4; ++i) parts[i] = b.CreateExtractValue(all, i);
   return parts;

@@ -5,7 +5,8 @@
 #include "codegen/common/llvm.h"
 #include "gumtile/dtype.h"
 
-/// PTX instructions: one small function each. Values of type ptr addrspace(3) are shared memory, addrspace(1) global.
+/// PTX instructions: one small function each. Values of type ptr addrspace(3) are shared memory, addrspace(1)
+/// global.
 namespace gumtile::codegen::ptx {
 
 llvm::Value* thread_index(llvm::IRBuilder<>& b);
@@ -19,7 +20,8 @@ void barrier(llvm::IRBuilder<>& b);
 llvm::Value* shuffle_xor(llvm::IRBuilder<>& b, llvm::Value* value, int mask);
 
 /// cp.async of `bytes` (16, 8 or 4); `source_bytes` (i32) of them are read, the rest is zero. Null: all.
-void copy_async(llvm::IRBuilder<>& b, llvm::Value* shared, llvm::Value* global, int bytes, llvm::Value* source_bytes);
+void copy_async(llvm::IRBuilder<>& b, llvm::Value* shared, llvm::Value* global, int bytes,
+                llvm::Value* source_bytes);
 void commit_copies(llvm::IRBuilder<>& b);
 /// Waits until at most `pending` groups of this thread are in flight.
 void wait_copies(llvm::IRBuilder<>& b, int pending);
@@ -29,6 +31,7 @@ std::array<llvm::Value*, 4> load_matrices(llvm::IRBuilder<>& b, llvm::Value* sha
 
 /// mma.sync m16n8k16, accumulators f32, operands bf16 or f16.
 std::array<llvm::Value*, 4> mma(llvm::IRBuilder<>& b, DType dtype, const std::array<llvm::Value*, 4>& left,
-                                const std::array<llvm::Value*, 2>& right, const std::array<llvm::Value*, 4>& sum);
+                                const std::array<llvm::Value*, 2>& right,
+                                const std::array<llvm::Value*, 4>& sum);
 
 }  // namespace gumtile::codegen::ptx

@@ -2,8 +2,8 @@
 #include "codegen/nvptx/main_loops.h"
 #include "codegen/nvptx/ptx.h"
 
-// The plain loop: both operands are widened to f32 in shared memory, element by element, and multiplied with FMAs.
-// Four warps of 64 columns; every thread holds 16 columns of block_batch / 8 rows.
+// The plain loop: both operands are widened to f32 in shared memory, element by element, and multiplied with
+// FMAs. Four warps of 64 columns; every thread holds 16 columns of block_batch / 8 rows.
 
 namespace gumtile::codegen {
 
@@ -13,10 +13,16 @@ namespace {
 
 class SimtLoop {
  public:
-  SimtLoop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops, const Arguments& arguments,
-           GpuFrame& frame)
-      : plan_(plan), analysis_(analysis), ops_(ops), b(ops.b), arguments_(arguments), frame_(frame),
-        schedule_(std::get<SimtSchedule>(plan.schedule.family)), offsets_(member_offsets(plan.fragment.mask)) {}
+  SimtLoop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
+           const Arguments& arguments, GpuFrame& frame)
+      : plan_(plan),
+        analysis_(analysis),
+        ops_(ops),
+        b(ops.b),
+        arguments_(arguments),
+        frame_(frame),
+        schedule_(std::get<SimtSchedule>(plan.schedule.family)),
+        offsets_(member_offsets(plan.fragment.mask)) {}
 
   void emit() {
     Value* tiles = b.getInt32(static_cast<uint32_t>(plan_.launch.tiles()));
@@ -30,7 +36,8 @@ class SimtLoop {
     Loop loop(b, frame_.partial(), tiles, frame_.partials(), "tile");
     if (analysis_.contraction != kNone) contract(loop.index(), sums);
     frame_.finish_tile(loop.index(), [&](const Place& place) -> Value* {
-      llvm::AllocaInst* sum = sums[static_cast<size_t>(place.row) * offsets_.size() + static_cast<size_t>(place.member)];
+      llvm::AllocaInst* sum =
+          sums[static_cast<size_t>(place.row) * offsets_.size() + static_cast<size_t>(place.member)];
       return b.CreateLoad(b.getFloatTy(), sum);
     });
     loop.close();
@@ -46,7 +53,8 @@ class SimtLoop {
     Value* first_column = b.CreateZExt(b.CreateMul(tile, i32(schedule_.block_vocab)), b.getInt64Ty());
     Value* last_column = b.getInt64(static_cast<uint64_t>(plan_.problem.columns - 1));
     Value* last_row = b.CreateSub(arguments_.rows(), b.getInt64(1));
-    Loop steps(b, b.getInt64(0), b.getInt64(static_cast<uint64_t>(plan_.problem.contracted)), schedule_.block_k, "k");
+    Loop steps(b, b.getInt64(0), b.getInt64(static_cast<uint64_t>(plan_.problem.contracted)),
+               schedule_.block_k, "k");
     ptx::barrier(b);  // the previous step's readers are done
     fill(c.left, frame_.first_row(), last_row, steps.index(), 0, schedule_.block_batch);
     fill(c.right, first_column, last_column, steps.index(), schedule_.block_batch, schedule_.block_vocab);
@@ -55,8 +63,8 @@ class SimtLoop {
     steps.close();
   }
 
-  /// Rows first .. first + count of an input into shared rows from `shared_row`; rows past the last repeat it,
-  /// elements past the end are zero.
+  /// Rows first .. first + count of an input into shared rows from `shared_row`; rows past the last repeat
+  /// it, elements past the end are zero.
   void fill(uint32_t input, Value* first, Value* last, Value* k_first, int shared_row, int count) {
     const DType operand = plan_.program.contractions[analysis_.contraction].operand_dtype;
     const DType dtype = plan_.program.inputs[input].dtype;
@@ -67,7 +75,8 @@ class SimtLoop {
       row = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, row, last);
       Value* k = b.CreateAdd(k_first, b.CreateZExt(k_local, b.getInt64Ty()));
       Value* exists = b.CreateICmpSLT(k, b.getInt64(static_cast<uint64_t>(plan_.problem.contracted)));
-      Value* at = b.CreateAdd(b.CreateMul(row, arguments_.input_stride(input)), b.CreateSelect(exists, k, b.getInt64(0)));
+      Value* at = b.CreateAdd(b.CreateMul(row, arguments_.input_stride(input)),
+                              b.CreateSelect(exists, k, b.getInt64(0)));
       Value* value = ops_.from_storage(dtype, frame_.load(dtype, arguments_.input(input), at));
       if (dtype != operand) value = ops_.round_to(operand, value);
       value = b.CreateSelect(exists, value, llvm::ConstantFP::get(b.getFloatTy(), 0));
@@ -89,7 +98,8 @@ class SimtLoop {
     for (int i = 0; i < plan_.fragment.rows; ++i) left.push_back(load(b.CreateAdd(quad, i32(8 * i))));
     Value* columns = b.CreateAdd(b.CreateMul(frame_.warp_n(), i32(64)), frame_.lane_columns());
     for (size_t member = 0; member < offsets_.size(); ++member) {
-      Value* shared_row = b.CreateAdd(columns, i32(schedule_.block_batch + static_cast<int>(offsets_[member])));
+      Value* shared_row =
+          b.CreateAdd(columns, i32(schedule_.block_batch + static_cast<int>(offsets_[member])));
       Value* right = load(shared_row);
       for (size_t i = 0; i < left.size(); ++i) {
         llvm::AllocaInst* sum = sums[i * offsets_.size() + member];
@@ -112,8 +122,8 @@ class SimtLoop {
 
 }  // namespace
 
-void emit_simt_loop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops, const Arguments& arguments,
-                    GpuFrame& frame) {
+void emit_simt_loop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
+                    const Arguments& arguments, GpuFrame& frame) {
   SimtLoop(plan, analysis, ops, arguments, frame).emit();
 }
 

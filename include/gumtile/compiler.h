@@ -10,8 +10,8 @@ namespace gumtile {
 /// The stages that can be looked at.
 enum class Stage : uint8_t { llvm, assembly };
 
-/// Compiles a plan to PTX or to a self-contained shared object. Thread safe. Throws Error(internal) where LLVM
-/// rejects what was emitted.
+/// Compiles a plan to PTX or to a self-contained shared object. Thread safe. Throws Error(internal) where
+/// LLVM rejects what was emitted.
 KernelArtifact compile(const KernelPlan& plan);
 
 /// The text of a stage: LLVM IR after optimisation, or the target's assembly (PTX on a GPU).

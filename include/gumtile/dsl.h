@@ -30,8 +30,8 @@ struct Split {
   Axis parent;
 };
 
-/// A value of a Program under construction: one scalar for each position of the axes it depends on. C++ numbers
-/// convert to it and take the type of the other operand. Errors (mixed types, other builders) throw
+/// A value of a Program under construction: one scalar for each position of the axes it depends on. C++
+/// numbers convert to it and take the type of the other operand. Errors (mixed types, other builders) throw
 /// Error(bad_data) where they are made.
 class Expr {
  public:
@@ -58,8 +58,8 @@ class Tensor {
  public:
   Tensor(detail::Graph* graph, uint32_t input) : graph_(graph), input_(input) {}
 
-  /// The element at the given indices (i32 or u32), one for each axis. For an optional input the last argument
-  /// is the value where the caller binds no pointer.
+  /// The element at the given indices (i32 or u32), one for each axis. For an optional input the last
+  /// argument is the value where the caller binds no pointer.
   Expr at(std::vector<Expr> indices) const;
   uint32_t input() const { return input_; }
   detail::Graph* graph() const { return graph_; }
@@ -82,8 +82,8 @@ class ProgramBuilder {
 
   Axis axis(std::string name);
 
-  /// Splits the column axis: the bits of its index set in `member_mask` (below 64) count the members of a group,
-  /// the others the groups. 0x39 makes groups of the 16 columns {8j + 2q + e} of a block of 64.
+  /// Splits the column axis: the bits of its index set in `member_mask` (below 64) count the members of a
+  /// group, the others the groups. 0x39 makes groups of the 16 columns {8j + 2q + e} of a block of 64.
   Split split(Axis column, uint32_t member_mask);
 
   /// An input of at most two axes; no axes: a scalar in memory.
@@ -101,22 +101,22 @@ class ProgramBuilder {
   /// `operand_dtype` first; by default the right one's type.
   Expr contract(Tensor left, Tensor right, Axis axis, std::optional<DType> operand_dtype = std::nullopt);
 
-  /// Folds a monoid along the column axis, a group axis (values per group) or a member axis (giving a value per
-  /// group). `lifted` is the state of one element. With `bound`: elements where bound < state 0 so far may be
-  /// skipped. Returns the state's components.
+  /// Folds a monoid along the column axis, a group axis (values per group) or a member axis (giving a value
+  /// per group). `lifted` is the state of one element. With `bound`: elements where bound < state 0 so far
+  /// may be skipped. Returns the state's components.
   std::vector<Expr> reduce(std::string name, Axis axis, const std::vector<Expr>& lifted,
                            const std::vector<Expr>& identity, const Combine& combine,
                            std::optional<Expr> bound = std::nullopt);
 
-  /// The column index of the first member, ascending, whose running sum of `weights` (u32) exceeds `threshold`;
-  /// the group's last column where none does.
+  /// The column index of the first member, ascending, whose running sum of `weights` (u32) exceeds
+  /// `threshold`; the group's last column where none does.
   Expr select_ordered(Split split, Expr weights, Expr threshold);
 
   /// Philox4x32 with the given counter and key (u32).
   std::array<Expr, 4> philox(std::array<Expr, 4> counter, std::array<Expr, 2> key, int rounds = 10);
 
-  /// Nothing of a row where `active` is false is written or reported, and its parameters are not read. Its contracted
-  /// operand may be read, never used.
+  /// Nothing of a row where `active` is false is written or reported, and its parameters are not read. Its
+  /// contracted operand may be read, never used.
   void guard(Expr active);
 
   /// One value per row, stored as `dtype`.

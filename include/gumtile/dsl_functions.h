@@ -6,18 +6,20 @@
 
 #include "gumtile/dsl.h"
 
-/// The function library of the DSL: everything here is made of the primitives of gumtile/dsl.h, and a reader's
-/// own functions can be made the same way.
+/// The function library of the DSL: everything here is made of the primitives of gumtile/dsl.h, and a
+/// reader's own functions can be made the same way.
 namespace gumtile {
 
-// ---- Reductions as monoids. `axis` is the column axis, a group axis or a member axis. -----------------------
+// ---- Reductions as monoids. `axis` is the column axis, a group axis or a member axis.
+// -----------------------
 
-Expr reduce_max(ProgramBuilder& p, Expr x, Axis axis);     ///< NaN if any is; -inf of nothing
-Expr reduce_min(ProgramBuilder& p, Expr x, Axis axis);     ///< NaN if any is; +inf of nothing
-Expr reduce_sum(ProgramBuilder& p, Expr x, Axis axis);     ///< f32 or u32; 0 of nothing
-Expr reduce_or(ProgramBuilder& p, Expr bits, Axis axis);   ///< u32
+Expr reduce_max(ProgramBuilder& p, Expr x, Axis axis);    ///< NaN if any is; -inf of nothing
+Expr reduce_min(ProgramBuilder& p, Expr x, Axis axis);    ///< NaN if any is; +inf of nothing
+Expr reduce_sum(ProgramBuilder& p, Expr x, Axis axis);    ///< f32 or u32; 0 of nothing
+Expr reduce_or(ProgramBuilder& p, Expr bits, Axis axis);  ///< u32
 
-/// The largest `key` with its `index` (u32) and the carried values; ties go to the lowest index, NaN never wins.
+/// The largest `key` with its `index` (u32) and the carried values; ties go to the lowest index, NaN never
+/// wins.
 struct Pick {
   Expr key;
   Expr index;
@@ -33,9 +35,11 @@ Expr logsumexp(ProgramBuilder& p, Expr x, Split split);
 /// The value of `x` at column `index`, where exactly one member of the group (or column) has it.
 Expr value_at(ProgramBuilder& p, Expr x, Expr index, Axis column, Axis over);
 
-// ---- Random numbers (docs/semantics.md) ---------------------------------------------------------------------
+// ---- Random numbers (docs/semantics.md)
+// ---------------------------------------------------------------------
 
-/// The standard Gumbel variate of a 64-bit word: `hi` always, `lo` only where hi < 2^16. Finite for every input.
+/// The standard Gumbel variate of a 64-bit word: `hi` always, `lo` only where hi < 2^16. Finite for every
+/// input.
 Expr gumbel(Expr hi, Expr lo);
 
 /// The stream of one (request, position): words S0..S2. seed, offset: u64; draw: u32.

@@ -27,8 +27,9 @@ enum class Status : int {
 };
 std::string_view name(Status status);
 
-/// An input or output at launch: an address the device can read (host memory on `cpu`), aligned to its element, and,
-/// for matrices, the row stride in elements (at least 1; an output's at least its columns). Null: absent.
+/// An input or output at launch: an address the device can read (host memory on `cpu`), aligned to its
+/// element, and, for matrices, the row stride in elements (at least 1; an output's at least its columns).
+/// Null: absent.
 struct Binding {
   void* data = nullptr;
   int64_t row_stride = 0;
@@ -39,8 +40,8 @@ using StreamHandle = void*;
 
 class Engine;
 
-/// One compiled and loaded kernel: a Program for one problem under one schedule. Launching is thread safe as long
-/// as concurrent launches have workspaces of their own. Keeps its engine's device alive.
+/// One compiled and loaded kernel: a Program for one problem under one schedule. Launching is thread safe as
+/// long as concurrent launches have workspaces of their own. Keeps its engine's device alive.
 class Kernel {
  public:
   ~Kernel();
@@ -49,15 +50,16 @@ class Kernel {
 
   const KernelArtifact& artifact() const;
 
-  /// Bytes of device (or host) memory that a launch of up to `max_rows` rows needs, aligned to 256. Contents need
-  /// no initialisation, and may be shared by launches in stream order.
+  /// Bytes of device (or host) memory that a launch of up to `max_rows` rows needs, aligned to 256. Contents
+  /// need no initialisation, and may be shared by launches in stream order.
   size_t workspace_bytes(int64_t max_rows) const;
 
-  /// Inputs and outputs in the Program's order (`artifact().launch.inputs`). Does not allocate, synchronise (on a
-  /// GPU) or throw; can be captured into a CUDA graph. On `cpu` it returns when the work is done. `workspace` must be
-  /// aligned to 256 bytes. A null `stream` is the legacy default stream. With no rows nothing is written.
-  Status launch(StreamHandle stream, int64_t rows, std::span<const Binding> inputs, std::span<const Binding> outputs,
-                void* workspace, size_t workspace_bytes) const noexcept;
+  /// Inputs and outputs in the Program's order (`artifact().launch.inputs`). Does not allocate, synchronise
+  /// (on a GPU) or throw; can be captured into a CUDA graph. On `cpu` it returns when the work is done.
+  /// `workspace` must be aligned to 256 bytes. A null `stream` is the legacy default stream. With no rows
+  /// nothing is written.
+  Status launch(StreamHandle stream, int64_t rows, std::span<const Binding> inputs,
+                std::span<const Binding> outputs, void* workspace, size_t workspace_bytes) const noexcept;
 
   struct Impl;
   explicit Kernel(std::unique_ptr<Impl> impl);
@@ -68,19 +70,19 @@ class Kernel {
 
 /// What an engine runs on.
 struct DeviceDescription {
-  std::string name;       ///< "NVIDIA H200", or the CPU's brand
-  std::string id;         ///< "cuda:0" or "cpu"
+  std::string name;  ///< "NVIDIA H200", or the CPU's brand
+  std::string id;    ///< "cuda:0" or "cpu"
   Target target;
-  int workers = 0;        ///< multiprocessors, or CPU threads
+  int workers = 0;  ///< multiprocessors, or CPU threads
   size_t memory_bytes = 0;
 };
 
-/// Owns one device: a GPU's primary context (retained, pushed and popped around each call) or a CPU thread pool.
-/// Thread safe.
+/// Owns one device: a GPU's primary context (retained, pushed and popped around each call) or a CPU thread
+/// pool. Thread safe.
 class Engine {
  public:
-  /// `device`: "auto" (the first GPU, else the CPU), "cpu", "cuda:N". Throws Error(device_unavailable) naming what
-  /// is there, or Error(usage) for another text.
+  /// `device`: "auto" (the first GPU, else the CPU), "cpu", "cuda:N". Throws Error(device_unavailable) naming
+  /// what is there, or Error(usage) for another text.
   static std::shared_ptr<Engine> open(std::string_view device, std::shared_ptr<KernelSource> source);
   ~Engine();
 
@@ -89,17 +91,18 @@ class Engine {
   /// Compiles (through the source) and loads; forces the driver to load the code. Throws Error.
   Kernel load(const KernelPlan& plan);
 
-  // Memory and synchronisation for tools, tests and examples; an application brings its own. Copies are done when they
-  // return and wait for earlier work on the default stream only: `synchronize` others first. All throw Error.
-  void* allocate(size_t bytes);                                    ///< aligned to 256; null for no bytes
+  // Memory and synchronisation for tools, tests and examples; an application brings its own. Copies are done
+  // when they return and wait for earlier work on the default stream only: `synchronize` others first. All
+  // throw Error.
+  void* allocate(size_t bytes);  ///< aligned to 256; null for no bytes
   void release(void* memory);
-  void copy_to_device(void* to, const void* from, size_t bytes);   ///< synchronous
-  void copy_to_host(void* to, const void* from, size_t bytes);     ///< synchronous
+  void copy_to_device(void* to, const void* from, size_t bytes);  ///< synchronous
+  void copy_to_host(void* to, const void* from, size_t bytes);    ///< synchronous
   void synchronize(StreamHandle stream = nullptr);
 
-  /// Median, 5th and 95th percentile of the device time of `launch`, in microseconds: on a GPU by replaying a CUDA
-  /// graph between events, on the CPU by the steady clock. `launch` gets the stream to launch on. Throws Error where it
-  /// does not return ok.
+  /// Median, 5th and 95th percentile of the device time of `launch`, in microseconds: on a GPU by replaying a
+  /// CUDA graph between events, on the CPU by the steady clock. `launch` gets the stream to launch on. Throws
+  /// Error where it does not return ok.
   struct Timing {
     double median_us = 0, p5_us = 0, p95_us = 0;
   };

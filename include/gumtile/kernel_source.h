@@ -4,7 +4,8 @@
 
 namespace gumtile {
 
-/// Hands an Engine the artifact for a plan: from a compiler, a cache or a file. Implementations are thread safe.
+/// Hands an Engine the artifact for a plan: from a compiler, a cache or a file. Implementations are thread
+/// safe.
 class KernelSource {
  public:
   virtual ~KernelSource() = default;

@@ -15,18 +15,18 @@ namespace gumtile {
 /// make for every launch.
 struct SampleArgs {
   int64_t rows = 0;
-  const void* hidden_states = nullptr;  ///< [rows, hidden]
-  int64_t hidden_row_stride = 0;        ///< elements; 0: hidden size
-  const int32_t* row_slot = nullptr;    ///< [rows]; absent: slot = row; negative: inactive row
-  const int32_t* num_rows = nullptr;    ///< device word that bounds `rows`
-  const float* temperature = nullptr;   ///< [slots]; absent: 1
-  const uint64_t* seed = nullptr;       ///< [slots]; absent: 0
-  const uint64_t* offset = nullptr;     ///< [rows], the position; absent: 0
+  const void* hidden_states = nullptr;     ///< [rows, hidden]
+  int64_t hidden_row_stride = 0;           ///< elements; 0: hidden size
+  const int32_t* row_slot = nullptr;       ///< [rows]; absent: slot = row; negative: inactive row
+  const int32_t* num_rows = nullptr;       ///< device word that bounds `rows`
+  const float* temperature = nullptr;      ///< [slots]; absent: 1
+  const uint64_t* seed = nullptr;          ///< [slots]; absent: 0
+  const uint64_t* offset = nullptr;        ///< [rows], the position; absent: 0
   const int32_t* invalid_token = nullptr;  ///< a device word: the token of a failed row; absent: -1
-  int32_t* token = nullptr;             ///< [rows]
-  float* logprob = nullptr;             ///< [rows], optional
-  uint32_t* status = nullptr;           ///< [rows] StatusBits, optional
-  uint32_t* any_status = nullptr;       ///< one word, optional
+  int32_t* token = nullptr;                ///< [rows]
+  float* logprob = nullptr;                ///< [rows], optional
+  uint32_t* status = nullptr;              ///< [rows] StatusBits, optional
+  uint32_t* any_status = nullptr;          ///< one word, optional
   void* workspace = nullptr;
   size_t workspace_bytes = 0;
 };
@@ -41,28 +41,31 @@ struct LmHeadOptions {
   std::optional<Schedule> schedule;  ///< for every bucket, instead of the built-in choice
 };
 
-/// A sampling LM head on one engine: borrowed weights and a prepared kernel for every batch bucket. One kernel
-/// family serves all buckets, so that a request's token does not depend on its neighbours.
+/// A sampling LM head on one engine: borrowed weights and a prepared kernel for every batch bucket. One
+/// kernel family serves all buckets, so that a request's token does not depend on its neighbours.
 class LmHead {
  public:
-  /// `weights`: [vocab_size, hidden_size] on the engine's device, row-major with `weights_row_stride` elements a
-  /// row (0: hidden_size). Borrowed: must outlive the head; bytes changed in place take effect at the next launch.
+  /// `weights`: [vocab_size, hidden_size] on the engine's device, row-major with `weights_row_stride`
+  /// elements a row (0: hidden_size). Borrowed: must outlive the head; bytes changed in place take effect at
+  /// the next launch.
   LmHead(std::shared_ptr<Engine> engine, const LmHeadOptions& options, const void* weights,
          int64_t weights_row_stride = 0);
   ~LmHead();
   LmHead(LmHead&&) noexcept;
   LmHead& operator=(LmHead&&) noexcept;
 
-  /// Compiles and loads a kernel for each bucket up to `max_rows`. Throws Error. Not to be called while launches
-  /// are in flight. A later call only adds to what is prepared: captured graphs and pointers to kernels stay valid.
+  /// Compiles and loads a kernel for each bucket up to `max_rows`. Throws Error. Not to be called while
+  /// launches are in flight. A later call only adds to what is prepared: captured graphs and pointers to
+  /// kernels stay valid.
   void prepare(int64_t max_rows);
 
-  /// Bytes of workspace, aligned to 256, for launches of up to `max_rows` rows. Throws Error(usage) for more rows than
-  /// are prepared.
+  /// Bytes of workspace, aligned to 256, for launches of up to `max_rows` rows. Throws Error(usage) for more
+  /// rows than are prepared.
   size_t workspace_bytes(int64_t max_rows) const;
 
-  /// Samples on `stream`. Does not allocate, synchronise or throw. Thread safe with a workspace for each stream.
-  /// With no rows nothing is written. `not_prepared` before `prepare`, and where `logprob` is asked of a head without.
+  /// Samples on `stream`. Does not allocate, synchronise or throw. Thread safe with a workspace for each
+  /// stream. With no rows nothing is written. `not_prepared` before `prepare`, and where `logprob` is asked
+  /// of a head without.
   Status sample(StreamHandle stream, const SampleArgs& args) const noexcept;
 
   /// The kernel that serves a batch of `rows`; null where none is prepared.
@@ -75,8 +78,8 @@ class LmHead {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The upper ends of the batch buckets up to and including the one that holds `max_rows`: 1, 4, 8, 16, 32, 64, 128,
-/// 256, then multiples of 128. Empty for less than one row.
+/// The upper ends of the batch buckets up to and including the one that holds `max_rows`: 1, 4, 8, 16, 32,
+/// 64, 128, 256, then multiples of 128. Empty for less than one row.
 std::vector<int64_t> batch_buckets(int64_t max_rows);
 
 }  // namespace gumtile

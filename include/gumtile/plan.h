@@ -13,9 +13,9 @@ namespace gumtile {
 
 /// The extents and alignments that a kernel is compiled for. The number of rows is a run-time argument.
 struct Problem {
-  int64_t columns = 0;      ///< vocab size
-  int64_t contracted = 0;   ///< hidden size; 0 for a Program without a contraction
-  int64_t max_rows = 1;     ///< the largest batch: the schedule's hint, not a limit
+  int64_t columns = 0;         ///< vocab size
+  int64_t contracted = 0;      ///< hidden size; 0 for a Program without a contraction
+  int64_t max_rows = 1;        ///< the largest batch: the schedule's hint, not a limit
   int weights_alignment = 16;  ///< bytes that divide the weights' address and row stride: 16, 8, 4 or 2
 
   bool operator==(const Problem&) const = default;
@@ -36,8 +36,8 @@ struct Slot {
   int words = 1;
 };
 
-/// A Schedule made concrete for a Program, a Problem and a Target: what code generation needs to know. A value
-/// type that owns its Program.
+/// A Schedule made concrete for a Program, a Problem and a Target: what code generation needs to know. A
+/// value type that owns its Program.
 struct KernelPlan {
   Program program;
   Problem problem;
@@ -54,10 +54,10 @@ struct KernelPlan {
 
   // GPU: shared memory, in bytes from its start.
   int threads = 0;
-  int shared_stage = 0;      ///< one pipeline stage
+  int shared_stage = 0;  ///< one pipeline stage
   int shared_row_table = 0;
-  int shared_exchange = 0;   ///< states on their way between warps
-  int shared_bytes = 0;      ///< all of it
+  int shared_exchange = 0;  ///< states on their way between warps
+  int shared_bytes = 0;     ///< all of it
 
   LaunchSpec launch;
 
@@ -65,9 +65,10 @@ struct KernelPlan {
   std::string str() const;
 };
 
-/// Checks that the schedule is legal for this program on this target. Throws Error(usage) naming the limit that
-/// it breaks and by how much.
-KernelPlan make_plan(const Program& program, const Problem& problem, const Schedule& schedule, const Target& target);
+/// Checks that the schedule is legal for this program on this target. Throws Error(usage) naming the limit
+/// that it breaks and by how much.
+KernelPlan make_plan(const Program& program, const Problem& problem, const Schedule& schedule,
+                     const Target& target);
 
 /// A schedule that is legal and good without tuning.
 Schedule default_schedule(const Program& program, const Problem& problem, const Target& target);

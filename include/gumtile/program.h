@@ -15,53 +15,53 @@ inline constexpr uint32_t kNone = ~0u;
 
 /// The operations of a Program: enumerator, text name, number of operands (-1: varies).
 /// This is the op table: a new primitive is one row here, a case in the interpreter and one in the emitter.
-#define GUMTILE_OPS(X)                                                                         \
-  /* leaves */                                                                                 \
-  X(constant, "constant", 0)            /* imm: the bits of the value */                       \
-  X(param, "param", 0)                  /* imm: parameter of a monoid's combine */             \
-  X(index, "index", 0)                  /* imm: axis; u32 position along a root axis */        \
-  X(load, "load", -1)                   /* imm: input; one index per axis, then a fallback */  \
-  /* unary */                                                                                  \
-  X(neg, "neg", 1)                                                                             \
-  X(abs, "abs", 1)                                                                             \
-  X(bit_not, "not", 1)                                                                         \
-  X(exp, "exp", 1)                                                                             \
-  X(log, "log", 1)                                                                             \
-  X(exp2, "exp2", 1)                                                                           \
-  X(log2, "log2", 1)                                                                           \
-  X(tanh, "tanh", 1)                                                                           \
-  X(rint, "rint", 1)                                                                           \
-  X(floor, "floor", 1)                                                                         \
-  X(cast, "cast", 1)                    /* float to integer saturates, NaN gives 0 */          \
-  X(bitcast, "bitcast", 1)              /* between 32-bit types */                             \
-  /* binary; min and max of floats propagate NaN; shift counts are taken modulo the width */   \
-  X(add, "add", 2)                                                                             \
-  X(sub, "sub", 2)                                                                             \
-  X(mul, "mul", 2)                                                                             \
-  X(div, "div", 2)                                                                             \
-  X(min, "min", 2)                                                                             \
-  X(max, "max", 2)                                                                             \
-  X(bit_and, "and", 2)                                                                         \
-  X(bit_or, "or", 2)                                                                           \
-  X(bit_xor, "xor", 2)                                                                         \
-  X(shl, "shl", 2)                                                                             \
-  X(shr, "shr", 2)                      /* logical for u32/u64, arithmetic for i32/i64 */      \
-  X(mulhi, "mulhi", 2)                  /* high half of a u32 product */                       \
-  /* comparisons give pred; every comparison with NaN but `ne` is false */                     \
-  X(eq, "eq", 2)                                                                               \
-  X(ne, "ne", 2)                                                                               \
-  X(lt, "lt", 2)                                                                               \
-  X(le, "le", 2)                                                                               \
-  /* ternary */                                                                                \
-  X(select, "select", 3)                /* both sides are evaluated */                         \
-  X(branch, "branch", 3)                /* a select whose first side is rarely needed */       \
-  X(fma, "fma", 3)                      /* one rounding */                                     \
-  /* several results, read with `get` (imm: which) */                                          \
-  X(philox, "philox", 6)                /* imm: rounds; counter x4, key x2 -> 4 words */       \
-  X(reduce, "reduce", -1)               /* imm: reduction; the lifted state */                 \
-  X(get, "get", 1)                                                                             \
-  /* over whole axes */                                                                        \
-  X(contract, "contract", 0)            /* imm: contraction */                                 \
+#define GUMTILE_OPS(X)                                                                       \
+  /* leaves */                                                                               \
+  X(constant, "constant", 0) /* imm: the bits of the value */                                \
+  X(param, "param", 0)       /* imm: parameter of a monoid's combine */                      \
+  X(index, "index", 0)       /* imm: axis; u32 position along a root axis */                 \
+  X(load, "load", -1)        /* imm: input; one index per axis, then a fallback */           \
+  /* unary */                                                                                \
+  X(neg, "neg", 1)                                                                           \
+  X(abs, "abs", 1)                                                                           \
+  X(bit_not, "not", 1)                                                                       \
+  X(exp, "exp", 1)                                                                           \
+  X(log, "log", 1)                                                                           \
+  X(exp2, "exp2", 1)                                                                         \
+  X(log2, "log2", 1)                                                                         \
+  X(tanh, "tanh", 1)                                                                         \
+  X(rint, "rint", 1)                                                                         \
+  X(floor, "floor", 1)                                                                       \
+  X(cast, "cast", 1)       /* float to integer saturates, NaN gives 0 */                     \
+  X(bitcast, "bitcast", 1) /* between 32-bit types */                                        \
+  /* binary; min and max of floats propagate NaN; shift counts are taken modulo the width */ \
+  X(add, "add", 2)                                                                           \
+  X(sub, "sub", 2)                                                                           \
+  X(mul, "mul", 2)                                                                           \
+  X(div, "div", 2)                                                                           \
+  X(min, "min", 2)                                                                           \
+  X(max, "max", 2)                                                                           \
+  X(bit_and, "and", 2)                                                                       \
+  X(bit_or, "or", 2)                                                                         \
+  X(bit_xor, "xor", 2)                                                                       \
+  X(shl, "shl", 2)                                                                           \
+  X(shr, "shr", 2)     /* logical for u32/u64, arithmetic for i32/i64 */                     \
+  X(mulhi, "mulhi", 2) /* high half of a u32 product */                                      \
+  /* comparisons give pred; every comparison with NaN but `ne` is false */                   \
+  X(eq, "eq", 2)                                                                             \
+  X(ne, "ne", 2)                                                                             \
+  X(lt, "lt", 2)                                                                             \
+  X(le, "le", 2)                                                                             \
+  /* ternary */                                                                              \
+  X(select, "select", 3) /* both sides are evaluated */                                      \
+  X(branch, "branch", 3) /* a select whose first side is rarely needed */                    \
+  X(fma, "fma", 3)       /* one rounding */                                                  \
+  /* several results, read with `get` (imm: which) */                                        \
+  X(philox, "philox", 6)  /* imm: rounds; counter x4, key x2 -> 4 words */                   \
+  X(reduce, "reduce", -1) /* imm: reduction; the lifted state */                             \
+  X(get, "get", 1)                                                                           \
+  /* over whole axes */                                                                      \
+  X(contract, "contract", 0)             /* imm: contraction */                              \
   X(select_ordered, "select_ordered", 2) /* imm: member axis; weights u32, threshold u32 */
 
 enum class Op : uint8_t {
@@ -95,8 +95,8 @@ struct AxisInfo {
   bool operator==(const AxisInfo&) const = default;
 };
 
-/// A tensor that the caller binds at launch. The last axis has stride 1; a matrix has a row stride in elements.
-/// A null pointer stands for an absent optional input: its loads give their fallback operand.
+/// A tensor that the caller binds at launch. The last axis has stride 1; a matrix has a row stride in
+/// elements. A null pointer stands for an absent optional input: its loads give their fallback operand.
 struct InputInfo {
   std::string name;
   DType dtype;
@@ -125,9 +125,10 @@ struct Lambda {
   bool operator==(const Lambda&) const = default;
 };
 
-/// A commutative monoid folded along an axis. The state is a tuple; `identity` holds its bits; `combine` takes two
-/// states (params 0..n-1 and n..2n-1). Lanes, warps and workers hold scattered columns, so the order in which states
-/// are joined is fixed by the schedule and the launch, not by the axis: argmax breaks ties by an index it carries.
+/// A commutative monoid folded along an axis. The state is a tuple; `identity` holds its bits; `combine`
+/// takes two states (params 0..n-1 and n..2n-1). Lanes, warps and workers hold scattered columns, so the
+/// order in which states are joined is fixed by the schedule and the launch, not by the axis: argmax breaks
+/// ties by an index it carries.
 struct ReductionInfo {
   std::string name;
   AxisId axis = kNone;
@@ -181,7 +182,8 @@ std::string print(const Program& program);
 /// Throws Error(bad_data) with the line at fault.
 Program parse_program(std::string_view text);
 
-/// 32 hex digits: XXH3-128 of the canonical text. Stable across runs, machines and releases of one text format.
+/// 32 hex digits: XXH3-128 of the canonical text. Stable across runs, machines and releases of one text
+/// format.
 std::string digest(const Program& program);
 
 /// How many results a node has.

@@ -32,11 +32,11 @@ struct SamplingOptions {
   bool logprob = true;  ///< also return the token's log-probability; off lets backends skip hopeless groups
 };
 
-/// LM head with sampling. Inputs: hidden_states [batch, hidden] (rounded to the weights' type where it is another),
-/// weights [vocab, hidden]; over slots
-/// temperature f32 (absent: 1), seed u64 (absent: 0); per row offset u64 (absent: 0) and row_slot i32 (absent:
-/// the row itself; negative: inactive); scalars num_rows i32 and invalid_token i32 (absent: -1).
-/// Outputs: token i32, logprob f32 (if asked for), status u32 [batch], any_status u32.
+/// LM head with sampling. Inputs: hidden_states [batch, hidden] (rounded to the weights' type where it is
+/// another), weights [vocab, hidden]; over slots temperature f32 (absent: 1), seed u64 (absent: 0); per row
+/// offset u64 (absent: 0) and row_slot i32 (absent: the row itself; negative: inactive); scalars num_rows i32
+/// and invalid_token i32 (absent: -1). Outputs: token i32, logprob f32 (if asked for), status u32 [batch],
+/// any_status u32.
 Program lm_head_sample(const SamplingOptions& options);
 
 /// The same from logits [batch, vocab] of type `options.hidden_dtype` that exist already.

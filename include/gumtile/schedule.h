@@ -34,7 +34,8 @@ struct MmaSyncSchedule {
 };
 
 /// How to compute: tile shapes and their mapping onto a machine. Nothing in it changes what is computed.
-/// A value type; text forms: "host:b4,v256", "simt:b8,v256,k32", "mma_sync:b64,v256,stages=4,warps=2x4,copy=16".
+/// A value type; text forms: "host:b4,v256", "simt:b8,v256,k32",
+/// "mma_sync:b64,v256,stages=4,warps=2x4,copy=16".
 struct Schedule {
   std::variant<HostSchedule, SimtSchedule, MmaSyncSchedule> family;
 

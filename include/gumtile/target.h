@@ -20,9 +20,9 @@ struct GpuCapability {
 struct Target {
   enum class Kind : uint8_t { host, cuda };
   Kind kind = Kind::host;
-  int sm = 0;            ///< cuda: 90 for sm_90a
-  bool suffix_a = false; ///< cuda: the architecture-specific form
-  std::string cpu;       ///< host: LLVM's name of the CPU; empty: this machine's own
+  int sm = 0;             ///< cuda: 90 for sm_90a
+  bool suffix_a = false;  ///< cuda: the architecture-specific form
+  std::string cpu;        ///< host: LLVM's name of the CPU; empty: this machine's own
 
   /// "host", "host:x86-64-v3", "sm_80", "sm_90a", …
   std::string str() const;

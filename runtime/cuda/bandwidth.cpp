@@ -21,8 +21,10 @@ std::string read_kernel() {
   std::string folds;
   for (int i = 0; i < kUnroll; ++i) {
     const std::string n = std::to_string(i);
-    loads += "  ld.global.nc.v4.u32 {%a" + n + ", %b" + n + ", %c" + n + ", %d" + n + "}, [%at];\n  add.u64 %at, %at, %step;\n";
-    for (const char* part : {"a", "b", "c", "d"}) folds += std::string("  xor.b32 %sum, %sum, %") + part + n + ";\n";
+    loads += "  ld.global.nc.v4.u32 {%a" + n + ", %b" + n + ", %c" + n + ", %d" + n +
+             "}, [%at];\n  add.u64 %at, %at, %step;\n";
+    for (const char* part : {"a", "b", "c", "d"})
+      folds += std::string("  xor.b32 %sum, %sum, %") + part + n + ";\n";
   }
   return R"(.version 6.0
 .target sm_70
@@ -45,7 +47,8 @@ std::string read_kernel() {
   add.u64 %at, %at, %out;
   mov.u32 %sum, 0;
 again:
-)" + loads + folds + R"(  sub.u32 %left, %left, 1;
+)" + loads +
+         folds + R"(  sub.u32 %left, %left, 1;
   setp.ne.u32 %more, %left, 0;
   @%more bra again;
   setp.eq.u32 %never, %sum, 0x5bd1e995;
@@ -64,7 +67,8 @@ double measure_read_bandwidth(int ordinal, size_t bytes) {
   const ScopedContext current = context.push();
   const Module module = Module::load_ptx(driver, read_kernel());
   const Function function = module.function("read_all");
-  const auto blocks = static_cast<unsigned>(device_info(driver, ordinal).multiprocessors * kBlocksPerMultiprocessor);
+  const auto blocks =
+      static_cast<unsigned>(device_info(driver, ordinal).multiprocessors * kBlocksPerMultiprocessor);
   const size_t round_bytes = size_t{16} * kUnroll * kThreads * blocks;
   auto rounds = static_cast<unsigned>(std::max<size_t>(bytes / round_bytes, 1));
   DeviceBuffer data(driver, round_bytes * rounds);
@@ -79,7 +83,9 @@ double measure_read_bandwidth(int ordinal, size_t bytes) {
     Event start(driver, true);
     Event end(driver, true);
     start.record(stream.handle());
-    check(driver, driver.cuLaunchKernel(function.handle(), blocks, 1, 1, kThreads, 1, 1, 0, stream.handle(), parameters, nullptr),
+    check(driver,
+          driver.cuLaunchKernel(function.handle(), blocks, 1, 1, kThreads, 1, 1, 0, stream.handle(),
+                                parameters, nullptr),
           "launching the read kernel");
     end.record(stream.handle());
     end.synchronize();

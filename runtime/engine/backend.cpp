@@ -83,7 +83,8 @@ Status LoadedKernel::launch(StreamHandle stream, int64_t rows, std::span<const B
   if (memory % kWorkspaceAlignment != 0 || (memory == 0 && needed != 0)) return Status::invalid_argument;
 
   const bool can_stage = !spec().stage.empty();
-  const bool misaligned = is_misaligned(words, spec().contraction_left, left_element_bytes_, spec().left_alignment);
+  const bool misaligned =
+      is_misaligned(words, spec().contraction_left, left_element_bytes_, spec().left_alignment);
   if (is_misaligned(words, spec().contraction_right, right_element_bytes_, spec().right_alignment))
     return Status::invalid_argument;
   if (misaligned && !can_stage) return Status::invalid_argument;

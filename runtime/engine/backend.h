@@ -51,7 +51,8 @@ class LoadedKernel {
 
  private:
   uint64_t records_bytes(int64_t max_rows) const noexcept;
-  static bool is_misaligned(const ArgumentWords& words, int input, size_t element_bytes, int alignment) noexcept;
+  static bool is_misaligned(const ArgumentWords& words, int input, size_t element_bytes,
+                            int alignment) noexcept;
 
   KernelArtifact artifact_;
   ArgumentLayout arguments_;

@@ -18,8 +18,9 @@ std::vector<AxisId> ids(const std::vector<Axis>& axes) {
   return result;
 }
 
-/// Numbers the nodes that are needed in the order in which a walk from the results meets them, operands first: the
-/// text of a Program does not depend on the order in which C++ evaluated the expressions that made it.
+/// Numbers the nodes that are needed in the order in which a walk from the results meets them, operands
+/// first: the text of a Program does not depend on the order in which C++ evaluated the expressions that made
+/// it.
 class Canonical {
  public:
   explicit Canonical(const std::vector<Node>& nodes) : nodes_(nodes), map_(nodes.size(), kNone) {}
@@ -64,7 +65,8 @@ Program canonical(const Program& program) {
     if (!added) return;
     const uint64_t at = it->second;
     p.reductions.push_back(program.reductions[it->first]);
-    const NodeId bound = order.visit(p.reductions[at].bound, before);  // may add reductions: no reference is held
+    const NodeId bound =
+        order.visit(p.reductions[at].bound, before);  // may add reductions: no reference is held
     p.reductions[at].bound = bound;
   };
   p.row_guard = order.visit(program.row_guard, before);
@@ -79,7 +81,8 @@ Expr Tensor::at(std::vector<Expr> indices) const {
   const InputInfo& info = graph_->program.inputs[input_];
   std::vector<NodeId> operands;
   for (size_t i = 0; i < indices.size(); ++i)
-    operands.push_back(graph_->bind(indices[i], i < info.axes.size() ? DType::u32 : compute_type(info.dtype)));
+    operands.push_back(
+        graph_->bind(indices[i], i < info.axes.size() ? DType::u32 : compute_type(info.dtype)));
   return graph_->add(Op::load, compute_type(info.dtype), std::move(operands), input_);
 }
 
@@ -124,7 +127,8 @@ Expr ProgramBuilder::constant_u64(uint64_t value) { return graph_->add(Op::const
 Expr ProgramBuilder::contract(Tensor left, Tensor right, Axis axis, std::optional<DType> operand_dtype) {
   Program& p = graph_->program;
   if (left.graph() != graph_.get() || right.graph() != graph_.get())
-    throw Error(ErrorCode::bad_data, fmt::format("Program '{}': contract() of a Tensor of another builder", p.name));
+    throw Error(ErrorCode::bad_data,
+                fmt::format("Program '{}': contract() of a Tensor of another builder", p.name));
   const InputInfo& l = p.inputs[left.input()];
   const InputInfo& r = p.inputs[right.input()];
   if (l.axes.size() != 2 || r.axes.size() != 2)
@@ -136,9 +140,9 @@ Expr ProgramBuilder::contract(Tensor left, Tensor right, Axis axis, std::optiona
   return graph_->add(Op::contract, DType::f32, {}, p.contractions.size() - 1);
 }
 
-std::vector<Expr> ProgramBuilder::reduce(std::string reduction_name, Axis axis, const std::vector<Expr>& lifted,
-                                         const std::vector<Expr>& identity, const Combine& combine,
-                                         std::optional<Expr> bound) {
+std::vector<Expr> ProgramBuilder::reduce(std::string reduction_name, Axis axis,
+                                         const std::vector<Expr>& lifted, const std::vector<Expr>& identity,
+                                         const Combine& combine, std::optional<Expr> bound) {
   Program& p = graph_->program;
   if (p.axes[axis.id].kind == AxisInfo::Kind::root) columns(axis);
   ReductionInfo info;
@@ -150,11 +154,13 @@ std::vector<Expr> ProgramBuilder::reduce(std::string reduction_name, Axis axis, 
     info.state.push_back(dtype);
     operands.push_back(graph_->bind(lifted[i], dtype));
     if (i >= identity.size())
-      throw Error(ErrorCode::bad_data, fmt::format("reduction '{}': fewer identities than states", info.name));
+      throw Error(ErrorCode::bad_data,
+                  fmt::format("reduction '{}': fewer identities than states", info.name));
     const Node& constant = p.nodes[graph_->bind(identity[i], dtype)];
     if (constant.op != Op::constant || constant.dtype != dtype)
-      throw Error(ErrorCode::bad_data, fmt::format("reduction '{}': identity {} must be a literal or constant of type {}",
-                                                   info.name, i, name(dtype)));
+      throw Error(ErrorCode::bad_data,
+                  fmt::format("reduction '{}': identity {} must be a literal or constant of type {}",
+                              info.name, i, name(dtype)));
     info.identity.push_back(constant.imm);
   }
   if (identity.size() > lifted.size())
@@ -185,7 +191,8 @@ std::vector<Expr> ProgramBuilder::reduce(std::string reduction_name, Axis axis, 
 
 Expr ProgramBuilder::select_ordered(Split split, Expr weights, Expr threshold) {
   const NodeId w = graph_->bind(weights, DType::u32);
-  return graph_->add(Op::select_ordered, DType::u32, {w, graph_->bind(threshold, DType::u32)}, split.member.id);
+  return graph_->add(Op::select_ordered, DType::u32, {w, graph_->bind(threshold, DType::u32)},
+                     split.member.id);
 }
 
 std::array<Expr, 4> ProgramBuilder::philox(std::array<Expr, 4> counter, std::array<Expr, 2> key, int rounds) {
@@ -201,7 +208,8 @@ void ProgramBuilder::guard(Expr active) { graph_->program.row_guard = graph_->bi
 
 void ProgramBuilder::output(std::string name, Expr value, std::optional<DType> dtype, bool optional) {
   graph_->program.outputs.push_back({std::move(name), dtype.value_or(value.dtype()),
-                                     graph_->bind(value, value.dtype()), OutputInfo::Kind::per_row, optional});
+                                     graph_->bind(value, value.dtype()), OutputInfo::Kind::per_row,
+                                     optional});
 }
 void ProgramBuilder::tile_output(std::string name, Expr value, std::optional<DType> dtype) {
   graph_->program.outputs.push_back({std::move(name), dtype.value_or(value.dtype()),

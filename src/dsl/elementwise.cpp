@@ -17,8 +17,8 @@ DType common_dtype(Op op, std::initializer_list<Expr> operands) {
   for (const Expr& e : operands) {
     if (e.is_literal()) continue;
     if (found && *found != e.dtype())
-      throw Error(ErrorCode::bad_data, fmt::format("'{}' of {} and {}; cast one of them", name(op), name(*found),
-                                                   name(e.dtype())));
+      throw Error(ErrorCode::bad_data, fmt::format("'{}' of {} and {}; cast one of them", name(op),
+                                                   name(*found), name(e.dtype())));
     found = e.dtype();
   }
   return *found;

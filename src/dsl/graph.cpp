@@ -23,10 +23,11 @@ Expr Graph::add(Op op, DType dtype, std::vector<NodeId> operands, uint64_t imm) 
 NodeId Graph::bind(const Expr& e, DType dtype) {
   if (e.is_literal()) return add(Op::constant, dtype, {}, constant_bits(dtype, e.literal())).id();
   if (e.graph() != this)
-    throw Error(ErrorCode::bad_data,
-                fmt::format("Program '{}': an Expr of another builder (or of a combine's outside) is used; a combine "
-                            "may use only its two states and literals",
-                            program.name));
+    throw Error(
+        ErrorCode::bad_data,
+        fmt::format("Program '{}': an Expr of another builder (or of a combine's outside) is used; a combine "
+                    "may use only its two states and literals",
+                    program.name));
   return e.id();
 }
 

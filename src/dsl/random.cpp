@@ -9,7 +9,9 @@ constexpr float kLn2 = std::numbers::ln2_v<float>;
 constexpr float kLog2e = std::numbers::log2e_v<float>;
 
 /// The key of every per-column and per-group call (the first digits of pi, as in Random123's known answers).
-std::array<Expr, 2> fixed_key(ProgramBuilder& p) { return {p.constant_u32(0xA4093822), p.constant_u32(0x299F31D0)}; }
+std::array<Expr, 2> fixed_key(ProgramBuilder& p) {
+  return {p.constant_u32(0xA4093822), p.constant_u32(0x299F31D0)};
+}
 
 }  // namespace
 
@@ -35,8 +37,8 @@ std::array<Expr, 3> random_stream(ProgramBuilder& p, Expr seed, Expr offset, uin
 }
 
 Expr gumbel_per_token(ProgramBuilder& p, const std::array<Expr, 3>& stream, Axis column) {
-  // Four columns {16a+2q, 16a+2q+1, 16a+8+2q, 16a+8+2q+1} share one call: what one lane of an m16n8 tensor core
-  // tile holds where columns are its N side.
+  // Four columns {16a+2q, 16a+2q+1, 16a+8+2q, 16a+8+2q+1} share one call: what one lane of an m16n8 tensor
+  // core tile holds where columns are its N side.
   const Expr v = p.index(column);
   const Expr counter = (v >> 4) * 4 + ((v >> 1) & 3);
   const Expr word = ((v >> 3) & 1) * 2 + (v & 1);

@@ -15,7 +15,8 @@ Expr reduce_max(ProgramBuilder& p, Expr x, Axis axis) {
 }
 
 Expr reduce_min(ProgramBuilder& p, Expr x, Axis axis) {
-  return p.reduce("min", axis, {x}, {kInf}, [](auto a, auto b) { return std::vector<Expr>{min(a[0], b[0])}; })[0];
+  return p.reduce("min", axis, {x}, {kInf},
+                  [](auto a, auto b) { return std::vector<Expr>{min(a[0], b[0])}; })[0];
 }
 
 Expr reduce_sum(ProgramBuilder& p, Expr x, Axis axis) {
@@ -47,7 +48,8 @@ Pick argmax(ProgramBuilder& p, Expr key, Expr index, Axis axis, const std::vecto
 
 Expr logsumexp(ProgramBuilder& p, Expr x, Split split) {
   const Expr group_max = reduce_max(p, x, split.member);
-  // Where the maximum is infinite, exp(x - max) would be NaN; then the group counts as one element at its maximum.
+  // Where the maximum is infinite, exp(x - max) would be NaN; then the group counts as one element at its
+  // maximum.
   const Expr infinite = abs(group_max) == kInf;
   const Expr group_sum = reduce_sum(p, exp(x - group_max), split.member);
   auto combine = [](std::span<const Expr> a, std::span<const Expr> b) {

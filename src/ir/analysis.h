@@ -22,10 +22,10 @@ struct NodeInfo {
 /// Facts about a verified Program that interpreter and planner share.
 struct ProgramAnalysis {
   std::vector<NodeInfo> nodes;
-  AxisId group_axis = kNone;   ///< the split of the column axis, if there is one
+  AxisId group_axis = kNone;  ///< the split of the column axis, if there is one
   AxisId member_axis = kNone;
   uint32_t member_mask = 0;
-  uint32_t contraction = kNone;       ///< the only contraction's index
+  uint32_t contraction = kNone;  ///< the only contraction's index
   NodeId contraction_node = kNone;
   std::vector<NodeId> member_reductions;  ///< reduce nodes over the member axis
   std::vector<NodeId> sweep_reductions;   ///< reduce nodes over the column or group axis, in order

@@ -33,7 +33,8 @@ void store_bits(DType dtype, void* data, int64_t index, uint64_t bits) {
                         : dtype == DType::f16 ? float_to_f16(scalar::as_float(bits))
                                               : uint16_t{0};
   const void* from = size_bytes(dtype) == 2 ? static_cast<const void*>(&half) : &bits;
-  std::memcpy(static_cast<char*>(data) + index * static_cast<int64_t>(size_bytes(dtype)), from, size_bytes(dtype));
+  std::memcpy(static_cast<char*>(data) + index * static_cast<int64_t>(size_bytes(dtype)), from,
+              size_bytes(dtype));
 }
 
 float round_operand(DType dtype, float value) {
@@ -42,10 +43,12 @@ float round_operand(DType dtype, float value) {
   return value;
 }
 
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_THREAD__) && \
+    !defined(__SANITIZE_ADDRESS__)
 __attribute__((target_clones("avx512f", "avx2,fma", "default")))
 #endif
-double dot(const float* a, const float* b, int64_t n) {
+double
+dot(const float* a, const float* b, int64_t n) {
   constexpr int kLanes = 16;
   double sums[kLanes] = {};
   int64_t k = 0;
@@ -65,7 +68,12 @@ class Interpreter {
  public:
   Interpreter(const Program& program, const Extents& extents, std::span<const BoundInput> inputs,
               std::span<const BoundOutput> outputs, Observations* observe)
-      : p_(program), a_(analyze(program)), extents_(extents), inputs_(inputs), outputs_(outputs), observe_(observe) {
+      : p_(program),
+        a_(analyze(program)),
+        extents_(extents),
+        inputs_(inputs),
+        outputs_(outputs),
+        observe_(observe) {
     group_bits_ = std::popcount(a_.member_mask);
     offsets_ = member_offsets(a_.member_mask);
   }
@@ -98,9 +106,9 @@ class Interpreter {
 
   void check_bindings() const {
     if (inputs_.size() != p_.inputs.size() || outputs_.size() != p_.outputs.size())
-      throw Error(ErrorCode::bad_data, fmt::format("Program '{}' takes {} inputs and {} outputs, {} and {} are bound",
-                                                   p_.name, p_.inputs.size(), p_.outputs.size(), inputs_.size(),
-                                                   outputs_.size()));
+      throw Error(ErrorCode::bad_data,
+                  fmt::format("Program '{}' takes {} inputs and {} outputs, {} and {} are bound", p_.name,
+                              p_.inputs.size(), p_.outputs.size(), inputs_.size(), outputs_.size()));
     for (size_t i = 0; i < p_.inputs.size(); ++i)
       if (!inputs_[i].data && !p_.inputs[i].optional && extents_.rows > 0)
         throw Error(ErrorCode::bad_data, fmt::format("input '{}' is not bound", p_.inputs[i].name));
@@ -284,8 +292,8 @@ class Interpreter {
         v[i] = node.imm;
       } else {
         auto operand = [&](size_t k) { return k < node.operands.size() ? v[node.operands[k]] : 0; };
-        v[i] = scalar::evaluate(node.op, lambda.nodes[node.operands[0]].dtype, node.dtype, operand(0), operand(1),
-                                operand(2));
+        v[i] = scalar::evaluate(node.op, lambda.nodes[node.operands[0]].dtype, node.dtype, operand(0),
+                                operand(1), operand(2));
       }
     }
     for (size_t i = 0; i < state.size(); ++i) state[i] = v[lambda.results[i]];
@@ -310,8 +318,8 @@ class Interpreter {
           if (node.imm == p_.row_axis)
             out[0][at] = static_cast<uint64_t>(row_);
           else
-            out[0][at] = static_cast<uint64_t>(
-                i + (node.imm == p_.column_axis ? begin_ : begin_ >> group_bits_));
+            out[0][at] =
+                static_cast<uint64_t>(i + (node.imm == p_.column_axis ? begin_ : begin_ >> group_bits_));
           break;
         case Op::load:
           out[0][at] = load(node, level, i);

@@ -17,8 +17,6 @@ std::optional<Op> parse_op(std::string_view text);
 enum class ImmKind : uint8_t { none, bits, number, axis, input };
 ImmKind imm_kind(Op op);
 
-inline bool is_comparison(Op op) {
-  return op == Op::eq || op == Op::ne || op == Op::lt || op == Op::le;
-}
+inline bool is_comparison(Op op) { return op == Op::eq || op == Op::ne || op == Op::lt || op == Op::le; }
 
 }  // namespace gumtile

@@ -99,7 +99,8 @@ class Parser {
       AxisInfo info{std::string(word("a name"))};
       if (accept("=")) {
         const std::string_view kind = word("group or member");
-        if (kind != "group" && kind != "member") fail(fmt::format("expected group or member, found '{}'", kind));
+        if (kind != "group" && kind != "member")
+          fail(fmt::format("expected group or member, found '{}'", kind));
         info.kind = kind == "group" ? AxisInfo::Kind::group : AxisInfo::Kind::member;
         info.parent = axis();
         const uint64_t mask = number(word("a mask"));
@@ -113,7 +114,8 @@ class Parser {
       program_.column_axis = axis();
     } else if (first == "input") {
       InputInfo info{std::string(word("a name")), dtype(), {}, false};
-      for (std::string_view part : split(word("axes"), "[],")) info.axes.push_back(named(program_.axes, part, "axis"));
+      for (std::string_view part : split(word("axes"), "[],"))
+        info.axes.push_back(named(program_.axes, part, "axis"));
       info.optional = accept("optional");
       program_.inputs.push_back(std::move(info));
     } else if (first == "contraction") {

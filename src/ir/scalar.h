@@ -10,8 +10,8 @@
 #include "gumtile/dtype.h"
 #include "gumtile/program.h"
 
-/// The meaning of every elementwise op on the bits of scalars: what the interpreter computes and every backend
-/// must agree with.
+/// The meaning of every elementwise op on the bits of scalars: what the interpreter computes and every
+/// backend must agree with.
 namespace gumtile::scalar {
 
 inline float as_float(uint64_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits)); }
@@ -56,7 +56,8 @@ inline uint64_t cast(DType from, DType to, uint64_t bits) {
     }
   }
   if (to == DType::f32)
-    return from_float(is_signed_integer(from) ? static_cast<float>(as_signed(from, bits)) : static_cast<float>(bits));
+    return from_float(is_signed_integer(from) ? static_cast<float>(as_signed(from, bits))
+                                              : static_cast<float>(bits));
   if (to == DType::pred) return bits != 0;
   return canonical(to, is_signed_integer(from) ? static_cast<uint64_t>(as_signed(from, bits)) : bits);
 }
@@ -103,11 +104,13 @@ inline uint64_t evaluate(Op op, DType type, DType result, uint64_t a, uint64_t b
     case Op::div:
       return from_float(x / y);
     case Op::min:
-      if (floating) return std::isnan(x) ? a : std::isnan(y) ? b : (x < y || (x == y && std::signbit(x))) ? a : b;
+      if (floating)
+        return std::isnan(x) ? a : std::isnan(y) ? b : (x < y || (x == y && std::signbit(x))) ? a : b;
       if (is_signed) return as_signed(type, a) < as_signed(type, b) ? a : b;
       return std::min(a, b);
     case Op::max:
-      if (floating) return std::isnan(x) ? a : std::isnan(y) ? b : (x > y || (x == y && !std::signbit(x))) ? a : b;
+      if (floating)
+        return std::isnan(x) ? a : std::isnan(y) ? b : (x > y || (x == y && !std::signbit(x))) ? a : b;
       if (is_signed) return as_signed(type, a) > as_signed(type, b) ? a : b;
       return std::max(a, b);
     case Op::bit_and:
@@ -144,7 +147,8 @@ inline uint64_t evaluate(Op op, DType type, DType result, uint64_t a, uint64_t b
 }
 
 /// Philox4x32 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC'11).
-inline std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key, int rounds) {
+inline std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key,
+                                      int rounds) {
   for (int round = 0; round < rounds; ++round) {
     const uint64_t p0 = uint64_t{0xD2511F53} * counter[0];
     const uint64_t p1 = uint64_t{0xCD9E8D57} * counter[2];

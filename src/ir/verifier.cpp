@@ -89,12 +89,12 @@ class Verifier {
       if (axis.kind != AxisInfo::Kind::root) split[axis.kind == AxisInfo::Kind::member] = &axis;
     if (split[0] && split[0]->member_mask != split[1]->member_mask)
       fail("axes", "the group and the member axis of a split have the same mask");
-    if (p_.row_axis == kNone)
-      fail("axes", "there is no row axis; make an output or contraction over one");
+    if (p_.row_axis == kNone) fail("axes", "there is no row axis; make an output or contraction over one");
     if (p_.column_axis == kNone)
       fail("axes", "there is no column axis; reduce over one, or store a tile [row, column]");
     if (p_.row_axis >= p_.axes.size() || p_.column_axis >= p_.axes.size() || p_.row_axis == p_.column_axis ||
-        p_.axes[p_.row_axis].kind != AxisInfo::Kind::root || p_.axes[p_.column_axis].kind != AxisInfo::Kind::root)
+        p_.axes[p_.row_axis].kind != AxisInfo::Kind::root ||
+        p_.axes[p_.column_axis].kind != AxisInfo::Kind::root)
       fail("axes", "the row and the column axis must be two different root axes");
   }
 
@@ -141,7 +141,8 @@ class Verifier {
     const std::string where = fmt::format("reduction '{}'", r.name);
     if (r.state.empty() || r.state.size() != r.identity.size() || r.state.size() != r.combine.results.size())
       fail(where, "state, identity and the combine's results must have the same, non-zero length");
-    if (r.axis >= p_.axes.size() || (r.axis != p_.column_axis && p_.axes[r.axis].kind == AxisInfo::Kind::root))
+    if (r.axis >= p_.axes.size() ||
+        (r.axis != p_.column_axis && p_.axes[r.axis].kind == AxisInfo::Kind::root))
       fail(where, "a reduction runs over the column axis or a split of it");
     for (DType dtype : r.state)
       if (dtype == DType::bf16 || dtype == DType::f16 || dtype == DType::pred)
@@ -169,7 +170,8 @@ class Verifier {
     }
     for (size_t i = 0; i < r.state.size(); ++i)
       if (!fits(r.state[i], r.identity[i]))
-        fail(where, fmt::format("the identity {:#x} has bits that {} does not have", r.identity[i], name(r.state[i])));
+        fail(where, fmt::format("the identity {:#x} has bits that {} does not have", r.identity[i],
+                                name(r.state[i])));
     for (size_t i = 0; i < r.state.size(); ++i)
       if (lambda.results[i] >= lambda.nodes.size() || lambda.nodes[lambda.results[i]].dtype != r.state[i])
         fail(where, fmt::format("result {} of the combine must be {}", i, name(r.state[i])));
@@ -225,7 +227,8 @@ class Verifier {
         for (size_t i = 0; i < input.axes.size(); ++i)
           if (type(i) != DType::i32 && type(i) != DType::u32) bad("an index must be i32 or u32");
         if (input.optional) want(wanted - 1, compute_type(input.dtype));
-        if (n.dtype != compute_type(input.dtype)) bad(fmt::format("gives {}", name(compute_type(input.dtype))));
+        if (n.dtype != compute_type(input.dtype))
+          bad(fmt::format("gives {}", name(compute_type(input.dtype))));
         break;
       }
       case Op::neg:
@@ -349,14 +352,16 @@ class Verifier {
       for (NodeId operand : n.operands) {
         const Level level = a.nodes[operand].level;
         if (level == Level::final && sweeps)
-          fail_node(id, fmt::format("reduces %{}, which needs a finished reduction; a Program is one sweep: carry "
-                                    "the value in the monoid's state, or run a second Program",
-                                    operand));
+          fail_node(
+              id, fmt::format("reduces %{}, which needs a finished reduction; a Program is one sweep: carry "
+                              "the value in the monoid's state, or run a second Program",
+                              operand));
         if (a.nodes[id].level == Level::final && n.op != Op::reduce &&
             (level == Level::element || level == Level::group))
-          fail_node(id, fmt::format("mixes %{}, a value per {}, with a finished reduction; a Program is one sweep: "
-                                    "carry the value in the monoid's state, or run a second Program",
-                                    operand, level == Level::group ? "group" : "column"));
+          fail_node(
+              id, fmt::format("mixes %{}, a value per {}, with a finished reduction; a Program is one sweep: "
+                              "carry the value in the monoid's state, or run a second Program",
+                              operand, level == Level::group ? "group" : "column"));
       }
       if (n.op == Op::reduce) {
         const ReductionInfo& r = p_.reductions[n.imm];
@@ -364,9 +369,10 @@ class Verifier {
         if (group)
           for (NodeId operand : n.operands)
             if (a.nodes[operand].level == Level::element)
-              fail_node(id, fmt::format("reduces over groups, but %{} has a value per column; reduce it over the "
-                                        "member axis first",
-                                        operand));
+              fail_node(id,
+                        fmt::format("reduces over groups, but %{} has a value per column; reduce it over the "
+                                    "member axis first",
+                                    operand));
         if (r.bound != kNone && a.nodes[r.bound].level > (group ? Level::group : Level::element))
           fail_node(id, fmt::format("its bound %{} is known later than the values it bounds", r.bound));
       }
@@ -389,15 +395,18 @@ class Verifier {
       const Level level = a.nodes[o.node].level;
       if (o.kind == OutputInfo::Kind::tile) {
         if (level != Level::element)
-          fail(where, "a tile output is a value per (row, column); reduce nothing, or make it a per-row output");
+          fail(where,
+               "a tile output is a value per (row, column); reduce nothing, or make it a per-row output");
       } else if (level == Level::element || level == Level::group) {
-        fail(where, fmt::format("node %{} has a value per {}; reduce it over '{}' or store it as a tile", o.node,
-                                level == Level::group ? "group" : "column", p_.axes[p_.column_axis].name));
+        fail(where,
+             fmt::format("node %{} has a value per {}; reduce it over '{}' or store it as a tile", o.node,
+                         level == Level::group ? "group" : "column", p_.axes[p_.column_axis].name));
       }
       if (o.kind == OutputInfo::Kind::any && o.dtype != DType::u32 && o.dtype != DType::i32)
         fail(where, "the or over rows is i32 or u32");
       if (compute_type(o.dtype) != node.dtype)
-        fail(where, fmt::format("is {} but node %{} is {}; insert a cast", name(o.dtype), o.node, name(node.dtype)));
+        fail(where,
+             fmt::format("is {} but node %{} is {}; insert a cast", name(o.dtype), o.node, name(node.dtype)));
     }
   }
 

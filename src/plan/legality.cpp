@@ -29,7 +29,8 @@ void check_simt(const Schedule& schedule, const SimtSchedule& s, const Target& t
   require(target.is_cuda(), schedule, "the simt family needs a GPU target");
   require(s.block_batch == 8 || s.block_batch == 16 || s.block_batch == 32, schedule,
           fmt::format("b{} must be b8, b16 or b32", s.block_batch));
-  require(s.block_vocab == 256, schedule, fmt::format("v{} must be v256: four warps of 64 columns", s.block_vocab));
+  require(s.block_vocab == 256, schedule,
+          fmt::format("v{} must be v256: four warps of 64 columns", s.block_vocab));
   require(s.block_k == 16 || s.block_k == 32, schedule, fmt::format("k{} must be k16 or k32", s.block_k));
 }
 
@@ -41,11 +42,14 @@ void check_mma_sync(const Program& program, const ProgramAnalysis& analysis, con
   require(s.warps_m > 0 && s.warps_n > 0, schedule,
           fmt::format("warps={}x{} must both be at least 1", s.warps_m, s.warps_n));
   const int warps = s.warps_m * s.warps_n;
-  require(warps <= 16, schedule, fmt::format("warps={}x{} are {} warps; at most 16", s.warps_m, s.warps_n, warps));
+  require(warps <= 16, schedule,
+          fmt::format("warps={}x{} are {} warps; at most 16", s.warps_m, s.warps_n, warps));
   require(s.block_batch > 0 && s.block_batch % (16 * s.warps_m) == 0 && s.block_batch <= 256, schedule,
-          fmt::format("b{} must be a multiple of 16 rows a warp ({}), at most 256", s.block_batch, 16 * s.warps_m));
+          fmt::format("b{} must be a multiple of 16 rows a warp ({}), at most 256", s.block_batch,
+                      16 * s.warps_m));
   require(s.block_vocab > 0 && s.block_vocab % (64 * s.warps_n) == 0 && s.block_vocab <= 512, schedule,
-          fmt::format("v{} must be a multiple of 64 columns a warp ({}), at most 512", s.block_vocab, 64 * s.warps_n));
+          fmt::format("v{} must be a multiple of 64 columns a warp ({}), at most 512", s.block_vocab,
+                      64 * s.warps_n));
   const int accumulators = s.block_batch / s.warps_m * (s.block_vocab / s.warps_n) / 32;
   require(accumulators <= 128, schedule,
           fmt::format("a warp's {} x {} tile takes {} accumulator registers a thread; at most 128",
@@ -61,16 +65,19 @@ void check_mma_sync(const Program& program, const ProgramAnalysis& analysis, con
 }  // namespace
 
 std::string why_no_mma_sync(const Program& program, const ProgramAnalysis& analysis, const Target& target) {
-  if (!target.gpu().async_copy) return fmt::format("{} has no cp.async; mma_sync needs sm_80 or later", target.str());
+  if (!target.gpu().async_copy)
+    return fmt::format("{} has no cp.async; mma_sync needs sm_80 or later", target.str());
   if (analysis.contraction == kNone) return "the Program has no contraction for tensor cores; use simt";
   const ContractionInfo& c = program.contractions[analysis.contraction];
   if (c.operand_dtype == DType::f32) return "f32 operands have no exact tensor core form; use simt";
   if (program.inputs[c.right].dtype != c.operand_dtype)
     return fmt::format("'{}' is {} but the contraction takes {}; only the left input is converted on the way",
-                       program.inputs[c.right].name, name(program.inputs[c.right].dtype), name(c.operand_dtype));
+                       program.inputs[c.right].name, name(program.inputs[c.right].dtype),
+                       name(c.operand_dtype));
   if ((analysis.member_mask & ~kTensorCoreMask) != 0)
-    return fmt::format("a split with mask {:#x} puts a group in several threads; masks within {:#x} do not, or use simt",
-                       analysis.member_mask, kTensorCoreMask);
+    return fmt::format(
+        "a split with mask {:#x} puts a group in several threads; masks within {:#x} do not, or use simt",
+        analysis.member_mask, kTensorCoreMask);
   return "";
 }
 

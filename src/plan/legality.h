@@ -8,7 +8,8 @@ namespace gumtile {
 /// Throws Error(usage) unless the extents make sense for the Program.
 void check_problem(const Program& program, const ProgramAnalysis& analysis, const Problem& problem);
 
-/// Throws Error(usage) naming the limit that the schedule breaks (all but shared memory, which the plan sums up).
+/// Throws Error(usage) naming the limit that the schedule breaks (all but shared memory, which the plan sums
+/// up).
 void check_family(const Program& program, const ProgramAnalysis& analysis, const Problem& problem,
                   const Schedule& schedule, const Target& target);
 

@@ -12,7 +12,8 @@
 namespace gumtile {
 namespace {
 
-/// Columns {8j + 2q + e}: the layout of an m16n8 accumulator, kept by the other loops where a split allows it.
+/// Columns {8j + 2q + e}: the layout of an m16n8 accumulator, kept by the other loops where a split allows
+/// it.
 constexpr uint32_t kTensorCoreMask = 0x39;
 
 int words_of(DType dtype) { return size_bytes(dtype) == 8 ? 2 : 1; }
@@ -29,12 +30,14 @@ uint32_t fragment_mask(uint32_t split_mask) {
 std::vector<Slot> make_row_table(const Program& program, const ProgramAnalysis& analysis, int& words) {
   std::set<NodeId> read;
   auto add = [&](NodeId id) {
-    if (id != kNone && analysis.nodes[id].level == Level::row && program.nodes[id].op != Op::constant) read.insert(id);
+    if (id != kNone && analysis.nodes[id].level == Level::row && program.nodes[id].op != Op::constant)
+      read.insert(id);
   };
   bool stores_tiles = false;
   for (NodeId id = 0; id < program.nodes.size(); ++id) {
     const Level level = analysis.nodes[id].level;
-    const bool sweeps = level == Level::group || level == Level::element || program.nodes[id].op == Op::reduce;
+    const bool sweeps =
+        level == Level::group || level == Level::element || program.nodes[id].op == Op::reduce;
     if (!sweeps) continue;
     for (NodeId operand : program.nodes[id].operands) add(operand);
     if (program.nodes[id].op == Op::reduce) add(program.reductions[program.nodes[id].imm].bound);
@@ -92,7 +95,8 @@ int align(int bytes, int to) { return (bytes + to - 1) / to * to; }
 
 }  // namespace
 
-KernelPlan make_plan(const Program& program, const Problem& problem, const Schedule& schedule, const Target& target) {
+KernelPlan make_plan(const Program& program, const Problem& problem, const Schedule& schedule,
+                     const Target& target) {
   const ProgramAnalysis analysis = analyze(program);
   check_problem(program, analysis, problem);
   KernelPlan plan;
@@ -136,10 +140,11 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
     plan.shared_bytes = plan.shared_exchange + warps_n * rows_per_block * plan.record_words * 4;
     const int limit = target.gpu().shared_bytes;
     if (plan.shared_bytes > limit)
-      throw Error(ErrorCode::usage,
-                  fmt::format("schedule '{}' needs {} bytes of shared memory a block, {} has {}; use fewer stages or "
-                              "smaller tiles",
-                              schedule.str(), plan.shared_bytes, target.str(), limit));
+      throw Error(
+          ErrorCode::usage,
+          fmt::format("schedule '{}' needs {} bytes of shared memory a block, {} has {}; use fewer stages or "
+                      "smaller tiles",
+                      schedule.str(), plan.shared_bytes, target.str(), limit));
   }
   plan.launch = make_launch(plan, analysis);
   plan.launch.rows_per_block = rows_per_block;
@@ -163,18 +168,20 @@ std::string KernelPlan::str() const {
                      problem.contracted, problem.weights_alignment);
   out += fmt::format("tiles: {} of {} columns; {} rows a block\n", launch.tiles(), launch.columns_per_tile,
                      launch.rows_per_block);
-  out += fmt::format("fragment: column mask {:#x}, {} rows and {} blocks of 64 columns a lane\n", fragment.mask,
-                     fragment.rows, fragment.blocks);
+  out += fmt::format("fragment: column mask {:#x}, {} rows and {} blocks of 64 columns a lane\n",
+                     fragment.mask, fragment.rows, fragment.blocks);
   out += fmt::format("row table: {} words a row\n", row_table_words);
   for (const Slot& slot : row_table)
-    out += fmt::format("  word {}: %{} {}\n", slot.word, slot.node, gumtile::name(program.nodes[slot.node].dtype));
+    out += fmt::format("  word {}: %{} {}\n", slot.word, slot.node,
+                       gumtile::name(program.nodes[slot.node].dtype));
   out += fmt::format("record: {} words a row and partial\n", record_words);
   for (const Slot& slot : record)
     out += fmt::format("  word {}: %{} {}\n", slot.word, slot.node,
                        program.reductions[program.nodes[slot.node].imm].name);
   if (target.is_cuda())
-    out += fmt::format("block: {} threads, {} bytes of shared memory (stage {}, row table at {}, exchange at {})\n",
-                       threads, shared_bytes, shared_stage, shared_row_table, shared_exchange);
+    out += fmt::format(
+        "block: {} threads, {} bytes of shared memory (stage {}, row table at {}, exchange at {})\n", threads,
+        shared_bytes, shared_stage, shared_row_table, shared_exchange);
   return out;
 }
 

@@ -74,8 +74,8 @@ std::string Schedule::str() const {
       return fmt::format("simt:b{},v{},k{}", s.block_batch, s.block_vocab, s.block_k);
     }
     std::string operator()(const MmaSyncSchedule& s) const {
-      return fmt::format("mma_sync:b{},v{},stages={},warps={}x{},copy={}", s.block_batch, s.block_vocab, s.stages,
-                         s.warps_m, s.warps_n, s.copy_bytes);
+      return fmt::format("mma_sync:b{},v{},stages={},warps={}x{},copy={}", s.block_batch, s.block_vocab,
+                         s.stages, s.warps_m, s.warps_n, s.copy_bytes);
     }
   };
   return std::visit(Visitor{}, family);
@@ -102,12 +102,14 @@ Schedule Schedule::parse(std::string_view text) {
     MmaSyncSchedule s;
     const Field warps{"warps=", [text, &s](std::string_view value) {
                         const size_t x = value.find('x');
-                        if (x == std::string_view::npos) fail(text, "field 'warps=' needs MxN, e.g. warps=2x4");
+                        if (x == std::string_view::npos)
+                          fail(text, "field 'warps=' needs MxN, e.g. warps=2x4");
                         s.warps_m = number(text, "warps=", value.substr(0, x));
                         s.warps_n = number(text, "warps=", value.substr(x + 1));
                       }};
-    read_fields(text, rest, {to("b", s.block_batch), to("v", s.block_vocab), to("stages=", s.stages), warps,
-                             to("copy=", s.copy_bytes)});
+    read_fields(text, rest,
+                {to("b", s.block_batch), to("v", s.block_vocab), to("stages=", s.stages), warps,
+                 to("copy=", s.copy_bytes)});
     return {s};
   }
   fail(text, fmt::format("unknown family '{}'; known are host, simt and mma_sync", family));

@@ -52,7 +52,8 @@ struct Choice {
 Choice choose_per_token(ProgramBuilder& p, Expr scaled, const Request& request, Axis vocab, bool carry) {
   const Expr noisy = scaled + gumbel_per_token(p, request.stream, vocab);
   const Expr key = select(request.greedy, scaled, noisy);
-  const Pick best = argmax(p, key, p.index(vocab), vocab, carry ? std::vector<Expr>{scaled} : std::vector<Expr>{});
+  const Pick best =
+      argmax(p, key, p.index(vocab), vocab, carry ? std::vector<Expr>{scaled} : std::vector<Expr>{});
   return {best, carry ? std::optional(best.carry[0]) : std::nullopt};
 }
 
@@ -88,7 +89,8 @@ void sample(ProgramBuilder& p, Expr logits, Axis batch, Axis vocab, const Sampli
                             ? choose_grouped(p, scaled, group_max, request, vocab, split, options.logprob)
                             : choose_per_token(p, scaled, request, vocab, options.logprob);
   auto flag = [&](const Expr& condition, uint32_t bit) { return select(condition, p.constant_u32(bit), 0); };
-  const Expr group_status = flag(group_max != group_max, status_nan_logit) | flag(group_max == kInf, status_inf_logit);
+  const Expr group_status =
+      flag(group_max != group_max, status_nan_logit) | flag(group_max == kInf, status_inf_logit);
   const Expr seen = reduce_or(p, group_status, split.group);
   const Expr empty = (choice.best.key == -kInf) & ((seen & uint32_t{status_nan_logit}) == 0);
   const Expr status =
