@@ -212,6 +212,15 @@ void emit_row_table(const KernelPlan& plan, const ProgramAnalysis& analysis, OpE
   auto* inactive = block("row_inactive");
   auto* done = block("row_done");
   ExpressionEmitter expressions(plan, analysis, ops, source, false);
+  auto put_value = [&](const Slot& slot) {
+    const DType dtype = plan.program.nodes[slot.node].dtype;
+    const auto words = split_words(ops, dtype, expressions.value(slot.node, {}));
+    for (size_t i = 0; i < words.size(); ++i) put(slot.word + static_cast<int>(i), words[i]);
+  };
+  // A value that is the same for all rows must be there for inactive ones too: a lane shares it between its
+  // rows.
+  for (const Slot& slot : plan.row_table)
+    if (!analysis.nodes[slot.node].per_row) put_value(slot);
   b.CreateCondBr(in_range, exists, inactive);
   b.SetInsertPoint(exists);
   if (plan.program.row_guard != kNone)
@@ -219,14 +228,13 @@ void emit_row_table(const KernelPlan& plan, const ProgramAnalysis& analysis, OpE
   else
     b.CreateBr(active);
   b.SetInsertPoint(active);
-  for (const Slot& slot : plan.row_table) {
-    const DType dtype = plan.program.nodes[slot.node].dtype;
-    const auto words = split_words(ops, dtype, expressions.value(slot.node, {}));
-    for (size_t i = 0; i < words.size(); ++i) put(slot.word + static_cast<int>(i), words[i]);
-  }
+  for (const Slot& slot : plan.row_table)
+    if (analysis.nodes[slot.node].per_row) put_value(slot);
   b.CreateBr(done);
   b.SetInsertPoint(inactive);
-  for (int word = 0; word < plan.row_table_words; ++word) put(word, b.getInt32(0));
+  for (const Slot& slot : plan.row_table)
+    if (analysis.nodes[slot.node].per_row)
+      for (int i = 0; i < slot.words; ++i) put(slot.word + i, b.getInt32(0));
   b.CreateBr(done);
   b.SetInsertPoint(done);
 }
