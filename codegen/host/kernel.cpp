@@ -101,9 +101,8 @@ class HostKernel {
     if (analysis_.contraction != kNone)
       for (int rows = block; rows >= 1; rows /= 2)
         dots[rows] = emit_dot(module_, plan_, analysis_, machine_, math_, layout_, rows);
-    const bool ragged = plan_.problem.columns % launch_.columns_per_tile != 0;
-    llvm::Function* fold_whole = emit_fold(false);
-    llvm::Function* fold_ragged = ragged ? emit_fold(true) : fold_whole;
+    // One copy of the epilogue: a second one without tests of columns would double the time to compile.
+    llvm::Function* fold = emit_fold(plan_.problem.columns % launch_.columns_per_tile != 0);
 
     llvm::Function* f = begin_function(launch_.sweep, 3, true);
     Value* partial = f->getArg(1);
@@ -127,7 +126,6 @@ class HostKernel {
     }
     Loop tiles(b, f->getArg(2), f->getArg(3), 1, "tile");
     Value* first = b.CreateMul(tiles.index(), word(tile_columns));
-    Value* is_ragged = b.CreateICmpSGT(b.CreateAdd(first, word(tile_columns)), word(plan_.problem.columns));
     Value* done = word(0);
     for (int count = block; count >= 1; count /= 2) {
       // As many blocks of `count` rows as fit into what is left.
@@ -146,18 +144,7 @@ class HostKernel {
       Value* row = b.CreateAdd(rows.index(), each.index());
       Value* row_products = b.CreateAdd(products_address, b.CreateMul(each.index(), word(tile_columns * 4)));
       Value* row_scratch = b.CreateAdd(scratch, b.CreateMul(row, row_bytes));
-      auto* whole_block = llvm::BasicBlock::Create(b.getContext(), "whole", f);
-      auto* ragged_block = llvm::BasicBlock::Create(b.getContext(), "ragged", f);
-      auto* folded = llvm::BasicBlock::Create(b.getContext(), "folded", f);
-      b.CreateCondBr(is_ragged, ragged_block, whole_block);
-      const std::array<Value*, 5> operands{f->getArg(0), row, row_scratch, row_products, first};
-      b.SetInsertPoint(whole_block);
-      b.CreateCall(fold_whole, operands);
-      b.CreateBr(folded);
-      b.SetInsertPoint(ragged_block);
-      b.CreateCall(fold_ragged, operands);
-      b.CreateBr(folded);
-      b.SetInsertPoint(folded);
+      b.CreateCall(fold, {f->getArg(0), row, row_scratch, row_products, first});
       each.close();
       rows.close();
       done = end;
@@ -217,7 +204,7 @@ class HostKernel {
   /// fold(arguments, row, row_scratch, row_products, first_column): one row of one tile into its running
   /// states.
   llvm::Function* emit_fold(bool masked) {
-    llvm::Function* f = begin_function(masked ? "fold_ragged" : "fold", 4, false);
+    llvm::Function* f = begin_function("fold", 4, false);
     const Arguments arguments(b, f->getArg(0), plan_);
     HostFragmentSource source(vector_, arguments, plan_);
     source.row = f->getArg(1);
