@@ -18,7 +18,7 @@ namespace {
 /// A plan on its way through LLVM.
 class Compilation {
  public:
-  explicit Compilation(const KernelPlan& plan) : plan_(plan), launch_(plan.launch) {
+  explicit Compilation(const KernelPlan& plan) : launch_(plan.launch) {
     codegen::collect_diagnostics(context_, diagnostics_);
     module_ = std::make_unique<llvm::Module>("gumtile", context_);
     if (plan.target.is_cuda()) {
@@ -57,7 +57,6 @@ class Compilation {
       throw Error(ErrorCode::internal, "LLVM rejected the generated code", {diagnostics_});
   }
 
-  const KernelPlan& plan_;
   LaunchSpec launch_;
   std::string diagnostics_;
   llvm::LLVMContext context_;

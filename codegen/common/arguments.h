@@ -6,13 +6,11 @@
 namespace gumtile::codegen {
 
 /// Where each argument word stands (see LaunchSpec).
-enum ArgumentWord : unsigned {
-  kRowsWord = 0,
-  kRecordsWord = 1,
-  kStagedWord = 2,
-  kPartialsWord = 3,
-  kFirstTensorWord = 4
-};
+inline constexpr unsigned kRowsWord = 0;
+inline constexpr unsigned kRecordsWord = 1;
+inline constexpr unsigned kStagedWord = 2;
+inline constexpr unsigned kPartialsWord = 3;
+inline constexpr unsigned kFirstTensorWord = 4;
 
 /// The argument words of a kernel, loaded where the builder stands: call it in the entry block.
 class Arguments {

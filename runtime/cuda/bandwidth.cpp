@@ -1,5 +1,7 @@
 #include "runtime/cuda/bandwidth.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 
@@ -20,11 +22,9 @@ std::string read_kernel() {
   std::string loads;
   std::string folds;
   for (int i = 0; i < kUnroll; ++i) {
-    const std::string n = std::to_string(i);
-    loads += "  ld.global.nc.v4.u32 {%a" + n + ", %b" + n + ", %c" + n + ", %d" + n +
-             "}, [%at];\n  add.u64 %at, %at, %step;\n";
-    for (const char* part : {"a", "b", "c", "d"})
-      folds += std::string("  xor.b32 %sum, %sum, %") + part + n + ";\n";
+    loads += fmt::format(
+        "  ld.global.nc.v4.u32 {{%a{0}, %b{0}, %c{0}, %d{0}}}, [%at];\n  add.u64 %at, %at, %step;\n", i);
+    for (char part : {'a', 'b', 'c', 'd'}) folds += fmt::format("  xor.b32 %sum, %sum, %{}{};\n", part, i);
   }
   return R"(.version 6.0
 .target sm_70
