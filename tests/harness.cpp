@@ -1,5 +1,6 @@
 #include "tests/harness.h"
 
+#include <map>
 #include <fmt/format.h>
 
 #include <cmath>
@@ -153,6 +154,7 @@ Outputs run_engine(const Case& c, Engine& engine, const Schedule& schedule) {
   for (const Array& a : outputs) out.push_back({upload(a), a.row_stride});
   const size_t bytes = kernel.workspace_bytes(c.extents.rows);
   const DeviceArray workspace(engine, bytes);
+  kernel.workspace_init(nullptr, workspace.data(), bytes);
   const Status status = kernel.launch(nullptr, c.extents.rows, in, out, workspace.data(), bytes);
   if (status != Status::ok) throw std::runtime_error("launch: " + std::string(name(status)));
   engine.synchronize();
@@ -202,32 +204,28 @@ std::vector<std::shared_ptr<Engine>> engines() {
 
 std::vector<Schedule> sample_schedules(const Program& program, const Problem& problem, const Target& target,
                                        Random& random, size_t count) {
-  std::vector<Schedule> all;
-  auto add = [&](const Schedule& schedule) {
-    try {
-      make_plan(program, problem, schedule, target);
-      all.push_back(schedule);
-    } catch (const Error&) {  // illegal here
+  // As many of each family as there are.
+  std::map<std::string_view, std::vector<Schedule>> families;
+  for (const Schedule& schedule : schedule_space(program, problem, target))
+    families[schedule.family_name()].push_back(schedule);
+  if (target.is_cuda())
+    for (int copy : {8, 4, 2}) {
+      const Schedule narrow{MmaSyncSchedule{16, 128, 4, 1, 2, copy}};
+      try {
+        make_plan(program, problem, narrow, target);
+        families["mma_sync"].push_back(narrow);
+      } catch (const Error&) {  // illegal here
+      }
     }
-  };
-  if (!target.is_cuda()) {
-    for (int rows : {1, 2, 4})
-      for (int columns : {256, 512}) add({HostSchedule{rows, columns}});
-  } else {
-    for (int rows : {8, 16, 32})
-      for (int k : {16, 32}) add({SimtSchedule{rows, 256, k}});
-    for (int rows : {16, 32, 64, 128})
-      for (int columns : {64, 128, 256})
-        for (int m : {1, 2, 4})
-          for (int n : {1, 2, 4})
-            for (int stages : {2, 4})
-              for (int copy : {16, 8, 4, 2}) add({MmaSyncSchedule{rows, columns, stages, m, n, copy}});
-  }
   std::vector<Schedule> chosen{default_schedule(program, problem, target)};
-  while (chosen.size() < count && !all.empty()) {
-    const size_t pick = random.below(all.size());
-    chosen.push_back(all[pick]);
-    all.erase(all.begin() + static_cast<std::ptrdiff_t>(pick));
+  while (chosen.size() < count && !families.empty()) {
+    for (auto it = families.begin(); it != families.end() && chosen.size() < count;) {
+      std::vector<Schedule>& rest = it->second;
+      const size_t pick = random.below(rest.size());
+      chosen.push_back(rest[pick]);
+      rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(pick));
+      it = rest.empty() ? families.erase(it) : std::next(it);
+    }
   }
   return chosen;
 }

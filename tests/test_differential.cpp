@@ -129,6 +129,7 @@ Outputs run_plan(const Case& c, Engine& engine, const KernelPlan& plan, const Ou
   }
   const size_t bytes = kernel.workspace_bytes(c.extents.rows);
   void* workspace = engine.allocate(bytes);
+  REQUIRE(kernel.workspace_init(nullptr, workspace, bytes) == Status::ok);
   const Status status = kernel.launch(nullptr, c.extents.rows, in, out, workspace, bytes);
   engine.release(workspace);
   if (status != Status::ok) throw std::runtime_error("launch: " + std::string(name(status)));

@@ -88,21 +88,21 @@ constexpr const char* kArgmaxC = R"(
 #include <stdint.h>
 enum { K = 3, TILE = 4, COLUMNS = 29, STAGED = 8 };
 void stage(const uint64_t* a, int64_t begin, int64_t end) {
-  const float* left = (const float*)a[4];
+  const float* left = (const float*)a[6];
   float* staged = (float*)a[2];
   for (int64_t row = begin; row < end; ++row)
-    for (int k = 0; k < K; ++k) staged[row * STAGED + k] = left[row * (int64_t)a[5] + k];
+    for (int k = 0; k < K; ++k) staged[row * STAGED + k] = left[row * (int64_t)a[7] + k];
 }
 void sweep(const uint64_t* a, int64_t partial, int64_t tile_begin, int64_t tile_end) {
   const float* staged = (const float*)a[2];
-  const float* right = (const float*)a[6];
+  const float* right = (const float*)a[8];
   int64_t rows = a[0], end = tile_end * TILE < COLUMNS ? tile_end * TILE : COLUMNS;
   for (int64_t row = 0; row < rows; ++row) {
     float best = -1e30f;
     int32_t best_column = -1;
     for (int64_t column = tile_begin * TILE; column < end; ++column) {
       float sum = 0;
-      for (int k = 0; k < K; ++k) sum += staged[row * STAGED + k] * right[column * (int64_t)a[7] + k];
+      for (int k = 0; k < K; ++k) sum += staged[row * STAGED + k] * right[column * (int64_t)a[9] + k];
       if (sum > best) { best = sum; best_column = column; }
     }
     ((float*)a[1])[(partial * rows + row) * 2] = best;
@@ -116,7 +116,7 @@ void finish(const uint64_t* a, int64_t begin, int64_t end) {
       const int64_t record = (partial * a[0] + row) * 2;
       if (((float*)a[1])[record] <= best) continue;
       best = ((float*)a[1])[record];
-      ((int32_t*)a[8])[row] = ((int32_t*)a[1])[record + 1];
+      ((int32_t*)a[10])[row] = ((int32_t*)a[1])[record + 1];
     }
   }
 }
@@ -288,7 +288,7 @@ TEST_CASE("arguments are packed in order, or refused") {
   auto pack = [&] { return layout.pack(inputs, outputs, words); };
 
   REQUIRE(pack() == Status::ok);
-  const std::vector<uint64_t> packed(words.begin() + 4, words.begin() + spec.argument_words());
+  const std::vector<uint64_t> packed(words.begin() + engine::word_bindings, words.begin() + spec.argument_words());
   CHECK(packed == std::vector<uint64_t>{0x100, 5, 0x200, 7, 0x300, 0, 0x400, 0, 0x500, 29});
 
   auto refused = [&](Binding& binding, Binding bad) {
@@ -579,7 +579,7 @@ TEST_CASE("a sampling head refuses what it cannot be made of") {
 /// stride.
 KernelArtifact showing_artifact(const KernelPlan& plan) {
   std::string text = "#include <stdint.h>\n";
-  size_t word = 4;
+  size_t word = engine::word_bindings;
   for (const LaunchSpec::Argument& input : plan.launch.inputs) {
     text += "enum { " + input.name + " = " + std::to_string(word) + " };\n";
     word += 2;

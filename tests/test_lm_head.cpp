@@ -281,6 +281,7 @@ TEST_CASE("LmHead serves every batch size up to the one it was prepared for") {
     const size_t bytes = head.workspace_bytes(rows);
     args.workspace = engine->allocate(bytes);
     args.workspace_bytes = bytes;
+    CHECK(head.workspace_init(nullptr, args.workspace, bytes) == Status::ok);
     args.hidden_states = upload("hidden_states");
     args.temperature = static_cast<const float*>(upload("temperature"));
     args.seed = static_cast<const uint64_t*>(upload("seed"));

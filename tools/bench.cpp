@@ -103,6 +103,10 @@ Measurement measure(const std::shared_ptr<Engine>& engine, const std::deque<LmHe
   args.status = status.as<uint32_t>();
   args.workspace = workspace.data();
   args.workspace_bytes = workspace_bytes;
+  if (const Status ready = heads.front().workspace_init(nullptr, args.workspace, workspace_bytes);
+      ready != Status::ok)
+    throw Error(ErrorCode::internal, fmt::format("readying the workspace failed: {}", name(ready)));
+  engine->synchronize();
 
   const auto launch_all = [&](StreamHandle stream) {
     for (const LmHead& head : heads)

@@ -112,6 +112,7 @@ Result sample_once(const std::shared_ptr<Engine>& engine, const LmHead& head, co
   args.status = status.as<uint32_t>();
   args.workspace = workspace.data();
   args.workspace_bytes = workspace_bytes;
+  require_launched(head.workspace_init(nullptr, args.workspace, workspace_bytes));
 
   const auto start = std::chrono::steady_clock::now();
   require_launched(head.sample(nullptr, args));

@@ -53,7 +53,9 @@ std::string find_fault(const std::string& device) {
   const DeviceArray workspace(engine, workspace_bytes);
   const Binding given[] = {{device_hidden.data(), kContracted}, {device_weights.data(), kContracted}};
   const Binding wanted[] = {{token.data(), 0}, {score.data(), 0}};
-  const Status status = kernel.launch(nullptr, kRows, given, wanted, workspace.data(), workspace_bytes);
+  Status status = kernel.workspace_init(nullptr, workspace.data(), workspace_bytes);
+  if (status == Status::ok)
+    status = kernel.launch(nullptr, kRows, given, wanted, workspace.data(), workspace_bytes);
   if (status != Status::ok) return fmt::format("a launch returned {}", name(status));
   engine->synchronize();
   const std::vector<int32_t> tokens = token.read<int32_t>(kRows);

@@ -10,7 +10,9 @@ inline constexpr unsigned kRowsWord = 0;
 inline constexpr unsigned kRecordsWord = 1;
 inline constexpr unsigned kStagedWord = 2;
 inline constexpr unsigned kPartialsWord = 3;
-inline constexpr unsigned kFirstTensorWord = 4;
+inline constexpr unsigned kSharedStateWord = 4;
+inline constexpr unsigned kFlagsWord = 5;
+inline constexpr unsigned kFirstTensorWord = 6;
 
 /// The argument words of a kernel, loaded where the builder stands: call it in the entry block.
 class Arguments {
@@ -29,6 +31,8 @@ class Arguments {
   llvm::Value* records() const { return values_[kRecordsWord]; }
   llvm::Value* staged() const { return values_[kStagedWord]; }
   llvm::Value* partials() const { return values_[kPartialsWord]; }
+  llvm::Value* shared_state() const { return values_[kSharedStateWord]; }
+  llvm::Value* flags() const { return values_[kFlagsWord]; }
   llvm::Value* input(size_t i) const { return values_[kFirstTensorWord + 2 * i]; }
   llvm::Value* input_stride(size_t i) const { return values_[kFirstTensorWord + 2 * i + 1]; }
   llvm::Value* output(size_t i) const { return values_[first_output_ + 2 * i]; }

@@ -175,7 +175,9 @@ std::optional<SplitInteger> ExpressionEmitter::join(const SplitInteger& x, const
 }
 
 SplitInteger ExpressionEmitter::split_column(const Place& place) {
-  return {source_.column_base(place.block), offsets_[static_cast<size_t>(place.member)], plan_.fragment.mask};
+  SplitInteger column = source_.column_base(place.block);
+  column.offset |= offsets_[static_cast<size_t>(place.member)];
+  return column;
 }
 
 Value* ExpressionEmitter::column(const Place& place) { return materialize(split_column(place)); }
@@ -246,13 +248,23 @@ std::optional<SplitInteger> ExpressionEmitter::emit_split(const Node& node, cons
 
 // ---- columns that exist ----
 
+bool ExpressionEmitter::blocks_whole() const {
+  return plan_.problem.first_column % 64 == 0 && plan_.problem.columns % 64 == 0;
+}
+
 Value* ExpressionEmitter::column_valid(const Place& place) {
-  // base | offset < n  <=>  base < n - offset, as the offset's bits are zero in base.
-  const uint32_t offset = offsets_[static_cast<size_t>(place.member)];
+  if (!masked_) return ops_.constant(DType::pred, 1);
+  SplitInteger column = split_column(place);
+  if (blocks_whole()) column.offset &= ~63u;
   const auto n = static_cast<uint32_t>(plan_.problem.columns);
-  if (offset >= n) return ops_.constant(DType::pred, 0);
-  return number(Op::lt, DType::u32, DType::pred,
-                {source_.column_base(place.block), ops_.constant(DType::u32, n - offset)});
+  if (plan_.problem.first_column != 0) {
+    Value* first = ops_.constant(DType::u32, static_cast<uint64_t>(plan_.problem.first_column));
+    Value* local = number(Op::sub, DType::u32, DType::u32, {materialize(column), first});
+    return number(Op::lt, DType::u32, DType::pred, {local, ops_.constant(DType::u32, n)});
+  }
+  // base | offset < n  <=>  base < n - offset, as the offset's bits are zero in base.
+  if (column.offset >= n) return ops_.constant(DType::pred, 0);
+  return number(Op::lt, DType::u32, DType::pred, {column.base, ops_.constant(DType::u32, n - column.offset)});
 }
 
 Value* ExpressionEmitter::group_valid(const Place& place) {
@@ -272,8 +284,11 @@ Value* ExpressionEmitter::load(const Node& node, const Place& place) {
     for (size_t axis = 0; axis < info.axes.size(); ++axis) {
       const DType type = program_.nodes[node.operands[axis]].dtype;
       Value* at = value(node.operands[axis], place);
-      if (masked_ && info.axes[axis] == program_.column_axis) {
-        // A column past the end is dropped later, but must not be read.
+      const bool along_columns = info.axes[axis] == program_.column_axis;
+      if (along_columns && plan_.problem.first_column != 0)
+        at = b.CreateSub(at, ops_.constant(type, static_cast<uint64_t>(plan_.problem.first_column)));
+      if (masked_ && along_columns) {
+        // A column outside of the range is dropped later, but must not be read.
         Value* last = ops_.constant(DType::u32, static_cast<uint64_t>(plan_.problem.columns - 1));
         at = b.CreateBinaryIntrinsic(llvm::Intrinsic::umin, at, last);
       }
@@ -331,13 +346,14 @@ Value* ExpressionEmitter::branch(const Node& node, const Place& place, Value* co
 std::vector<Value*> ExpressionEmitter::reduce_members(const Node& node, const Place& place) {
   const ReductionInfo& reduction = program_.reductions[node.imm];
   std::vector<std::vector<Value*>> states;
+  const bool masked = masked_ && !blocks_whole();  // else the whole group is dropped, or nothing of it
   for (int member : group_members(leader_of(place.member))) {
     const Place at{place.row, place.block, member};
     std::vector<Value*> state;
     const std::vector<Value*> identity = ops_.identity(reduction);
     for (size_t i = 0; i < node.operands.size(); ++i) {
       Value* lifted = value(node.operands[i], at);
-      state.push_back(masked_ ? b.CreateSelect(column_valid(at), lifted, identity[i]) : lifted);
+      state.push_back(masked ? b.CreateSelect(column_valid(at), lifted, identity[i]) : lifted);
     }
     states.push_back(std::move(state));
   }
@@ -361,15 +377,18 @@ Value* ExpressionEmitter::select_ordered(const Node& node, const Place& place) {
   for (int member : members) {
     const Place at{place.row, place.block, member};
     Value* weight = value(node.operands[0], at);
-    if (masked_) weight = b.CreateSelect(column_valid(at), weight, ops_.constant(DType::u32, 0));
+    if (masked_ && !blocks_whole())
+      weight = b.CreateSelect(column_valid(at), weight, ops_.constant(DType::u32, 0));
     sum = sum ? b.CreateAdd(sum, weight) : weight;
     exceeds.push_back(b.CreateICmpUGT(sum, threshold));
   }
-  Value* offset = ops_.constant(DType::u32, offsets_[static_cast<size_t>(members.back())]);
-  for (size_t i = members.size() - 1; i-- > 0;)
-    offset = b.CreateSelect(exceeds[i], ops_.constant(DType::u32, offsets_[static_cast<size_t>(members[i])]),
-                            offset);
-  return b.CreateOr(source_.column_base(place.block), offset);
+  const SplitInteger block = source_.column_base(place.block);
+  auto member_offset = [&](size_t i) {
+    return ops_.constant(DType::u32, block.offset | offsets_[static_cast<size_t>(members[i])]);
+  };
+  Value* offset = member_offset(members.size() - 1);
+  for (size_t i = members.size() - 1; i-- > 0;) offset = b.CreateSelect(exceeds[i], member_offset(i), offset);
+  return b.CreateOr(block.base, offset);
 }
 
 }  // namespace gumtile::codegen

@@ -19,18 +19,32 @@ struct Place {
   int member = 0;  ///< which of the fragment's columns in the block
 };
 
+/// An integer known as `base | offset` where the bits of `offset` are zero in `base`. Column arithmetic keeps
+/// the part that differs between the columns of a lane in `offset`, so that they share all work on `base`.
+struct SplitInteger {
+  llvm::Value* base = nullptr;  ///< null: the value is the constant `offset`
+  uint32_t offset = 0;
+  uint32_t zeros = ~0u;  ///< bits that are known to be zero in `base`
+};
+
 /// What the surrounding loop supplies to expressions.
 class FragmentSource {
  public:
   virtual ~FragmentSource() = default;
   /// The contraction's value.
   virtual llvm::Value* accumulator(const Place& place) = 0;
-  /// The block's first column plus what the lane adds (u32); the bits of the fragment's mask are zero.
-  virtual llvm::Value* column_base(int block) = 0;
+  /// The block's first column (global) plus what the lane adds (u32); the bits of the fragment's mask are zero
+  /// in `base`. Blocks that share a base share what is computed from it.
+  virtual SplitInteger column_base(int block) = 0;
   /// A value of the row table, or a finished reduction's component (then `node` is the reduce node).
   virtual llvm::Value* row_value(NodeId node, size_t which, int row) = 0;
   /// The row's index, i64, safe to read inputs at.
   virtual llvm::Value* row_index(int row) = 0;
+  /// Whether the row counts (i1); null: it may be taken to.
+  virtual llvm::Value* row_active(int) { return nullptr; }
+  /// For a reduction with a bound: a first component (of its type) that the row's state has reached somewhere,
+  /// or null. Elements whose bound is below it cannot change the row's state.
+  virtual llvm::Value* reached_elsewhere(NodeId, int) { return nullptr; }
   /// Address (i64) and row stride in elements (i64) of an input.
   virtual llvm::Value* input_address(uint32_t input) = 0;
   virtual llvm::Value* input_stride(uint32_t input) = 0;
@@ -38,14 +52,6 @@ class FragmentSource {
   virtual llvm::Value* load(DType dtype, llvm::Value* address, llvm::Value* index) = 0;
   /// Stores elements where `mask` (i1 or a vector of them; null: everywhere) holds.
   virtual void store(llvm::Value* stored, llvm::Value* address, llvm::Value* index, llvm::Value* mask) = 0;
-};
-
-/// An integer known as `base | offset` where the bits of `offset` are zero in `base`. Column arithmetic keeps
-/// the part that differs between the columns of a lane in `offset`, so that they share all work on `base`.
-struct SplitInteger {
-  llvm::Value* base = nullptr;  ///< null: the value is the constant `offset`
-  uint32_t offset = 0;
-  uint32_t zeros = ~0u;  ///< bits that are known to be zero in `base`
 };
 
 /// Emits the Program's nodes where they are needed, each at most once for each place it depends on.
@@ -63,6 +69,7 @@ class ExpressionEmitter {
   llvm::Value* value(NodeId node, const Place& place, size_t which = 0);
 
   /// Whether the column at `place`, or the first column of its group, exists (i1 or a vector of them).
+  /// Constant true where nothing is masked.
   llvm::Value* column_valid(const Place& place);
   llvm::Value* group_valid(const Place& place);
 
@@ -107,6 +114,8 @@ class ExpressionEmitter {
   llvm::Value* select_ordered(const Node& node, const Place& place);
   NodeKey key(NodeId node, const Place& place, size_t which) const;
   int leader_of(int member) const;
+  /// Whether a block's columns exist together or not at all.
+  bool blocks_whole() const;
 
   const KernelPlan& plan_;
   const Program& program_;

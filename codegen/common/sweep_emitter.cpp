@@ -100,17 +100,24 @@ StateValues SweepEmitter::from_words(const std::vector<Value*>& words) {
   return values;
 }
 
-void SweepEmitter::fold(int row, int block, const RowStates& states) {
+void SweepEmitter::fold(std::span<const RowStates> states, int first_block, int blocks) {
   for (const bool bounded : {false, true}) {
     for (size_t r = 0; r < analysis_.sweep_reductions.size(); ++r) {
       const NodeId id = analysis_.sweep_reductions[r];
       const ReductionInfo& reduction = reduction_of(plan_.program, id);
       const bool grouped = reduction_level(plan_.program, reduction) == Level::group;
       if ((grouped && reduction.bound != kNone) != bounded) continue;
-      if (grouped)
-        fold_groups(id, states.components[r], row, block);
-      else
-        fold_elements(id, states.components[r], row, block);
+      if (bounded) {
+        fold_bounded(r, states, first_block, blocks);
+        continue;
+      }
+      for (size_t row = 0; row < states.size(); ++row)
+        for (int block = first_block; block < first_block + blocks; ++block) {
+          if (grouped)
+            fold_groups(id, states[row].components[r], static_cast<int>(row), block);
+          else
+            fold_elements(id, states[row].components[r], static_cast<int>(row), block);
+        }
     }
   }
 }
@@ -139,40 +146,75 @@ void SweepEmitter::fold_elements(NodeId id, const std::vector<llvm::AllocaInst*>
 }
 
 void SweepEmitter::fold_groups(NodeId id, const std::vector<llvm::AllocaInst*>& state, int row, int block) {
+  for (int leader : expressions_.group_leaders()) fold_group(id, state, {row, block, leader});
+}
+
+void SweepEmitter::fold_group(NodeId id, const std::vector<llvm::AllocaInst*>& state, const Place& place) {
   const ReductionInfo& reduction = reduction_of(plan_.program, id);
   const Node& node = plan_.program.nodes[id];
   const std::vector<Value*> identity = ops_.identity(reduction);
-  for (int leader : expressions_.group_leaders()) {
-    const Place place{row, block, leader};
-    llvm::BasicBlock* done = nullptr;
-    if (reduction.bound != kNone) {
-      // Skipped only where the bound is strictly below the best so far: equal keys still meet the tie rule.
-      Value* bound = expressions_.value(reduction.bound, place);
-      Value* best = b.CreateLoad(state[0]->getAllocatedType(), state[0]);
-      const std::array<Value*, 2> operands{bound, best};
-      Value* needed = b.CreateNot(ops_.emit(Op::lt, reduction.state[0], DType::pred, operands));
-      if (needed->getType()->isVectorTy()) needed = b.CreateOrReduce(needed);
-      llvm::Function* f = b.GetInsertBlock()->getParent();
-      auto* candidate = llvm::BasicBlock::Create(b.getContext(), "candidate", f);
-      done = llvm::BasicBlock::Create(b.getContext(), "dismissed", f);
-      b.CreateCondBr(needed, candidate, done);
-      b.SetInsertPoint(candidate);
-      expressions_.push_scope();
+  std::vector<Value*> lifted;
+  for (size_t i = 0; i < node.operands.size(); ++i) {
+    Value* value = expressions_.value(node.operands[i], place);
+    lifted.push_back(expressions_.masked()
+                         ? b.CreateSelect(expressions_.group_valid(place), value, identity[i])
+                         : value);
+  }
+  const std::vector<Value*> joined = ops_.combine(reduction, load_components(state), lifted);
+  for (size_t i = 0; i < joined.size(); ++i) b.CreateStore(joined[i], state[i]);
+}
+
+void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int first_block, int blocks) {
+  const NodeId id = analysis_.sweep_reductions[r];
+  const ReductionInfo& reduction = reduction_of(plan_.program, id);
+  const DType dtype = reduction.state[0];
+  struct Candidate {
+    Place place;
+    Value* needed;
+  };
+  std::vector<Candidate> candidates;
+  Value* any = nullptr;
+  // Skipped only where the bound is strictly below what the row has reached: equal keys still meet the tie
+  // rule.
+  for (size_t row = 0; row < states.size(); ++row) {
+    Value* active = source_.row_active(static_cast<int>(row));
+    Value* elsewhere = source_.reached_elsewhere(id, static_cast<int>(row));
+    llvm::AllocaInst* state = states[row].components[r][0];
+    Value* reached = b.CreateLoad(state->getAllocatedType(), state);
+    if (elsewhere) {
+      const std::array<Value*, 2> both{elsewhere, reached};
+      reached = b.CreateSelect(ops_.emit(Op::lt, dtype, DType::pred, both), reached, elsewhere);
     }
-    std::vector<Value*> lifted;
-    for (size_t i = 0; i < node.operands.size(); ++i) {
-      Value* value = expressions_.value(node.operands[i], place);
-      lifted.push_back(expressions_.masked()
-                           ? b.CreateSelect(expressions_.group_valid(place), value, identity[i])
-                           : value);
-    }
-    const std::vector<Value*> joined = ops_.combine(reduction, load_components(state), lifted);
-    for (size_t i = 0; i < joined.size(); ++i) b.CreateStore(joined[i], state[i]);
-    if (done) {
-      expressions_.pop_scope();
-      b.CreateBr(done);
-      b.SetInsertPoint(done);
-    }
+    for (int block = first_block; block < first_block + blocks; ++block)
+      for (int leader : expressions_.group_leaders()) {
+        const Place place{static_cast<int>(row), block, leader};
+        const std::array<Value*, 2> operands{expressions_.value(reduction.bound, place), reached};
+        Value* needed = b.CreateNot(ops_.emit(Op::lt, dtype, DType::pred, operands));
+        if (expressions_.masked()) needed = b.CreateAnd(needed, expressions_.group_valid(place));
+        if (needed->getType()->isVectorTy()) needed = b.CreateOrReduce(needed);
+        if (active) needed = b.CreateAnd(needed, active);
+        any = any ? b.CreateOr(any, needed) : needed;
+        candidates.push_back({place, needed});
+      }
+  }
+  llvm::Function* f = b.GetInsertBlock()->getParent();
+  auto block = [&](const char* name) { return llvm::BasicBlock::Create(b.getContext(), name, f); };
+  llvm::BasicBlock* done = block("dismissed");
+  if (candidates.size() > 1) {
+    llvm::BasicBlock* some = block("candidates");
+    b.CreateCondBr(any, some, done);
+    b.SetInsertPoint(some);
+  }
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    llvm::BasicBlock* candidate = block("candidate");
+    llvm::BasicBlock* next = i + 1 == candidates.size() ? done : block("next");
+    b.CreateCondBr(candidates[i].needed, candidate, next);
+    b.SetInsertPoint(candidate);
+    expressions_.push_scope();
+    fold_group(id, states[static_cast<size_t>(candidates[i].place.row)].components[r], candidates[i].place);
+    expressions_.pop_scope();
+    b.CreateBr(next);
+    b.SetInsertPoint(next);
   }
 }
 
@@ -240,11 +282,12 @@ void emit_row_table(const KernelPlan& plan, const ProgramAnalysis& analysis, OpE
 }
 
 void emit_finish_row(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-                     FragmentSource& source, const std::function<Value*(size_t)>& output_address) {
+                     FragmentSource& source, bool use_row_table,
+                     const std::function<Value*(size_t)>& output_address) {
   llvm::IRBuilder<>& b = ops.b;
   llvm::Function* f = b.GetInsertBlock()->getParent();
   auto block = [&](const char* name) { return llvm::BasicBlock::Create(b.getContext(), name, f); };
-  ExpressionEmitter expressions(plan, analysis, ops, source, false);
+  ExpressionEmitter expressions(plan, analysis, ops, source, use_row_table);
   llvm::BasicBlock* done = block("row_finished");
   if (plan.program.row_guard != kNone) {
     llvm::BasicBlock* active = block("row_active");

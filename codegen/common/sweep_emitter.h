@@ -35,9 +35,10 @@ class SweepEmitter {
   StateValues identity() const;
   StateValues combine(const StateValues& left, const StateValues& right);
 
-  /// Folds one row's columns of one block of 64 into `states`. Reductions with a bound come last and skip
-  /// groups that cannot change them.
-  void fold(int row, int block, const RowStates& states);
+  /// Folds `blocks` blocks of 64 columns of all rows into `states` (one a row). Reductions with a bound come
+  /// last: the bounds of all groups are computed side by side, so that their latencies overlap, and groups that
+  /// cannot change the state are skipped.
+  void fold(std::span<const RowStates> states, int first_block, int blocks);
   /// Stores one row's columns of one block to the tile outputs. `output_address` and `output_stride` give
   /// i64s.
   void store_tiles(int row, int block, llvm::Value* row_active,
@@ -54,6 +55,8 @@ class SweepEmitter {
  private:
   void fold_elements(NodeId id, const std::vector<llvm::AllocaInst*>& state, int row, int block);
   void fold_groups(NodeId id, const std::vector<llvm::AllocaInst*>& state, int row, int block);
+  void fold_group(NodeId id, const std::vector<llvm::AllocaInst*>& state, const Place& place);
+  void fold_bounded(size_t reduction, std::span<const RowStates> states, int first_block, int blocks);
   std::vector<llvm::Value*> load_components(const std::vector<llvm::AllocaInst*>& state);
 
   const KernelPlan& plan_;
@@ -71,9 +74,11 @@ void emit_row_table(const KernelPlan& plan, const ProgramAnalysis& analysis, OpE
                     const std::function<void(int word, llvm::Value* value)>& put);
 
 /// Emits the finalizers of one row (scalar ops; `source.row_value` gives the finished reductions) and stores
-/// its outputs if the guard holds.
+/// its outputs if the guard holds. `use_row_table`: row-level values are read from it. An `any` output is ored
+/// into the word at its address.
 void emit_finish_row(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-                     FragmentSource& source, const std::function<llvm::Value*(size_t)>& output_address);
+                     FragmentSource& source, bool use_row_table,
+                     const std::function<llvm::Value*(size_t)>& output_address);
 
 /// A value as 32-bit words, low word first, and the inverse.
 std::vector<llvm::Value*> split_words(OpEmitter& ops, DType dtype, llvm::Value* value);

@@ -221,7 +221,7 @@ class HostKernel {
     source.local_base = b.CreateAdd(vector_.splat(local), lane_offsets());
     Value* first = b.CreateTrunc(f->getArg(4), b.getInt32Ty());
     source.global_base = b.CreateAdd(source.local_base, vector_.splat(first));
-    sweep.fold(0, 0, states);
+    sweep.fold({&states, 1}, 0, 1);
     if (sweep.stores_tiles())
       sweep.store_tiles(
           0, 0, row_active(f), [&](size_t o) { return arguments.output(o); },
@@ -317,7 +317,7 @@ class HostKernel {
       for (size_t i = 0; i < finished[r].size(); ++i)
         source.finished[{analysis_.sweep_reductions[r], i}] = finished[r][i];
     source.row = rows.index();
-    emit_finish_row(plan_, analysis_, scalar_, source, [&](size_t o) { return arguments.output(o); });
+    emit_finish_row(plan_, analysis_, scalar_, source, false, [&](size_t o) { return arguments.output(o); });
     rows.close();
     b.CreateRetVoid();
   }

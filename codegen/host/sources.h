@@ -11,7 +11,7 @@ class HostSource : public FragmentSource {
   HostSource(OpEmitter& ops, const Arguments& arguments) : ops_(ops), b(ops.b), arguments_(arguments) {}
 
   llvm::Value* accumulator(const Place&) override { llvm_unreachable("no contraction here"); }
-  llvm::Value* column_base(int) override { llvm_unreachable("no columns here"); }
+  SplitInteger column_base(int) override { llvm_unreachable("no columns here"); }
   llvm::Value* row_value(NodeId, size_t, int) override { llvm_unreachable("no row table here"); }
   llvm::Value* row_index(int) override { return row; }
   llvm::Value* input_address(uint32_t input) override { return arguments_.input(input); }
@@ -74,7 +74,7 @@ class HostFragmentSource : public HostSource {
     llvm::Value* index = b.CreateZExt(local, ops_.type(DType::i64));
     return load(DType::f32, products, index);
   }
-  llvm::Value* column_base(int) override { return global_base; }
+  SplitInteger column_base(int) override { return {global_base, 0, plan_.fragment.mask}; }
   llvm::Value* row_value(NodeId node, size_t which, int) override {
     const Slot* slot = nullptr;
     for (const Slot& candidate : plan_.row_table)

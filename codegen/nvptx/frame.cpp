@@ -69,13 +69,22 @@ GpuFrame::GpuFrame(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEm
       plan_(plan),
       analysis_(analysis),
       shared_(shared),
-      sweep_(plan, analysis, ops, *this) {
-  warps_n_ = plan.launch.columns_per_tile / (64 * plan.fragment.blocks);
+      sweep_(plan, analysis, ops, *this),
+      bounded_(analysis.sweep_reductions.size()) {
+  if (plan.join == Join::packed)
+    for (size_t r = bounded_; r-- > 0;)
+      if (plan.program.reductions[plan.program.nodes[analysis.sweep_reductions[r]].imm].bound != kNone)
+        bounded_ = r;
+  auto i32 = [&](int value) { return b.getInt32(static_cast<uint32_t>(value)); };
   thread_ = ptx::thread_index(b);
   lane_ = b.CreateAnd(thread_, 31);
-  Value* warp = b.CreateLShr(thread_, 5);
-  warp_n_ = b.CreateURem(warp, b.getInt32(static_cast<uint32_t>(warps_n_)));
-  warp_m_ = b.CreateUDiv(warp, b.getInt32(static_cast<uint32_t>(warps_n_)));
+  warp_ = b.CreateLShr(thread_, 5);
+  const bool warpgroups = std::holds_alternative<WgmmaSchedule>(plan.schedule.family);
+  Value* group = warpgroups ? b.CreateLShr(thread_, 7) : warp_;
+  warp_n_ = b.CreateURem(group, i32(plan.warps_n));
+  warp_m_ = b.CreateUDiv(group, i32(plan.warps_n));
+  warp_row_ = b.CreateMul(warp_m_, i32((warpgroups ? 32 : 8) * plan.fragment.rows));
+  if (warpgroups) warp_row_ = b.CreateAdd(warp_row_, b.CreateShl(b.CreateAnd(warp_, 3), 4));
   first_row_ = b.CreateMul(b.CreateZExt(ptx::block_index_y(b), b.getInt64Ty()),
                            b.getInt64(static_cast<uint64_t>(plan.launch.rows_per_block)));
   partial_ = ptx::block_index_x(b);
@@ -93,8 +102,10 @@ GpuFrame::GpuFrame(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEm
 Value* GpuFrame::shared(Value* offset_bytes) { return b.CreateGEP(b.getInt8Ty(), shared_, offset_bytes); }
 
 Value* GpuFrame::local_row(int row) {
-  Value* base = b.CreateMul(warp_m_, b.getInt32(static_cast<uint32_t>(8 * plan_.fragment.rows)));
-  return b.CreateAdd(base, b.CreateAdd(b.CreateLShr(lane_, 2), b.getInt32(static_cast<uint32_t>(8 * row))));
+  if (finished_local_) return finished_local_;
+  const int offset = row / 2 * plan_.fragment.row_pair_step + row % 2 * 8;
+  Value* in_warp = b.CreateAdd(b.CreateLShr(lane_, 2), b.getInt32(static_cast<uint32_t>(offset)));
+  return b.CreateAdd(warp_row_, in_warp);
 }
 
 Value* GpuFrame::clamp_row(Value* row) {
@@ -102,11 +113,12 @@ Value* GpuFrame::clamp_row(Value* row) {
 }
 
 Value* GpuFrame::row_index(int row) {
-  if (current_row) return current_row;  // while the row table is made
+  if (current_row) return current_row;  // while the row table is made, or a row finished
   return clamp_row(b.CreateAdd(first_row_, b.CreateZExt(local_row(row), b.getInt64Ty())));
 }
 
-Value* GpuFrame::row_value(NodeId node, size_t, int row) {
+Value* GpuFrame::row_value(NodeId node, size_t which, int row) {
+  if (const auto found = finished.find({node, which}); found != finished.end()) return found->second;
   for (const Slot& slot : plan_.row_table) {
     if (slot.node != node) continue;
     Value* base = b.CreateMul(local_row(row), b.getInt32(static_cast<uint32_t>(4 * plan_.row_table_words)));
@@ -122,25 +134,35 @@ Value* GpuFrame::row_value(NodeId node, size_t, int row) {
 }
 
 Value* GpuFrame::row_active(int row) {
+  // The table has zeros for rows that do not exist.
+  if (plan_.program.row_guard != kNone) return row_value(plan_.program.row_guard, 0, row);
   Value* index = b.CreateAdd(first_row_, b.CreateZExt(local_row(row), b.getInt64Ty()));
-  Value* exists = b.CreateICmpSLT(index, arguments_.rows());
-  const NodeId guard = plan_.program.row_guard;
-  return guard == kNone ? exists : b.CreateAnd(exists, row_value(guard, 0, row));
+  return b.CreateICmpSLT(index, arguments_.rows());
+}
+
+SplitInteger GpuFrame::column_base(int block) {
+  const int together = blocks_together();
+  const auto offset = static_cast<uint32_t>(block % together * 64);
+  return {pair_bases_[static_cast<size_t>(block / together)], offset,
+          plan_.fragment.mask | static_cast<uint32_t>(64 * (together - 1))};
+}
+
+int GpuFrame::blocks_together() const {
+  return plan_.fragment.blocks % 2 == 0 && plan_.launch.columns_per_tile % 128 == 0 ? 2 : 1;
 }
 
 void GpuFrame::begin() {
-  // The block that comes first in the grid clears the words that the finish ors into.
-  Value* first_thread =
-      b.CreateICmpEQ(b.CreateOr(b.CreateOr(thread_, partial_), ptx::block_index_y(b)), b.getInt32(0));
-  for (size_t o = 0; o < plan_.program.outputs.size(); ++o) {
-    if (plan_.program.outputs[o].kind != OutputInfo::Kind::any) continue;
-    Value* wanted = b.CreateAnd(first_thread, b.CreateICmpNE(arguments_.output(o), b.getInt64(0)));
-    store(b.getInt32(0), arguments_.output(o), b.getInt64(0), wanted);
-  }
   for (int i = 0; i < plan_.fragment.rows; ++i) {
     states_.push_back(sweep_.make_states());
     sweep_.store(states_.back(), sweep_.identity());
   }
+  if (bounded_ < analysis_.sweep_reductions.size())
+    for (int i = 0; i < plan_.fragment.rows; ++i) {
+      llvm::Function* f = b.GetInsertBlock()->getParent();
+      llvm::IRBuilder<> entry(&f->getEntryBlock(), f->getEntryBlock().begin());
+      reached_.push_back(entry.CreateAlloca(entry.getInt32Ty()));
+      b.CreateStore(b.getInt32(0), reached_.back());
+    }
   if (plan_.row_table.empty()) return;
   for_each_thread(b, thread_, plan_.launch.rows_per_block, plan_.threads, [&](Value* local) {
     current_row = b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty()));
@@ -156,76 +178,43 @@ void GpuFrame::begin() {
   ptx::barrier(b);
 }
 
-void GpuFrame::fold_fragment(bool masked) {
+void GpuFrame::fold_blocks(int first_block, int blocks) {
+  // The first and the last tile may be ragged. A second copy of the epilogue without tests of columns would
+  // double the code (and the time to compile it) to save a few instructions of a group.
+  const int64_t unit = plan_.launch.columns_per_tile;
+  const int64_t end = plan_.problem.first_column + plan_.problem.columns;
   sweep_.expressions().reset();
-  sweep_.expressions().set_masked(masked);
+  sweep_.expressions().set_masked(plan_.problem.first_column % unit != 0 || end % unit != 0);
+  sweep_.fold(states_, first_block, blocks);
+  if (!sweep_.stores_tiles()) return;
   for (int i = 0; i < plan_.fragment.rows; ++i)
-    for (int block = 0; block < plan_.fragment.blocks; ++block) {
-      sweep_.fold(i, block, states_[static_cast<size_t>(i)]);
-      if (sweep_.stores_tiles())
-        sweep_.store_tiles(
-            i, block, row_active(i), [&](size_t o) { return arguments_.output(o); },
-            [&](size_t o) { return arguments_.output_stride(o); });
-    }
+    for (int block = first_block; block < first_block + blocks; ++block)
+      sweep_.store_tiles(
+          i, block, row_active(i), [&](size_t o) { return arguments_.output(o); },
+          [&](size_t o) { return arguments_.output_stride(o); });
 }
 
-void GpuFrame::finish_tile(Value* tile, const std::function<Value*(const Place&)>& accumulate) {
+void GpuFrame::finish_tile(Value* first_column, const std::function<Value*(const Place&)>& accumulate,
+                           Value* present) {
   accumulate_ = accumulate;
-  const auto columns = static_cast<uint32_t>(plan_.launch.columns_per_tile);
-  Value* first = b.CreateMul(tile, b.getInt32(columns));
-  Value* warp_first =
-      b.CreateAdd(first, b.CreateMul(warp_n_, b.getInt32(columns / static_cast<uint32_t>(warps_n_))));
-  column_bases_.clear();
-  for (int block = 0; block < plan_.fragment.blocks; ++block)
-    column_bases_.push_back(
-        b.CreateOr(b.CreateAdd(warp_first, b.getInt32(static_cast<uint32_t>(64 * block))), lane_columns_));
-  const auto n = static_cast<uint32_t>(plan_.problem.columns);
-  // The last tile may be ragged. A second copy of the epilogue without tests of columns would double the code
-  // (and the time to compile it) to save three instructions of a column.
-  fold_fragment(n % columns != 0);
-}
-
-void GpuFrame::end() {
-  if (plan_.record_words == 0) return;
-  const auto words_per_row = static_cast<uint32_t>(4 * plan_.record_words);
-  Value* writes = b.CreateICmpEQ(b.CreateAnd(lane_, 3), b.getInt32(0));
-  Value* warp_base = b.CreateMul(warp_n_, b.getInt32(static_cast<uint32_t>(plan_.launch.rows_per_block)));
-  for (int i = 0; i < plan_.fragment.rows; ++i) {
-    const StateValues joined =
-        join_lanes(sweep_, ops_, sweep_.load(states_[static_cast<size_t>(i)]), lane_, {1, 2});
-    const std::vector<Value*> words = sweep_.to_words(joined);
-    Value* base = b.CreateMul(b.CreateAdd(warp_base, local_row(i)), b.getInt32(words_per_row));
-    emit_if(b, writes, [&] {
-      for (size_t w = 0; w < words.size(); ++w) {
-        const auto offset = static_cast<uint32_t>(plan_.shared_exchange) + 4 * static_cast<uint32_t>(w);
-        b.CreateAlignedStore(words[w], shared(b.CreateAdd(base, b.getInt32(offset))), llvm::Align(4));
-      }
-    });
-  }
-  ptx::barrier(b);
-  for_each_thread(b, thread_, plan_.launch.rows_per_block, plan_.threads, [&](Value* local) {
-    StateValues states;
-    for (int warp = 0; warp < warps_n_; ++warp) {
-      Value* at = b.CreateAdd(local, b.getInt32(static_cast<uint32_t>(warp * plan_.launch.rows_per_block)));
-      Value* base = b.CreateMul(at, b.getInt32(words_per_row));
-      std::vector<Value*> words;
-      for (int w = 0; w < plan_.record_words; ++w) {
-        const auto offset = static_cast<uint32_t>(plan_.shared_exchange + 4 * w);
-        words.push_back(b.CreateAlignedLoad(b.getInt32Ty(), shared(b.CreateAdd(base, b.getInt32(offset))),
-                                            llvm::Align(4)));
-      }
-      const StateValues next = sweep_.from_words(words);
-      states = warp == 0 ? next : sweep_.combine(states, next);
+  auto i32 = [&](int value) { return b.getInt32(static_cast<uint32_t>(value)); };
+  const int together = blocks_together();
+  warp_column_ = b.CreateAdd(first_column, b.CreateMul(warp_n_, i32(64 * plan_.fragment.blocks)));
+  pair_bases_.clear();
+  for (int block = 0; block < plan_.fragment.blocks; block += together)
+    pair_bases_.push_back(b.CreateOr(b.CreateAdd(warp_column_, i32(64 * block)), lane_columns_));
+  // Warps whose rows do not exist have nothing to fold.
+  Value* warp_first = b.CreateAdd(first_row_, b.CreateZExt(warp_row_, b.getInt64Ty()));
+  emit_if(b, b.CreateICmpSLT(warp_first, arguments_.rows()), [&] {
+    for (int block = 0; block < plan_.fragment.blocks; block += together) {
+      if (present)
+        emit_if(b, b.CreateICmpSLT(i32(block), present), [&] { fold_blocks(block, together); });
+      else
+        fold_blocks(block, together);
     }
-    Value* global_row = b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty()));
-    emit_if(b, b.CreateICmpSLT(global_row, arguments_.rows()), [&] {
-      const std::vector<Value*> words = sweep_.to_words(states);
-      for (size_t w = 0; w < words.size(); ++w)
-        store(words[w], arguments_.records(),
-              record_index(b, arguments_, plan_.record_words, global_row, static_cast<int>(w),
-                           b.CreateZExt(partial_, b.getInt64Ty())),
-              nullptr);
-    });
+    if (bounded_ == analysis_.sweep_reductions.size()) return;
+    for (int i = 0; i < plan_.fragment.rows; ++i)
+      push(sweep_.load(states_[static_cast<size_t>(i)]), i, false);
   });
 }
 

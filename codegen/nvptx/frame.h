@@ -15,7 +15,7 @@ class GpuSource : public FragmentSource {
   GpuSource(OpEmitter& ops, const Arguments& arguments) : ops_(ops), b(ops.b), arguments_(arguments) {}
 
   llvm::Value* accumulator(const Place&) override { llvm_unreachable("no contraction here"); }
-  llvm::Value* column_base(int) override { llvm_unreachable("no columns here"); }
+  SplitInteger column_base(int) override { llvm_unreachable("no columns here"); }
   llvm::Value* row_value(NodeId node, size_t which, int) override { return finished.at({node, which}); }
   llvm::Value* row_index(int) override { return current_row; }
   llvm::Value* input_address(uint32_t input) override { return arguments_.input(input); }
@@ -35,9 +35,11 @@ class GpuSource : public FragmentSource {
 };
 
 /// What surrounds every GPU main loop: arguments, shared memory, the row table before it, the epilogue of
-/// each tile, and the hand-over of the states after it. A warp holds rows 8 apart and whole blocks of 64
-/// columns, laid out as an m16n8 accumulator: lane l has row l / 4 and the columns that the fragment's mask
-/// leaves to l % 4.
+/// each tile, and after the last one the join with the other blocks of the same rows. A warp holds rows 8 apart
+/// and whole blocks of 64 columns, laid out as an m16n8 accumulator: lane l has row l / 4 and the columns that
+/// the fragment's mask leaves to l % 4.
+///
+/// Threads past `plan.consumers` hold no fragment: they take part in `begin` only.
 class GpuFrame : public GpuSource {
  public:
   GpuFrame(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
@@ -45,22 +47,31 @@ class GpuFrame : public GpuSource {
 
   /// Row table and running states; ends with a barrier.
   void begin();
-  /// Folds a tile: `accumulate` gives the contraction's value at a place.
-  void finish_tile(llvm::Value* tile, const std::function<llvm::Value*(const Place&)>& accumulate);
-  /// Joins the block's states and writes the records.
+  /// Folds a tile: `accumulate` gives the contraction's value at a place. `first_column`: u32, global.
+  /// `blocks`: how many of the warp's blocks the tile has (i32); null: all.
+  void finish_tile(llvm::Value* first_column, const std::function<llvm::Value*(const Place&)>& accumulate,
+                   llvm::Value* blocks = nullptr);
+  /// Where `when` (i1) holds, reads what other blocks have reached, for the tiles finished from now on. Call it
+  /// some time before a tile ends: nothing waits for the answer until then.
+  void ask_reached(llvm::Value* when);
+  /// Joins the blocks' states; the last block of some rows finishes them.
   void end();
 
   llvm::Value* accumulator(const Place& place) override { return accumulate_(place); }
-  llvm::Value* column_base(int block) override { return column_bases_[static_cast<size_t>(block)]; }
+  SplitInteger column_base(int block) override;
   llvm::Value* row_value(NodeId node, size_t which, int row) override;
   llvm::Value* row_index(int row) override;
+  llvm::Value* row_active(int row) override;
+  llvm::Value* reached_elsewhere(NodeId reduction, int row) override;
 
   llvm::Value* thread() const { return thread_; }
   llvm::Value* lane() const { return lane_; }
+  llvm::Value* warp() const { return warp_; }
   /// The lane's first column within a block of 64.
   llvm::Value* lane_columns() const { return lane_columns_; }
-  llvm::Value* warp_m() const { return warp_m_; }
+  /// The warp's place among those of its block, along the columns and along the rows (wgmma: the warpgroup's).
   llvm::Value* warp_n() const { return warp_n_; }
+  llvm::Value* warp_m() const { return warp_m_; }
   /// The block's first row, i64, and its worker number along the columns, i32.
   llvm::Value* first_row() const { return first_row_; }
   llvm::Value* partial() const { return partial_; }
@@ -72,24 +83,44 @@ class GpuFrame : public GpuSource {
 
  private:
   llvm::Value* local_row(int row);
-  void fold_fragment(bool masked);
-  llvm::Value* row_active(int row);
+  void fold_blocks(int first_block, int blocks);
+  /// Blocks whose random words are shared: tiles start at multiples of as many columns.
+  int blocks_together() const;
+
+  // The join (frame_join.cpp).
+  bool finishes() const;
+  void barrier();  ///< of the consumers
+  void push(const StateValues& states, int row, bool at_end);
+  void write_records(const std::vector<StateValues>& states);
+  void finish_block();
+  StateValues read_records(llvm::Value* row, SweepEmitter& sweep);
+  StateValues take_packed(llvm::Value* row);
+  void finish_row(const StateValues& states, llvm::Value* local, llvm::Value* row);
+  void publish_any_outputs();
+  llvm::Value* state_address(size_t reduction, llvm::Value* row);
+  llvm::Value* any_address(size_t output);
+  llvm::Value* global_pointer(llvm::Value* address) { return b.CreateIntToPtr(address, b.getPtrTy(1)); }
 
   const KernelPlan& plan_;
   const ProgramAnalysis& analysis_;
   llvm::GlobalVariable* shared_;
   SweepEmitter sweep_;
-  int warps_n_;
+  size_t bounded_;  ///< the sweep reduction whose progress blocks share, or none: one past the last
   llvm::Value* thread_;
   llvm::Value* lane_;
+  llvm::Value* warp_;
   llvm::Value* warp_m_;
   llvm::Value* warp_n_;
+  llvm::Value* warp_row_;  ///< the warp's first row in the block
   llvm::Value* first_row_;
   llvm::Value* partial_;
   llvm::Value* partials_;
   llvm::Value* lane_columns_;
-  std::vector<llvm::Value*> column_bases_;
+  llvm::Value* finished_local_ = nullptr;  ///< while a row is finished: its number in the block
+  llvm::Value* warp_column_ = nullptr;     ///< the first column of the warp's part of the tile
+  std::vector<llvm::Value*> pair_bases_;
   std::vector<RowStates> states_;
+  std::vector<llvm::AllocaInst*> reached_;  ///< a row: the ordered key that other blocks have reached
   std::function<llvm::Value*(const Place&)> accumulate_;
 };
 

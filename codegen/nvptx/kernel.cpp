@@ -1,8 +1,11 @@
 #include "codegen/nvptx/kernel.h"
 
+#include <fmt/format.h>
+
 #include "codegen/common/loop.h"
 #include "codegen/nvptx/main_loops.h"
 #include "codegen/nvptx/ptx.h"
+#include "codegen/nvptx/ptx_hopper.h"
 
 namespace gumtile::codegen {
 
@@ -10,8 +13,7 @@ using llvm::Value;
 
 namespace {
 
-constexpr int kHelperThreads = 256;  // of stage and finish
-constexpr int kFinishRows = 8;       // one warp a row
+constexpr int kStageThreads = 256;
 
 class NvptxKernel {
  public:
@@ -25,30 +27,43 @@ class NvptxKernel {
   void emit() {
     emit_sweep();
     if (!plan_.launch.stage.empty()) emit_stage();
-    if (!plan_.launch.finish.empty()) emit_finish();
   }
 
  private:
-  /// A kernel whose only parameter is the array of argument words, by value; the entry block is open.
-  llvm::Function* begin_kernel(const std::string& name, int threads) {
+  /// A kernel whose parameters are the array of argument words and the tensor maps, by value; the entry block is
+  /// open.
+  llvm::Function* begin_kernel(const std::string& name, int threads, size_t tensor_maps) {
     auto* words = llvm::ArrayType::get(b.getInt64Ty(), plan_.launch.argument_words());
-    auto* type = llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy()}, false);
+    auto* map = llvm::ArrayType::get(b.getInt8Ty(), 128);
+    std::vector<llvm::Type*> parameters(1 + tensor_maps, b.getPtrTy());
+    auto* type = llvm::FunctionType::get(b.getVoidTy(), parameters, false);
     auto* f = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module_);
     f->setCallingConv(llvm::CallingConv::PTX_Kernel);
     f->addFnAttr("nvvm.maxntid", std::to_string(threads));
     f->addFnAttr(llvm::Attribute::NoUnwind);
-    f->addParamAttr(0, llvm::Attribute::getWithByValType(b.getContext(), words));
-    f->addParamAttr(0, llvm::Attribute::getWithAlignment(b.getContext(), llvm::Align(8)));
+    auto by_value = [&](unsigned index, llvm::Type* value, uint64_t alignment) {
+      f->addParamAttr(index, llvm::Attribute::getWithByValType(b.getContext(), value));
+      f->addParamAttr(index, llvm::Attribute::getWithAlignment(b.getContext(), llvm::Align(alignment)));
+    };
+    by_value(0, words, 8);
+    for (unsigned i = 1; i <= tensor_maps; ++i) {
+      by_value(i, map, 64);
+      f->addParamAttr(i, llvm::Attribute::get(b.getContext(), "nvvm.grid_constant"));
+    }
     b.SetInsertPoint(llvm::BasicBlock::Create(b.getContext(), "entry", f));
     return f;
   }
 
   void emit_sweep() {
-    llvm::Function* f = begin_kernel(plan_.launch.sweep, plan_.threads);
-    // Copies of 2 bytes are many plain loads in flight: without a word on occupancy ptxas aims at more blocks
-    // than shared memory allows, and spills a few of the registers that it saves.
+    llvm::Function* f = begin_kernel(plan_.launch.sweep, plan_.threads, plan_.launch.tensor_maps.size());
     const auto* mma = std::get_if<MmaSyncSchedule>(&plan_.schedule.family);
-    if (mma && mma->copy_bytes == 2) f->addFnAttr("nvvm.minctasm", "1");
+    const bool wgmma = std::holds_alternative<WgmmaSchedule>(plan_.schedule.family);
+    // One block a multiprocessor may have all its registers. And copies of 2 bytes are many plain loads in flight:
+    // without a word on occupancy ptxas aims at more blocks than shared memory allows, and spills a few of the
+    // registers that it saves.
+    if (wgmma || (mma && mma->copy_bytes == 2)) f->addFnAttr("nvvm.minctasm", "1");
+    if (plan_.launch.cluster_m * plan_.launch.cluster_n > 1)
+      f->addFnAttr("nvvm.cluster_dim", fmt::format("{},{},1", plan_.launch.cluster_n, plan_.launch.cluster_m));
     const Arguments arguments(b, f->getArg(0), plan_);
     auto* bytes = llvm::ArrayType::get(b.getInt8Ty(), 0);
     auto* shared =
@@ -56,12 +71,13 @@ class NvptxKernel {
                                  "gumtile_shared", nullptr, llvm::GlobalValue::NotThreadLocal, 3);
     shared->setAlignment(llvm::Align(1024));
     GpuFrame frame(plan_, analysis_, ops_, arguments, shared);
-    frame.begin();
-    if (std::holds_alternative<SimtSchedule>(plan_.schedule.family))
-      emit_simt_loop(plan_, analysis_, ops_, arguments, frame);
-    else
+    if (wgmma)
+      emit_wgmma_loop(plan_, analysis_, ops_, arguments, frame, f->getArg(1), f->getArg(2));
+    else if (mma)
       emit_mma_sync_loop(plan_, analysis_, ops_, arguments, frame);
-    frame.end();
+    else
+      emit_simt_loop(plan_, analysis_, ops_, arguments, frame);
+    if (plan_.launch.cluster_m * plan_.launch.cluster_n > 1) ptx::cluster_barrier(b);
     b.CreateRetVoid();
   }
 
@@ -69,13 +85,13 @@ class NvptxKernel {
   void emit_stage() {
     const ContractionInfo& c = plan_.program.contractions[analysis_.contraction];
     const DType dtype = plan_.program.inputs[c.left].dtype;
-    llvm::Function* f = begin_kernel(plan_.launch.stage, kHelperThreads);
+    llvm::Function* f = begin_kernel(plan_.launch.stage, kStageThreads, 0);
     const Arguments arguments(b, f->getArg(0), plan_);
     GpuSource source(ops_, arguments);
     Value* row = b.CreateZExt(ptx::block_index_x(b), b.getInt64Ty());
     Value* first = b.CreateZExt(ptx::thread_index(b), b.getInt64Ty());
     const int64_t stride = plan_.launch.staged_stride;
-    Loop loop(b, first, b.getInt64(static_cast<uint64_t>(stride)), kHelperThreads, "k");
+    Loop loop(b, first, b.getInt64(static_cast<uint64_t>(stride)), kStageThreads, "k");
     Value* exists =
         b.CreateICmpSLT(loop.index(), b.getInt64(static_cast<uint64_t>(plan_.problem.contracted)));
     Value* k = b.CreateSelect(exists, loop.index(), b.getInt64(0));
@@ -85,38 +101,6 @@ class NvptxKernel {
     Value* to = b.CreateAdd(b.CreateMul(row, b.getInt64(static_cast<uint64_t>(stride))), loop.index());
     source.store(ops_.to_storage(plan_.launch.staged_dtype, value), arguments.staged(), to, nullptr);
     loop.close();
-    b.CreateRetVoid();
-  }
-
-  /// One warp a row: joins the partials' records, then the finalizers.
-  void emit_finish() {
-    llvm::Function* f = begin_kernel(plan_.launch.finish, kHelperThreads);
-    const Arguments arguments(b, f->getArg(0), plan_);
-    GpuSource source(ops_, arguments);
-    SweepEmitter sweep(plan_, analysis_, ops_, source);
-    Value* thread = ptx::thread_index(b);
-    Value* lane = b.CreateAnd(thread, 31);
-    Value* block_row = b.CreateMul(ptx::block_index_x(b), b.getInt32(kFinishRows));
-    Value* row = b.CreateZExt(b.CreateAdd(block_row, b.CreateLShr(thread, 5)), b.getInt64Ty());
-    emit_if(b, b.CreateICmpSLT(row, arguments.rows()), [&] {
-      const RowStates states = sweep.make_states();
-      sweep.store(states, sweep.identity());
-      Loop loop(b, b.CreateZExt(lane, b.getInt64Ty()), arguments.partials(), 32, "partial");
-      std::vector<Value*> words;
-      for (int w = 0; w < plan_.record_words; ++w)
-        words.push_back(source.load(DType::u32, arguments.records(),
-                                    record_index(b, arguments, plan_.record_words, row, w, loop.index())));
-      sweep.store(states, sweep.combine(sweep.load(states), sweep.from_words(words)));
-      loop.close();
-      const StateValues finished = join_lanes(sweep, ops_, sweep.load(states), lane, {1, 2, 4, 8, 16});
-      for (size_t r = 0; r < finished.size(); ++r)
-        for (size_t i = 0; i < finished[r].size(); ++i)
-          source.finished[{analysis_.sweep_reductions[r], i}] = finished[r][i];
-      source.current_row = row;
-      emit_if(b, b.CreateICmpEQ(lane, b.getInt32(0)), [&] {
-        emit_finish_row(plan_, analysis_, ops_, source, [&](size_t o) { return arguments.output(o); });
-      });
-    });
     b.CreateRetVoid();
   }
 

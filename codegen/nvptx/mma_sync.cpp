@@ -30,6 +30,7 @@ class MmaSyncLoop {
         offsets_(member_offsets(plan.fragment.mask)) {}
 
   void emit() {
+    frame_.begin();
     // The left operand as staged into the workspace, or as the caller's rows lie.
     Value* staged = b.CreateICmpNE(arguments_.staged(), b.getInt64(0));
     left_ = b.CreateSelect(staged, arguments_.staged(), arguments_.input(contraction_.left));
@@ -40,6 +41,7 @@ class MmaSyncLoop {
     for (int i = 0; i + 1 < schedule_.stages; ++i) produce();
     Loop tiles(b, frame_.partial(), i32(plan_.launch.tiles()), frame_.partials(), "tile");
     for (llvm::AllocaInst* sum : sums_) b.CreateStore(llvm::ConstantFP::get(b.getFloatTy(), 0), sum);
+    frame_.ask_reached(b.getTrue());
     Loop steps(b, b.getInt32(0), i32(steps_), 1, "step");
     ptx::wait_copies(b, schedule_.stages - 2);
     ptx::barrier(
@@ -48,13 +50,16 @@ class MmaSyncLoop {
     consume();
     steps.close();
     steps.keep_rolled();
-    frame_.finish_tile(tiles.index(), [&](const Place& place) -> Value* {
+    Value* first_column = b.CreateAdd(b.CreateMul(tiles.index(), i32(schedule_.block_vocab)),
+                                      i32(plan_.launch.first_tile_column()));
+    frame_.finish_tile(first_column, [&](const Place& place) -> Value* {
       // Rows 8 apart alternate between the halves of an m16 tile; a block's columns are eight n8 tiles.
       const int column = place.block * 64 + static_cast<int>(offsets_[static_cast<size_t>(place.member)]);
       return b.CreateLoad(b.getFloatTy(), sum(place.row / 2, column / 8, (place.row % 2) * 2 + column % 2));
     });
     tiles.close();
     ptx::wait_copies(b, 0);
+    frame_.end();
   }
 
  private:
@@ -89,7 +94,9 @@ class MmaSyncLoop {
     emit_if(b, b.CreateICmpSLT(tile, i32(plan_.launch.tiles())), [&] {
       Value* k = b.CreateMul(get(produce_step_), i32(kStageK));
       Value* stage = b.CreateMul(get(produce_stage_), i32(plan_.shared_stage));
-      Value* first_column = b.CreateMul(tile, i32(schedule_.block_vocab));
+      // The weights' row: below zero where the tile starts before the range.
+      Value* first_column = b.CreateAdd(b.CreateMul(tile, i32(schedule_.block_vocab)),
+                                        i32(plan_.launch.first_tile_column() - plan_.problem.first_column));
       copy_rows(left_, left_stride_, b.CreateTrunc(frame_.first_row(), b.getInt32Ty()),
                 b.CreateTrunc(b.CreateSub(arguments_.rows(), b.getInt64(1)), b.getInt32Ty()), k, stage,
                 schedule_.block_batch, 16);
@@ -106,7 +113,7 @@ class MmaSyncLoop {
     b.CreateStore(b.CreateSelect(wraps, b.CreateAdd(tile, frame_.partials()), tile), produce_tile_);
   }
 
-  /// `count` rows from `first` (rows past `last` repeat it) of 64 elements from `k` into the stage at
+  /// `count` rows from `first` (rows that do not exist repeat one that does) of 64 elements from `k` into the stage at
   /// `shared`.
   void copy_rows(Value* base, Value* stride, Value* first, Value* last, Value* k, Value* shared, int count,
                  int bytes) {
@@ -118,6 +125,8 @@ class MmaSyncLoop {
       Value* chunk = b.CreateAnd(index, 7);
       auto copy = [&] {
         Value* from_row = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b.CreateAdd(first, row), last);
+        if (plan_.problem.first_column != 0)
+          from_row = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, from_row, b.getInt32(0));
         Value* row_offset = b.CreateMul(b.CreateZExt(from_row, b.getInt64Ty()), stride_bytes);
         Value* element = b.CreateAdd(k, b.CreateShl(chunk, 3));
         Value* swizzled = b.CreateShl(b.CreateXor(chunk, b.CreateAnd(row, 7)), 4);

@@ -3,27 +3,14 @@
 #include <fmt/format.h>
 #include <llvm/IR/IntrinsicsNVPTX.h>
 
+#include "codegen/nvptx/ptx_assembly.h"
+
 namespace gumtile::codegen::ptx {
 
 using llvm::Type;
 using llvm::Value;
 
 namespace {
-
-/// A call of inline assembly that the whole warp executes together.
-Value* assembly(llvm::IRBuilder<>& b, Type* result, std::string_view text, std::string_view constraints,
-                llvm::ArrayRef<Value*> operands, bool touches_memory) {
-  std::vector<Type*> types;
-  for (Value* operand : operands) types.push_back(operand->getType());
-  auto* type = llvm::FunctionType::get(result, types, false);
-  std::string all(constraints);
-  if (touches_memory) all += all.empty() ? "~{memory}" : ",~{memory}";
-  auto* code = llvm::InlineAsm::get(type, {text.data(), text.size()}, all, touches_memory);
-  llvm::CallInst* call = b.CreateCall(type, code, operands);
-  call->addFnAttr(llvm::Attribute::Convergent);
-  call->addFnAttr(llvm::Attribute::NoUnwind);
-  return call;
-}
 
 Value* shared_address(llvm::IRBuilder<>& b, Value* shared) {
   return b.CreatePtrToInt(shared, b.getInt32Ty());
@@ -49,8 +36,35 @@ Value* block_index_y(llvm::IRBuilder<>& b) {
   return special_register(b, llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_y);
 }
 
+Value* grid_size_y(llvm::IRBuilder<>& b) {
+  return special_register(b, llvm::Intrinsic::nvvm_read_ptx_sreg_nctaid_y);
+}
+
+void fence_device(llvm::IRBuilder<>& b) { assembly(b, b.getVoidTy(), "membar.gl;", "", {}, true); }
+
+llvm::SyncScope::ID device_scope(llvm::IRBuilder<>& b) {
+  return b.getContext().getOrInsertSyncScopeID("device");
+}
+
+Value* load_fresh(llvm::IRBuilder<>& b, Value* global) {
+  llvm::LoadInst* load = b.CreateAlignedLoad(b.getInt32Ty(), global, llvm::Align(4));
+  load->setAtomic(llvm::AtomicOrdering::Monotonic, device_scope(b));
+  return load;
+}
+
+Value* load_relaxed_if(llvm::IRBuilder<>& b, Value* condition, Value* address, Value* otherwise) {
+  return assembly(b, b.getInt32Ty(),
+                  "{ .reg .pred p; setp.ne.b32 p, $2, 0; @p ld.relaxed.gpu.global.u32 $0, [$3]; }", "=r,0,r,l",
+                  {otherwise, b.CreateZExt(condition, b.getInt32Ty()), address}, true);
+}
+
 void barrier(llvm::IRBuilder<>& b) {
   b.CreateIntrinsic(llvm::Intrinsic::nvvm_barrier_cta_sync_aligned_all, {}, {b.getInt32(0)});
+}
+
+void barrier_of(llvm::IRBuilder<>& b, int number, int threads) {
+  b.CreateIntrinsic(llvm::Intrinsic::nvvm_barrier_cta_sync_aligned_count, {},
+                    {b.getInt32(static_cast<uint32_t>(number)), b.getInt32(static_cast<uint32_t>(threads))});
 }
 
 Value* shuffle_xor(llvm::IRBuilder<>& b, Value* value, int mask) {

@@ -12,9 +12,25 @@ namespace gumtile::codegen::ptx {
 llvm::Value* thread_index(llvm::IRBuilder<>& b);
 llvm::Value* block_index_x(llvm::IRBuilder<>& b);
 llvm::Value* block_index_y(llvm::IRBuilder<>& b);
+/// Blocks of the grid along y.
+llvm::Value* grid_size_y(llvm::IRBuilder<>& b);
 
 /// All threads of the block; orders their shared-memory accesses.
 void barrier(llvm::IRBuilder<>& b);
+/// The same for the first `threads` threads, by a hardware barrier of its own.
+void barrier_of(llvm::IRBuilder<>& b, int number, int threads);
+
+/// Orders the thread's memory accesses before and after it, for the whole device (and with `barrier`, those of its
+/// block).
+void fence_device(llvm::IRBuilder<>& b);
+/// The scope of atomic operations that the whole device sees.
+llvm::SyncScope::ID device_scope(llvm::IRBuilder<>& b);
+/// An i32 as another block last wrote it.
+llvm::Value* load_fresh(llvm::IRBuilder<>& b, llvm::Value* global);
+/// The same from an address (i64) where `condition` (i1) holds, else `otherwise`; nothing waits for the load until
+/// its result is used.
+llvm::Value* load_relaxed_if(llvm::IRBuilder<>& b, llvm::Value* condition, llvm::Value* address,
+                             llvm::Value* otherwise);
 
 /// The i32 of the lane whose number differs by `mask`.
 llvm::Value* shuffle_xor(llvm::IRBuilder<>& b, llvm::Value* value, int mask);

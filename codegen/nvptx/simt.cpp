@@ -25,6 +25,7 @@ class SimtLoop {
         offsets_(member_offsets(plan.fragment.mask)) {}
 
   void emit() {
+    frame_.begin();
     Value* tiles = b.getInt32(static_cast<uint32_t>(plan_.launch.tiles()));
     std::vector<llvm::AllocaInst*> sums;
     if (analysis_.contraction != kNone) {
@@ -34,23 +35,29 @@ class SimtLoop {
         sums.push_back(entry.CreateAlloca(entry.getFloatTy()));
     }
     Loop loop(b, frame_.partial(), tiles, frame_.partials(), "tile");
-    if (analysis_.contraction != kNone) contract(loop.index(), sums);
-    frame_.finish_tile(loop.index(), [&](const Place& place) -> Value* {
+    Value* first_column = b.CreateAdd(b.CreateMul(loop.index(), i32(schedule_.block_vocab)),
+                                      i32(static_cast<int>(plan_.launch.first_tile_column())));
+    frame_.ask_reached(b.getTrue());
+    if (analysis_.contraction != kNone) contract(first_column, sums);
+    frame_.finish_tile(first_column, [&](const Place& place) -> Value* {
       llvm::AllocaInst* sum =
           sums[static_cast<size_t>(place.row) * offsets_.size() + static_cast<size_t>(place.member)];
       return b.CreateLoad(b.getFloatTy(), sum);
     });
     loop.close();
+    frame_.end();
   }
 
  private:
   Value* i32(int value) { return b.getInt32(static_cast<uint32_t>(value)); }
   int pitch() const { return schedule_.block_k + 1; }  // one word more than a row: no bank conflicts
 
-  void contract(Value* tile, const std::vector<llvm::AllocaInst*>& sums) {
+  void contract(Value* tile_column, const std::vector<llvm::AllocaInst*>& sums) {
     const ContractionInfo& c = plan_.program.contractions[analysis_.contraction];
     for (llvm::AllocaInst* sum : sums) b.CreateStore(llvm::ConstantFP::get(b.getFloatTy(), 0), sum);
-    Value* first_column = b.CreateZExt(b.CreateMul(tile, i32(schedule_.block_vocab)), b.getInt64Ty());
+    // The weights' row: below zero where the tile starts before the range.
+    Value* first_column = b.CreateSub(b.CreateZExt(tile_column, b.getInt64Ty()),
+                                      b.getInt64(static_cast<uint64_t>(plan_.problem.first_column)));
     Value* last_column = b.getInt64(static_cast<uint64_t>(plan_.problem.columns - 1));
     Value* last_row = b.CreateSub(arguments_.rows(), b.getInt64(1));
     Loop steps(b, b.getInt64(0), b.getInt64(static_cast<uint64_t>(plan_.problem.contracted)),
@@ -63,8 +70,8 @@ class SimtLoop {
     steps.close();
   }
 
-  /// Rows first .. first + count of an input into shared rows from `shared_row`; rows past the last repeat
-  /// it, elements past the end are zero.
+  /// Rows first .. first + count of an input into shared rows from `shared_row`; rows that do not exist repeat one
+  /// that does, elements past the end are zero.
   void fill(uint32_t input, Value* first, Value* last, Value* k_first, int shared_row, int count) {
     const DType operand = plan_.program.contractions[analysis_.contraction].operand_dtype;
     const DType dtype = plan_.program.inputs[input].dtype;
@@ -73,6 +80,8 @@ class SimtLoop {
       Value* local = b.CreateUDiv(index, i32(schedule_.block_k));
       Value* row = b.CreateAdd(first, b.CreateZExt(local, b.getInt64Ty()));
       row = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, row, last);
+      if (plan_.problem.first_column != 0)
+        row = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, row, b.getInt64(0));
       Value* k = b.CreateAdd(k_first, b.CreateZExt(k_local, b.getInt64Ty()));
       Value* exists = b.CreateICmpSLT(k, b.getInt64(static_cast<uint64_t>(plan_.problem.contracted)));
       Value* at = b.CreateAdd(b.CreateMul(row, arguments_.input_stride(input)),

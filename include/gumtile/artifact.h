@@ -8,20 +8,35 @@
 
 namespace gumtile {
 
+/// Bits of argument word [5].
+enum LaunchFlags : uint32_t {
+  launch_weights_stable = 1,  ///< no earlier kernel of the stream writes the right input
+};
+
 /// How to launch a compiled kernel; all that the runtime knows of it.
 ///
 /// Arguments are an array of 64-bit words, on a GPU passed by value as the kernel's only parameter, on the
 /// host by address: [0] rows, [1] address of the records, [2] address of the staged left operand (0: none),
-/// [3] partials (the number of workers along the columns), then two words for each input (address, row stride
-/// in elements) and two for each output (address, row stride). Inputs and outputs are in the Program's order.
+/// [3] partials (the number of workers along the columns), [4] address of the shared state, [5] LaunchFlags,
+/// then two words for each input (address, row stride in elements) and two for each output (address, row
+/// stride). Inputs and outputs are in the Program's order.
 ///
-/// GPU, in stream order: `stage` where `stages_left` and the left input needs it (grid: one block of 256
-/// threads a row; reads the left input, writes the staged operand), `sweep` (grid: partials x ceil(rows /
-/// rows_per_block)), `finish` (grid: ceil(rows / 8), 256 threads; absent if `record_words` is 0).
+/// GPU, in stream order: `stage` where the left input needs it (grid: one block of 256 threads a row; reads the
+/// left input, writes the staged operand), then `sweep` (grid: partials x ceil(rows / rows_per_block), both
+/// rounded up to whole clusters), whose last block of each rows_per_block rows finishes them. The shared state
+/// is all zeros between launches: kernels leave it so. After the argument words come `tensor_maps`, by value.
 ///
 /// Host entries: `stage(args, row_begin, row_end)`; `sweep(args, partial, tile_begin, tile_end)`, one call a
 /// worker, tiles of `columns_per_tile`; `finish(args, row_begin, row_end)`.
 struct LaunchSpec {
+  /// A tensor map (TMA descriptor) that the sweep takes: boxes of `box_rows` x 64 elements of an input, in
+  /// shared memory with the 128-byte swizzle.
+  struct TensorMap {
+    bool left = false;  ///< of the contraction's left operand as the sweep reads it (staged or not), else the right
+    int box_rows = 64;  ///< no more than the operand has
+    int l2_promotion = 128;
+  };
+
   std::string stage;  ///< entry points; empty: absent
   std::string sweep;
   std::string finish;
@@ -29,10 +44,17 @@ struct LaunchSpec {
   int shared_bytes = 0;    ///< dynamic shared memory of a sweep block
   int rows_per_block = 0;  ///< rows that one sweep block takes
   int64_t columns = 0;
-  int columns_per_tile = 0;
+  int64_t contracted = 0;    ///< elements of a row of both operands of the contraction
+  int64_t first_column = 0;  ///< the global index of the first column
+  int columns_per_tile = 0;  ///< the unit in which columns are shared out; tiles are aligned to it globally
   int record_words = 0;  ///< 32-bit words a row and partial
   int host_state_words =
       0;  ///< host: further words a row and partial that a worker keeps its running state in
+
+  int cluster_m = 1;       ///< GPU: blocks of a cluster along the rows (grid y)
+  int cluster_n = 1;       ///< and along the columns (grid x)
+  int packed_words = 0;    ///< GPU: 64-bit words of shared state a row
+  std::vector<TensorMap> tensor_maps;
 
   int contraction_left = -1;  ///< input whose rows are contracted; -1: none
   int contraction_right = -1;
@@ -52,10 +74,18 @@ struct LaunchSpec {
   std::vector<Argument> inputs;
   std::vector<Argument> outputs;
 
-  int64_t tiles() const { return (columns + columns_per_tile - 1) / columns_per_tile; }
-  size_t argument_words() const { return 4 + 2 * (inputs.size() + outputs.size()); }
+  int64_t first_tile_column() const { return first_column / columns_per_tile * columns_per_tile; }
+  int64_t tiles() const {
+    return (first_column + columns - first_tile_column() + columns_per_tile - 1) / columns_per_tile;
+  }
+  size_t argument_words() const { return 6 + 2 * (inputs.size() + outputs.size()); }
   int64_t records_bytes(int64_t rows, int64_t partials) const {
     return rows * partials * (record_words + host_state_words) * 4;
+  }
+  /// GPU: the shared state's bytes. A header of 256 bytes (word 0 counts finished groups of rows, words from 1
+  /// on collect the `any` outputs), 4 bytes a row to count arrivals, and the packed words.
+  int64_t shared_state_bytes(int64_t rows) const {
+    return 256 + (4 * rows + 255) / 256 * 256 + 8 * rows * packed_words;
   }
   int64_t staged_bytes(int64_t rows) const {
     return rows * staged_stride * static_cast<int64_t>(size_bytes(staged_dtype));

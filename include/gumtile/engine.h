@@ -38,6 +38,15 @@ struct Binding {
 /// An opaque stream: a CUstream (or cudaStream_t) on a GPU, ignored on `cpu`.
 using StreamHandle = void*;
 
+/// How a launch fits between others of its stream. GPUs before sm_90 ignore both.
+struct LaunchOptions {
+  /// May start before the stream's previous kernel has ended (programmatic dependent launch): it then waits on the
+  /// device before it reads or writes anything, but for what `weights_stable` allows.
+  bool programmatic_dependent = false;
+  /// No kernel that may still run writes the weights: they are fetched without waiting.
+  bool weights_stable = false;
+};
+
 class Engine;
 
 /// One compiled and loaded kernel: a Program for one problem under one schedule. Launching is thread safe as
@@ -50,16 +59,28 @@ class Kernel {
 
   const KernelArtifact& artifact() const;
 
-  /// Bytes of device (or host) memory that a launch of up to `max_rows` rows needs, aligned to 256. Contents
-  /// need no initialisation, and may be shared by launches in stream order.
-  size_t workspace_bytes(int64_t max_rows) const;
+  /// Bytes of device (or host) memory that a launch of up to `max_rows` rows needs, aligned to 256. May be shared
+  /// by launches in stream order, also of other kernels, if it is as large as the largest sum of one's state and
+  /// another's scratch, and all are given the same size of it.
+  struct WorkspaceBytes {
+    size_t state = 0;    ///< at the workspace's start: zeros between launches
+    size_t scratch = 0;  ///< at its end: needs no initialisation
+    size_t total() const { return state + scratch; }
+  };
+  WorkspaceBytes workspace(int64_t max_rows) const;
+  size_t workspace_bytes(int64_t max_rows) const { return workspace(max_rows).total(); }
+
+  /// Readies a workspace for its first launch, on `stream`, and again after a launch that failed or when its contents
+  /// were lost. Every launch leaves the workspace ready for the next one. Does not allocate, synchronise or throw.
+  Status workspace_init(StreamHandle stream, void* workspace, size_t workspace_bytes) const noexcept;
 
   /// Inputs and outputs in the Program's order (`artifact().launch.inputs`). Does not allocate, synchronise
   /// (on a GPU) or throw; can be captured into a CUDA graph. On `cpu` it returns when the work is done.
-  /// `workspace` must be aligned to 256 bytes. A null `stream` is the legacy default stream. With no rows
-  /// nothing is written.
+  /// `workspace` must be aligned to 256 bytes and initialised. A null `stream` is the legacy default stream. With no
+  /// rows nothing is written.
   Status launch(StreamHandle stream, int64_t rows, std::span<const Binding> inputs,
-                std::span<const Binding> outputs, void* workspace, size_t workspace_bytes) const noexcept;
+                std::span<const Binding> outputs, void* workspace, size_t workspace_bytes,
+                const LaunchOptions& options = {}) const noexcept;
 
   struct Impl;
   explicit Kernel(std::unique_ptr<Impl> impl);
@@ -75,6 +96,8 @@ struct DeviceDescription {
   Target target;
   int workers = 0;  ///< multiprocessors, or CPU threads
   size_t memory_bytes = 0;
+  /// Peak of the device's memory by its clock and bus width, bytes per second; 0: unknown.
+  double memory_bytes_per_second = 0;
 };
 
 /// Owns one device: a GPU's primary context (retained, pushed and popped around each call) or a CPU thread

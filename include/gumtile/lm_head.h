@@ -27,13 +27,16 @@ struct SampleArgs {
   float* logprob = nullptr;                ///< [rows], optional
   uint32_t* status = nullptr;              ///< [rows] StatusBits, optional
   uint32_t* any_status = nullptr;          ///< one word, optional
-  void* workspace = nullptr;
-  size_t workspace_bytes = 0;
+  void* workspace = nullptr;  ///< made ready by `workspace_init`
+  size_t workspace_bytes = 0;  ///< the same for every launch on a workspace
+  LaunchOptions launch;
 };
 
 struct LmHeadOptions {
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;
+  /// The token id of the weights' first row: heads over ranges of one vocabulary sample by global token ids.
+  int64_t first_token = 0;
   DType hidden_dtype = DType::bf16;  ///< rounded to weights_dtype where it is another type
   DType weights_dtype = DType::bf16;
   NoiseScheme noise = NoiseScheme::grouped;
@@ -62,6 +65,10 @@ class LmHead {
   /// Bytes of workspace, aligned to 256, for launches of up to `max_rows` rows. Throws Error(usage) for more
   /// rows than are prepared.
   size_t workspace_bytes(int64_t max_rows) const;
+
+  /// Readies a workspace on `stream` before its first launch, and again after a launch that failed or when its contents
+  /// were lost. Does not allocate, synchronise or throw.
+  Status workspace_init(StreamHandle stream, void* workspace, size_t workspace_bytes) const noexcept;
 
   /// Samples on `stream`. Does not allocate, synchronise or throw. Thread safe with a workspace for each
   /// stream. With no rows nothing is written. `not_prepared` before `prepare`, and where `logprob` is asked

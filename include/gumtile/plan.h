@@ -13,10 +13,11 @@ namespace gumtile {
 
 /// The extents and alignments that a kernel is compiled for. The number of rows is a run-time argument.
 struct Problem {
-  int64_t columns = 0;         ///< vocab size
+  int64_t columns = 0;         ///< vocab size, or the size of the caller's range of a larger vocabulary
   int64_t contracted = 0;      ///< hidden size; 0 for a Program without a contraction
   int64_t max_rows = 1;        ///< the largest batch: the schedule's hint, not a limit
   int weights_alignment = 16;  ///< bytes that divide the weights' address and row stride: 16, 8, 4 or 2
+  int64_t first_column = 0;    ///< the global index of the range's first column: what `index` gives for it
 
   bool operator==(const Problem&) const = default;
 };
@@ -25,8 +26,9 @@ struct Problem {
 /// `mask` has 4 of the 6 low bits; a lane's two other bits are its number modulo 4.
 struct FragmentLayout {
   uint32_t mask = 0x39;
-  int rows = 1;    ///< rows a lane holds (GPU: 8 apart)
-  int blocks = 1;  ///< blocks of 64 columns a lane takes part in
+  int rows = 1;          ///< rows a lane holds (GPU: in pairs 8 apart)
+  int row_pair_step = 16;  ///< GPU: from one pair of rows to the next
+  int blocks = 1;        ///< blocks of 64 columns a lane takes part in
 };
 
 /// A value that many lanes read, kept in 32-bit words.
@@ -35,6 +37,10 @@ struct Slot {
   int word = 0;  ///< first word
   int words = 1;
 };
+
+/// How the blocks that share a row join their states. `packed`: every state fits a word that an atomic
+/// operation joins. `records`: each block writes its states.
+enum class Join : uint8_t { records, packed };
 
 /// A Schedule made concrete for a Program, a Problem and a Target: what code generation needs to know. A
 /// value type that owns its Program.
@@ -52,14 +58,23 @@ struct KernelPlan {
   int record_words = 0;
   bool stages_left = false;  ///< the contraction's left input is first converted into the workspace
 
-  // GPU: shared memory, in bytes from its start.
+  // GPU.
+  Join join = Join::records;
+  int warps_n = 1;       ///< warps (or warpgroups) side by side along the columns
+  int consumers = 0;     ///< threads that hold fragments; the others only copy
+  int tile_columns = 0;  ///< columns of a tile
+  // Shared memory, in bytes from its start.
   int threads = 0;
   int shared_stage = 0;  ///< one pipeline stage
+  int shared_barriers = 0;
   int shared_row_table = 0;
   int shared_exchange = 0;  ///< states on their way between warps
   int shared_bytes = 0;     ///< all of it
 
   LaunchSpec launch;
+
+  /// The global index of the first column of the first tile: tiles are aligned to `launch.columns_per_tile`.
+  int64_t first_tile_column() const { return launch.first_tile_column(); }
 
   /// A readable summary.
   std::string str() const;
@@ -70,7 +85,18 @@ struct KernelPlan {
 KernelPlan make_plan(const Program& program, const Problem& problem, const Schedule& schedule,
                      const Target& target);
 
+/// What the built-in choice of a schedule looks at beside the architecture: cards of one architecture differ.
+struct Card {
+  int multiprocessors = 132;
+  double memory_bytes_per_second = 0;  ///< peak; 0: unknown
+};
+
 /// A schedule that is legal and good without tuning.
-Schedule default_schedule(const Program& program, const Problem& problem, const Target& target);
+Schedule default_schedule(const Program& program, const Problem& problem, const Target& target,
+                          const Card& card = {});
+
+/// The legal schedules of all families that are worth trying: what a tuner searches. Those of one family give the
+/// same tokens.
+std::vector<Schedule> schedule_space(const Program& program, const Problem& problem, const Target& target);
 
 }  // namespace gumtile

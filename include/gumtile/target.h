@@ -12,6 +12,7 @@ struct GpuCapability {
   int sm;                  ///< compute capability, 10 * major + minor
   int shared_bytes;        ///< shared memory that one block may have
   bool async_copy;         ///< cp.async, mma.sync m16n8k16 with bf16 (sm_80 and later)
+  bool warpgroup_mma;      ///< wgmma, in its architecture-specific form (sm_90a)
   int ptx_version;         ///< lowest PTX ISA version, 10 * major + minor, that names the architecture
   int ptx_version_suffix;  ///< the same for its architecture-specific form (`a`); 0: there is none
 };

@@ -22,7 +22,9 @@ enum ArgumentWord : size_t {
   word_records = 1,
   word_staged = 2,
   word_partials = 3,
-  word_bindings = 4
+  word_shared_state = 4,
+  word_flags = 5,
+  word_bindings = 6
 };
 
 /// What the launch of one kernel demands of its bindings.

@@ -25,7 +25,9 @@ void check_spec(const LaunchSpec& spec) {
   require(spec.rows_per_block >= 1, "rows_per_block is below 1");
   require(spec.columns >= 1 && spec.columns_per_tile >= 1, "columns or columns_per_tile is below 1");
   require(spec.record_words >= 0 && spec.host_state_words >= 0, "a count of record words is negative");
-  require(spec.record_words == 0 || !spec.finish.empty(), "there are records but no finish entry");
+  require(spec.packed_words >= 0, "a count of packed words is negative");
+  require(spec.first_column >= 0, "first_column is negative");
+  require(spec.cluster_m >= 1 && spec.cluster_n >= 1, "a cluster has no blocks");
   require(spec.contraction_left >= -1 && spec.contraction_left < inputs, "contraction_left is no input");
   require(spec.contraction_right >= -1 && spec.contraction_right < inputs, "contraction_right is no input");
   require(spec.left_alignment >= 1 && std::has_single_bit(static_cast<unsigned>(spec.left_alignment)),
@@ -52,10 +54,19 @@ uint64_t LoadedKernel::records_bytes(int64_t max_rows) const noexcept {
   return align_up(static_cast<uint64_t>(spec().records_bytes(max_records(max_rows), 1)));
 }
 
-size_t LoadedKernel::workspace_bytes(int64_t max_rows) const noexcept {
-  if (max_rows <= 0) return 0;
+Kernel::WorkspaceBytes LoadedKernel::workspace(int64_t max_rows) const noexcept {
+  if (max_rows <= 0) return {};
   const int64_t staged = spec().stage.empty() ? 0 : spec().staged_bytes(max_rows);
-  return records_bytes(max_rows) + align_up(static_cast<uint64_t>(staged));
+  const int64_t state = has_shared_state() ? spec().shared_state_bytes(max_rows) : 0;
+  return {align_up(static_cast<uint64_t>(state)),
+          records_bytes(max_rows) + align_up(static_cast<uint64_t>(staged))};
+}
+
+Status LoadedKernel::workspace_init(StreamHandle stream, void* workspace, size_t workspace_bytes) const noexcept {
+  if (!has_shared_state() || workspace_bytes == 0) return Status::ok;
+  if (workspace == nullptr || reinterpret_cast<uintptr_t>(workspace) % kWorkspaceAlignment != 0)
+    return Status::invalid_argument;
+  return clear(stream, workspace, workspace_bytes);
 }
 
 bool LoadedKernel::is_misaligned(const ArgumentWords& words, int input, size_t element_bytes,
@@ -66,8 +77,8 @@ bool LoadedKernel::is_misaligned(const ArgumentWords& words, int input, size_t e
 }
 
 Status LoadedKernel::launch(StreamHandle stream, int64_t rows, std::span<const Binding> inputs,
-                            std::span<const Binding> outputs, void* workspace,
-                            size_t workspace_bytes) const noexcept {
+                            std::span<const Binding> outputs, void* workspace, size_t workspace_bytes,
+                            const LaunchOptions& options) const noexcept {
   if (rows == 0) return Status::ok;
   if (rows < 0) return Status::invalid_argument;
   if (rows > row_limit()) return Status::too_many_rows;
@@ -78,9 +89,11 @@ Status LoadedKernel::launch(StreamHandle stream, int64_t rows, std::span<const B
   // The workspace that would do for staging is demanded also where this launch does not stage, so that what
   // is enough does not depend on a pointer.
   const uint64_t memory = reinterpret_cast<uintptr_t>(workspace);
-  const size_t needed = this->workspace_bytes(rows);
-  if (workspace_bytes < needed) return Status::workspace_too_small;
-  if (memory % kWorkspaceAlignment != 0 || (memory == 0 && needed != 0)) return Status::invalid_argument;
+  const Kernel::WorkspaceBytes needed = this->workspace(rows);
+  if (workspace_bytes < needed.total()) return Status::workspace_too_small;
+  if (memory % kWorkspaceAlignment != 0 || (memory == 0 && needed.total() != 0)) return Status::invalid_argument;
+  // From the end, so that no launch's scratch meets the state of another one with more rows.
+  const uint64_t scratch = memory + (workspace_bytes & ~(kWorkspaceAlignment - 1)) - needed.scratch;
 
   const bool can_stage = !spec().stage.empty();
   const bool misaligned =
@@ -91,10 +104,12 @@ Status LoadedKernel::launch(StreamHandle stream, int64_t rows, std::span<const B
   const bool stages = can_stage && (always_stage_ || spec().must_stage || misaligned);
 
   words[word_rows] = static_cast<uint64_t>(rows);
-  words[word_records] = memory;
-  words[word_staged] = stages ? memory + records_bytes(rows) : 0;
+  words[word_records] = scratch;
+  words[word_staged] = stages ? scratch + records_bytes(rows) : 0;
   words[word_partials] = static_cast<uint64_t>(partials(rows));
-  return run(stream, words);
+  words[word_shared_state] = memory;
+  words[word_flags] = options.weights_stable ? uint64_t{launch_weights_stable} : 0;
+  return run(stream, words, options);
 }
 
 }  // namespace gumtile::engine

@@ -15,8 +15,8 @@ namespace gumtile::engine {
 inline constexpr size_t kWorkspaceAlignment = 256;
 
 /// An artifact on its device. This class does what is the same on all of them: checking and packing
-/// arguments, laying out the workspace (the records, then the staged left operand), deciding whether to
-/// stage.
+/// arguments, laying out the workspace (the shared state at its start; the records and the staged left operand
+/// at its end), deciding whether to stage.
 class LoadedKernel {
  public:
   virtual ~LoadedKernel() = default;
@@ -25,10 +25,12 @@ class LoadedKernel {
 
   const KernelArtifact& artifact() const noexcept { return artifact_; }
 
-  /// As `Kernel::workspace_bytes` and `Kernel::launch`.
-  size_t workspace_bytes(int64_t max_rows) const noexcept;
+  /// As the functions of `Kernel`.
+  Kernel::WorkspaceBytes workspace(int64_t max_rows) const noexcept;
+  Status workspace_init(StreamHandle stream, void* workspace, size_t workspace_bytes) const noexcept;
   Status launch(StreamHandle stream, int64_t rows, std::span<const Binding> inputs,
-                std::span<const Binding> outputs, void* workspace, size_t workspace_bytes) const noexcept;
+                std::span<const Binding> outputs, void* workspace, size_t workspace_bytes,
+                const LaunchOptions& options) const noexcept;
 
  protected:
   /// `always_stage`: staging does not wait for a left input that the sweep cannot read as it lies. Throws
@@ -47,7 +49,13 @@ class LoadedKernel {
   virtual int64_t max_records(int64_t max_rows) const noexcept = 0;
 
   /// Starts the entry points; `words` is complete. `stage` is to run where words[word_staged] is not 0.
-  virtual Status run(StreamHandle stream, const ArgumentWords& words) const noexcept = 0;
+  virtual Status run(StreamHandle stream, const ArgumentWords& words,
+                     const LaunchOptions& options) const noexcept = 0;
+
+  /// Whether the sweep keeps a shared state in the workspace.
+  virtual bool has_shared_state() const noexcept = 0;
+
+  virtual Status clear(StreamHandle stream, void* memory, size_t bytes) const noexcept = 0;
 
  private:
   uint64_t records_bytes(int64_t max_rows) const noexcept;

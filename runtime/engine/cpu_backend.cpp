@@ -49,7 +49,14 @@ class CpuKernel final : public LoadedKernel {
   int64_t partials(int64_t /*rows*/) const noexcept override { return partials_; }
   int64_t max_records(int64_t max_rows) const noexcept override { return max_rows * partials_; }
 
-  Status run(StreamHandle /*stream*/, const ArgumentWords& words) const noexcept override {
+  bool has_shared_state() const noexcept override { return false; }
+  Status clear(StreamHandle /*stream*/, void* memory, size_t bytes) const noexcept override {
+    std::memset(memory, 0, bytes);
+    return Status::ok;
+  }
+
+  Status run(StreamHandle /*stream*/, const ArgumentWords& words,
+             const LaunchOptions& /*options*/) const noexcept override {
     const auto rows = static_cast<int64_t>(words[word_rows]);
     if (words[word_staged] != 0) run_rows(stage_, rows, words);
     const int64_t tiles = spec().tiles();

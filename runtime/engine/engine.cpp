@@ -91,12 +91,16 @@ Kernel& Kernel::operator=(Kernel&&) noexcept = default;
 
 const KernelArtifact& Kernel::artifact() const { return impl_->loaded->artifact(); }
 
-size_t Kernel::workspace_bytes(int64_t max_rows) const { return impl_->loaded->workspace_bytes(max_rows); }
+Kernel::WorkspaceBytes Kernel::workspace(int64_t max_rows) const { return impl_->loaded->workspace(max_rows); }
+
+Status Kernel::workspace_init(StreamHandle stream, void* workspace, size_t workspace_bytes) const noexcept {
+  return impl_->loaded->workspace_init(stream, workspace, workspace_bytes);
+}
 
 Status Kernel::launch(StreamHandle stream, int64_t rows, std::span<const Binding> inputs,
-                      std::span<const Binding> outputs, void* workspace,
-                      size_t workspace_bytes) const noexcept {
-  return impl_->loaded->launch(stream, rows, inputs, outputs, workspace, workspace_bytes);
+                      std::span<const Binding> outputs, void* workspace, size_t workspace_bytes,
+                      const LaunchOptions& options) const noexcept {
+  return impl_->loaded->launch(stream, rows, inputs, outputs, workspace, workspace_bytes, options);
 }
 
 struct Engine::Impl {

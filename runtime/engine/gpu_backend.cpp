@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -22,8 +23,9 @@ using cuda::Driver;
 
 // The launch shapes that `LaunchSpec` prescribes.
 constexpr unsigned kStageThreads = 256;
-constexpr unsigned kFinishThreads = 256;
-constexpr uint64_t kFinishRows = 8;
+
+/// Elements of a tensor map's box along the contracted axis.
+constexpr uint32_t kBoxElements = 64;
 
 /// The largest y extent of a grid (CUDA C++ Programming Guide, "Technical Specifications per Compute
 /// Capability").
@@ -106,8 +108,8 @@ class GpuKernel final : public LoadedKernel {
       : LoadedKernel(std::move(loaded), false),
         context_(std::move(context)),
         module_(load_module(context_->driver(), artifact())) {
+    waits_on_device_ = !spec().tensor_maps.empty() && context_->driver().cuLaunchKernelEx != nullptr;
     if (!spec().stage.empty()) stage_ = entry(spec().stage).handle();
-    if (!spec().finish.empty()) finish_ = entry(spec().finish).handle();
     const cuda::Function sweep = entry(spec().sweep);
     sweep_ = sweep.handle();
     if (spec().shared_bytes > 0) sweep.set_max_dynamic_shared_bytes(spec().shared_bytes);
@@ -122,41 +124,76 @@ class GpuKernel final : public LoadedKernel {
               artifact().schedule, device.name, spec().threads,
               spec().shared_bytes + sweep.static_shared_bytes(), sweep.registers()));
     }
-    grid_ = {spec().tiles(), spec().rows_per_block, int64_t{per_multiprocessor} * device.workers};
+    grid_ = {spec().tiles(), spec().rows_per_block, int64_t{per_multiprocessor} * device.workers,
+             spec().cluster_m, spec().cluster_n};
+    const Driver& driver = context_->driver();
+    if (!spec().tensor_maps.empty() && driver.cuTensorMapEncodeTiled == nullptr)
+      throw Error(ErrorCode::device_unavailable,
+                  fmt::format("schedule '{}' needs tensor maps, which the driver (CUDA {}) does not have",
+                              artifact().schedule, cuda_version(driver.version)));
+    if (spec().tensor_maps.size() > kMaxTensorMaps)
+      throw Error(ErrorCode::internal, "a kernel's launch specification has too many tensor maps");
   }
 
  protected:
   int64_t row_limit() const noexcept override {
-    return std::min<int64_t>(kMaxGridY * spec().rows_per_block, std::numeric_limits<int32_t>::max());
+    return std::min<int64_t>((kMaxGridY - 1) * spec().rows_per_block, std::numeric_limits<int32_t>::max());
   }
 
   int64_t partials(int64_t rows) const noexcept override { return grid_.partials(rows); }
   int64_t max_records(int64_t max_rows) const noexcept override { return grid_.max_records(max_rows); }
 
-  Status run(StreamHandle stream, const ArgumentWords& words) const noexcept override {
+  bool has_shared_state() const noexcept override { return true; }
+
+  Status clear(StreamHandle stream, void* memory, size_t bytes) const noexcept override {
+    const Driver& driver = context_->driver();
+    const LaunchContext current(driver, context_->handle());
+    if (current.result() != CUresult::success) return status_of(current.result());
+    return status_of(driver.cuMemsetD8Async(reinterpret_cast<uintptr_t>(memory), 0, bytes,
+                                            static_cast<cuda::CUstream>(stream)));
+  }
+
+  Status run(StreamHandle stream, const ArgumentWords& words, const LaunchOptions& options) const noexcept override {
     const Driver& driver = context_->driver();
     const LaunchContext current(driver, context_->handle());
     if (current.result() != CUresult::success) return status_of(current.result());
 
-    // The driver copies the parameter, of the size that the kernel declares, before the call returns.
-    void* parameters[] = {const_cast<uint64_t*>(words.data())};
-    auto start = [&](cuda::CUfunction function, uint64_t grid_x, uint64_t grid_y, unsigned threads,
-                     unsigned shared_bytes) noexcept {
-      return driver.cuLaunchKernel(function, static_cast<unsigned>(grid_x), static_cast<unsigned>(grid_y), 1,
-                                   threads, 1, 1, shared_bytes, static_cast<cuda::CUstream>(stream),
-                                   parameters, nullptr);
-    };
-    const uint64_t rows = words[word_rows];
-    CUresult result = CUresult::success;
-    if (words[word_staged] != 0) result = start(stage_, rows, 1, kStageThreads, 0);
-    if (result == CUresult::success) {
-      result = start(sweep_, words[word_partials],
-                     static_cast<uint64_t>(grid_.row_blocks(static_cast<int64_t>(rows))),
-                     static_cast<unsigned>(spec().threads), static_cast<unsigned>(spec().shared_bytes));
+    // The driver copies the parameters, of the sizes that the kernel declares, before the call returns.
+    std::array<cuda::CUtensorMap, kMaxTensorMaps> maps;
+    std::array<void*, 1 + kMaxTensorMaps> parameters{const_cast<uint64_t*>(words.data())};
+    for (size_t i = 0; i < spec().tensor_maps.size(); ++i) {
+      if (encode(spec().tensor_maps[i], words, maps[i]) != CUresult::success) return Status::invalid_argument;
+      parameters[i + 1] = &maps[i];
     }
-    if (result == CUresult::success && finish_ != nullptr)
-      result = start(finish_, (rows + kFinishRows - 1) / kFinishRows, 1, kFinishThreads, 0);
-    return status_of(result);
+    auto* const on = static_cast<cuda::CUstream>(stream);
+    const uint64_t rows = words[word_rows];
+    if (words[word_staged] != 0) {
+      const CUresult result =
+          driver.cuLaunchKernel(stage_, static_cast<unsigned>(rows), 1, 1, kStageThreads, 1, 1, 0, on,
+                                parameters.data(), nullptr);
+      if (result != CUresult::success) return status_of(result);
+    }
+    const auto grid_x = static_cast<unsigned>(words[word_partials]);
+    const auto grid_y = static_cast<unsigned>(grid_.row_blocks(static_cast<int64_t>(rows)));
+    const auto threads = static_cast<unsigned>(spec().threads);
+    const auto shared_bytes = static_cast<unsigned>(spec().shared_bytes);
+    // After a stage kernel there is nothing to overlap: the sweep reads what it writes.
+    if (options.programmatic_dependent && words[word_staged] == 0 && waits_on_device_) {
+      cuda::CUlaunchAttribute attribute;
+      attribute.id = cuda::CUlaunchAttributeID::programmatic_stream_serialization;
+      attribute.value.programmatic_stream_serialization_allowed = 1;
+      cuda::CUlaunchConfig config;
+      config.grid_x = grid_x;
+      config.grid_y = grid_y;
+      config.block_x = threads;
+      config.shared_memory_bytes = shared_bytes;
+      config.stream = on;
+      config.attributes = &attribute;
+      config.attribute_count = 1;
+      return status_of(driver.cuLaunchKernelEx(&config, sweep_, parameters.data(), nullptr));
+    }
+    return status_of(driver.cuLaunchKernel(sweep_, grid_x, grid_y, 1, threads, 1, 1, shared_bytes, on,
+                                           parameters.data(), nullptr));
   }
 
  private:
@@ -166,11 +203,38 @@ class GpuKernel final : public LoadedKernel {
     return function;
   }
 
+  /// Boxes of 64 elements of a matrix of 16-bit elements: rows past its end, and elements past a row's, are zeros.
+  CUresult encode(const LaunchSpec::TensorMap& description, const ArgumentWords& words,
+                  cuda::CUtensorMap& map) const noexcept {
+    const int input = description.left ? spec().contraction_left : spec().contraction_right;
+    const uint64_t* binding = words.data() + word_bindings + 2 * static_cast<size_t>(input);
+    const bool staged = description.left && words[word_staged] != 0;
+    const uint64_t address = staged ? words[word_staged] : binding[0];
+    const uint64_t row_elements = staged ? static_cast<uint64_t>(spec().staged_stride) : binding[1];
+    const uint64_t rows = description.left ? words[word_rows] : static_cast<uint64_t>(spec().columns);
+    const uint64_t sizes[] = {static_cast<uint64_t>(spec().contracted), rows};
+    const uint64_t strides_bytes[] = {row_elements * size_bytes(spec().staged_dtype)};
+    const uint64_t most = description.left ? rows : static_cast<uint64_t>(description.box_rows);
+    const uint32_t box[] = {kBoxElements,
+                            static_cast<uint32_t>(std::min<uint64_t>(static_cast<uint64_t>(description.box_rows), most))};
+    const uint32_t steps[] = {1, 1};
+    const auto type = spec().staged_dtype == DType::f16 ? cuda::CUtensorMapDataType::f16 : cuda::CUtensorMapDataType::bf16;
+    const auto promotion = description.l2_promotion == 256   ? cuda::CUtensorMapL2promotion::bytes256
+                           : description.l2_promotion == 128 ? cuda::CUtensorMapL2promotion::bytes128
+                                                             : cuda::CUtensorMapL2promotion::bytes64;
+    return context_->driver().cuTensorMapEncodeTiled(
+        &map, type, 2, reinterpret_cast<void*>(static_cast<uintptr_t>(address)), sizes, strides_bytes, box, steps,
+        cuda::CUtensorMapInterleave::none, cuda::CUtensorMapSwizzle::bytes128, promotion,
+        cuda::CUtensorMapFloatOOBfill::zeros);
+  }
+
+  static constexpr size_t kMaxTensorMaps = 2;
+
   std::shared_ptr<const cuda::PrimaryContext> context_;
   cuda::Module module_;
   cuda::CUfunction stage_ = nullptr;
   cuda::CUfunction sweep_ = nullptr;
-  cuda::CUfunction finish_ = nullptr;
+  bool waits_on_device_ = false;  ///< the sweep may be launched before the previous kernel has ended
   Grid grid_;
 };
 
@@ -182,6 +246,8 @@ class GpuBackend final : public Backend {
     device_.target = target_for_device(info.sm_major, info.sm_minor);
     device_.workers = info.multiprocessors;
     device_.memory_bytes = info.memory_bytes;
+    // Both edges of the clock carry data.
+    device_.memory_bytes_per_second = 2e3 * info.memory_clock_khz * info.memory_bus_bits / 8;
     context_ = std::make_shared<const cuda::PrimaryContext>(info.ordinal);
   }
 

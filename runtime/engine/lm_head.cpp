@@ -100,7 +100,9 @@ struct LmHead::Impl {
   int64_t prepared_rows = 0;
 
   Schedule schedule_for(const Problem& problem) const {
-    return options.schedule ? *options.schedule : default_schedule(program, problem, engine->device().target);
+    if (options.schedule) return *options.schedule;
+    const DeviceDescription& device = engine->device();
+    return default_schedule(program, problem, device.target, {device.workers, device.memory_bytes_per_second});
   }
 
   const Prepared* load(const Problem& problem, const Schedule& schedule) {
@@ -119,6 +121,7 @@ LmHead::LmHead(std::shared_ptr<Engine> engine, const LmHeadOptions& options, con
   require(options.vocab_size >= 1, fmt::format("vocab_size is {}; at least 1 is needed", options.vocab_size));
   require(options.hidden_size >= 1,
           fmt::format("hidden_size is {}; at least 1 is needed", options.hidden_size));
+  require(options.first_token >= 0, fmt::format("first_token is {}; at least 0 is needed", options.first_token));
   require(weights != nullptr, "the address of the weights is null");
   if (weights_row_stride == 0) weights_row_stride = options.hidden_size;
   require(weights_row_stride >= options.hidden_size,
@@ -149,6 +152,7 @@ void LmHead::prepare(int64_t max_rows) {
           fmt::format("max_rows is {}; expected 1 to {}", max_rows, kMaxRows));
   Problem problem;
   problem.columns = impl_->options.vocab_size;
+  problem.first_column = impl_->options.first_token;
   problem.contracted = impl_->options.hidden_size;
   problem.weights_alignment =
       alignment_of(impl_->weights, impl_->weights_row_stride, impl_->options.weights_dtype);
@@ -177,12 +181,19 @@ size_t LmHead::workspace_bytes(int64_t max_rows) const {
       fmt::format(
           "the workspace for {} rows was asked for, but the head is prepared for {}; call prepare({}) first",
           max_rows, impl_->prepared_rows, max_rows));
-  size_t bytes = 0;
+  Kernel::WorkspaceBytes largest;
   for (int64_t end : batch_buckets(max_rows)) {
     const int64_t rows = std::min(end, max_rows);
-    bytes = std::max(bytes, kernel_for(rows)->workspace_bytes(rows));
+    const Kernel::WorkspaceBytes needed = kernel_for(rows)->workspace(rows);
+    largest.state = std::max(largest.state, needed.state);
+    largest.scratch = std::max(largest.scratch, needed.scratch);
   }
-  return bytes;
+  return largest.total();
+}
+
+Status LmHead::workspace_init(StreamHandle stream, void* workspace, size_t workspace_bytes) const noexcept {
+  const Kernel* kernel = kernel_for(1);
+  return kernel == nullptr ? Status::not_prepared : kernel->workspace_init(stream, workspace, workspace_bytes);
 }
 
 const Kernel* LmHead::kernel_for(int64_t rows) const noexcept {
@@ -227,7 +238,7 @@ Status LmHead::sample(StreamHandle stream, const SampleArgs& args) const noexcep
   for (size_t i = 0; i < impl_->outputs.count; ++i) outputs[i] = given_outputs[impl_->outputs.source[i]];
   return kernel->launch(stream, args.rows, std::span(inputs.data(), impl_->inputs.count),
                         std::span(outputs.data(), impl_->outputs.count), args.workspace,
-                        args.workspace_bytes);
+                        args.workspace_bytes, args.launch);
 }
 
 const LmHeadOptions& LmHead::options() const { return impl_->options; }

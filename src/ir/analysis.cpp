@@ -84,4 +84,43 @@ ProgramAnalysis analyze(const Program& program) {
   return a;
 }
 
+namespace {
+
+/// What `dsl_functions.h`'s argmax without carried values makes of its combine: the larger key, then the lower
+/// index; a key that is NaN loses.
+Lambda argmax_combine() {
+  const DType f = DType::f32;
+  const DType u = DType::u32;
+  const DType p = DType::pred;
+  return {{{Op::param, f, {}, 0},
+           {Op::param, f, {}, 2},
+           {Op::lt, p, {0, 1}},
+           {Op::eq, p, {1, 0}},
+           {Op::param, u, {}, 3},
+           {Op::param, u, {}, 1},
+           {Op::lt, p, {4, 5}},
+           {Op::bit_and, p, {3, 6}},
+           {Op::bit_or, p, {2, 7}},
+           {Op::ne, p, {0, 0}},
+           {Op::bit_or, p, {8, 9}},
+           {Op::select, f, {10, 1, 0}},
+           {Op::select, u, {10, 4, 5}}},
+          {11, 12}};
+}
+
+Lambda or_combine() {
+  const DType u = DType::u32;
+  return {{{Op::param, u, {}, 0}, {Op::param, u, {}, 1}, {Op::bit_or, u, {0, 1}}}, {2}};
+}
+
+}  // namespace
+
+Packing packing_of(const ReductionInfo& reduction) {
+  if (reduction.combine == or_combine() && reduction.identity == std::vector<uint64_t>{0})
+    return Packing::bit_or;
+  if (reduction.combine == argmax_combine() && reduction.identity == std::vector<uint64_t>{0xff800000, ~0u})
+    return Packing::argmax;
+  return Packing::none;
+}
+
 }  // namespace gumtile

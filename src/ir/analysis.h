@@ -34,6 +34,14 @@ struct ProgramAnalysis {
 
 ProgramAnalysis analyze(const Program& program);
 
+/// Reductions whose whole state fits one 64-bit word that an atomic operation can join in any order.
+enum class Packing : uint8_t {
+  none,
+  bit_or,  ///< u32, joined by a bitwise or
+  argmax,  ///< (f32 key, u32 index) as the DSL's argmax joins it: the largest ordered(key) << 32 | ~index
+};
+Packing packing_of(const ReductionInfo& reduction);
+
 /// The level of a reduce node's lifted values.
 Level reduction_level(const Program& program, const ReductionInfo& reduction);
 

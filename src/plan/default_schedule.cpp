@@ -30,11 +30,29 @@ MmaSyncSchedule mma_sync_schedule(const Problem& problem, const Target& target) 
   return s;
 }
 
+/// Fills shared memory with stages; what the row table and the exchange of states take beside them is a guess that the
+/// built-in Programs stay below.
+WgmmaSchedule wgmma_schedule(const Problem& problem, const Target& target, const Card& card) {
+  constexpr double kSlowMemory = 4.0e12;  // between an H100's 3.35 TB/s and an H200's 4.8 TB/s
+  WgmmaSchedule s;
+  const bool slow = card.memory_bytes_per_second != 0 && card.memory_bytes_per_second < kSlowMemory;
+  s.l2_promotion = slow ? 256 : 128;
+  s.block_batch = problem.max_rows <= 64 ? 64 : 128;
+  s.warpgroups_m = s.block_batch / 64;
+  s.block_vocab = problem.max_rows <= 128 ? 128 : 256;
+  s.box_rows = 64;
+  const int reserve = 64 * s.block_batch + 1024;
+  s.stages = std::clamp((target.gpu().shared_bytes - reserve) / ((s.block_batch + s.block_vocab) * 2 * s.block_k), 2, 32);
+  return s;
+}
+
 }  // namespace
 
-Schedule default_schedule(const Program& program, const Problem& problem, const Target& target) {
+Schedule default_schedule(const Program& program, const Problem& problem, const Target& target, const Card& card) {
   if (!target.is_cuda()) return {HostSchedule{}};
-  if (why_no_mma_sync(program, analyze(program), target).empty()) return {mma_sync_schedule(problem, target)};
+  const ProgramAnalysis analysis = analyze(program);
+  if (why_no_wgmma(program, analysis, problem, target).empty()) return {wgmma_schedule(problem, target, card)};
+  if (why_no_mma_sync(program, analysis, target).empty()) return {mma_sync_schedule(problem, target)};
   SimtSchedule s;
   s.block_batch = problem.max_rows <= 8 ? 8 : problem.max_rows <= 16 ? 16 : 32;
   return {s};

@@ -62,7 +62,53 @@ void check_mma_sync(const Program& program, const ProgramAnalysis& analysis, con
                       problem.weights_alignment));
 }
 
+void check_wgmma(const Program& program, const ProgramAnalysis& analysis, const Problem& problem,
+                 const Schedule& schedule, const WgmmaSchedule& s, const Target& target) {
+  require(target.is_cuda(), schedule, "the wgmma family needs a GPU target");
+  const std::string reason = why_no_wgmma(program, analysis, problem, target);
+  require(reason.empty(), schedule, reason);
+  const int warpgroups = s.warpgroups_m * s.warpgroups_n;
+  require(warpgroups >= 1 && warpgroups <= 3, schedule,
+          fmt::format("wg={}x{} are {} consumer warpgroups; 1 to 3", s.warpgroups_m, s.warpgroups_n, warpgroups));
+  require(s.block_batch == 64 * s.warpgroups_m || s.block_batch == 128 * s.warpgroups_m, schedule,
+          fmt::format("b{} must be 64 or 128 rows for each of {} warpgroups along the rows", s.block_batch,
+                      s.warpgroups_m));
+  require(s.block_batch <= 256, schedule, fmt::format("b{} must be at most b256", s.block_batch));
+  require(s.block_vocab >= 64 && s.block_vocab <= 256 && s.block_vocab % (64 * s.warpgroups_n) == 0, schedule,
+          fmt::format("v{} must be a multiple of 64 columns a warpgroup ({}), at most 256", s.block_vocab,
+                      64 * s.warpgroups_n));
+  require(s.block_k == 64 || s.block_k == 128, schedule, fmt::format("k{} must be k64 or k128", s.block_k));
+  const int accumulators = s.block_batch / s.warpgroups_m * (s.block_vocab / s.warpgroups_n) / 128;
+  // 65536 registers a multiprocessor, less what the producer warp holds.
+  const int most = warpgroups <= 2 ? 128 : 64;
+  require(accumulators <= most, schedule,
+          fmt::format("a warpgroup's {} x {} tile takes {} accumulator registers a thread; at most {} with {} "
+                      "warpgroups",
+                      s.block_batch / s.warpgroups_m, s.block_vocab / s.warpgroups_n, accumulators, most,
+                      warpgroups));
+  require(s.stages >= 2 && s.stages <= 32, schedule, fmt::format("stages={} must lie in 2..32", s.stages));
+  require(s.cluster_m >= 1 && s.cluster_n >= 1 && s.cluster_m * s.cluster_n <= 2, schedule,
+          fmt::format("cluster={}x{} must be 1x1, 2x1 or 1x2", s.cluster_m, s.cluster_n));
+  require(s.l2_promotion == 64 || s.l2_promotion == 128 || s.l2_promotion == 256, schedule,
+          fmt::format("l2={} must be 64, 128 or 256", s.l2_promotion));
+  require((s.box_rows == 32 || s.box_rows == 64 || s.box_rows == 128 || s.box_rows == 256) &&
+              s.block_vocab % s.box_rows == 0,
+          schedule,
+          fmt::format("box={} must be 32, 64, 128 or 256 and divide v{}", s.box_rows, s.block_vocab));
+}
+
 }  // namespace
+
+std::string why_no_wgmma(const Program& program, const ProgramAnalysis& analysis, const Problem& problem,
+                         const Target& target) {
+  if (!target.suffix_a || !target.gpu().warpgroup_mma)
+    return fmt::format("{} has no wgmma; sm_90a has", target.str());
+  if (std::string reason = why_no_mma_sync(program, analysis, target); !reason.empty()) return reason;
+  if (problem.weights_alignment < 16)
+    return fmt::format("TMA needs weights aligned to 16 bytes; they are aligned to {}",
+                       problem.weights_alignment);
+  return "";
+}
 
 std::string why_no_mma_sync(const Program& program, const ProgramAnalysis& analysis, const Target& target) {
   if (!target.gpu().async_copy)
@@ -87,6 +133,9 @@ void check_problem(const Program& program, const ProgramAnalysis& analysis, cons
   };
   if (problem.columns <= 0 || problem.columns > 0x7fffff00)
     fail(fmt::format("{} columns; at least 1 and below 2^31 - 256", problem.columns));
+  if (problem.first_column < 0 || problem.first_column + problem.columns > 0x7fffff00)
+    fail(fmt::format("columns {} to {}; they must lie in 0 to 2^31 - 256", problem.first_column,
+                     problem.first_column + problem.columns));
   if (analysis.contraction != kNone && (problem.contracted <= 0 || problem.contracted > 0x7fffff00))
     fail(fmt::format("a contracted extent of {}; at least 1 and below 2^31 - 256", problem.contracted));
   const int a = problem.weights_alignment;
@@ -99,6 +148,8 @@ void check_family(const Program& program, const ProgramAnalysis& analysis, const
     check_host(schedule, *host, target);
   else if (const auto* simt = std::get_if<SimtSchedule>(&schedule.family))
     check_simt(schedule, *simt, target);
+  else if (const auto* wgmma = std::get_if<WgmmaSchedule>(&schedule.family))
+    check_wgmma(program, analysis, problem, schedule, *wgmma, target);
   else
     check_mma_sync(program, analysis, problem, schedule, std::get<MmaSyncSchedule>(schedule.family), target);
 }

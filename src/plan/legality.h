@@ -16,4 +16,8 @@ void check_family(const Program& program, const ProgramAnalysis& analysis, const
 /// Empty where mma.sync can take the contraction on the target, else the reason why not.
 std::string why_no_mma_sync(const Program& program, const ProgramAnalysis& analysis, const Target& target);
 
+/// The same for wgmma fed by TMA; also says where the weights' alignment forbids it.
+std::string why_no_wgmma(const Program& program, const ProgramAnalysis& analysis, const Problem& problem,
+                         const Target& target);
+
 }  // namespace gumtile

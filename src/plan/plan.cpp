@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <set>
 
@@ -26,24 +27,38 @@ uint32_t fragment_mask(uint32_t split_mask) {
   return mask;
 }
 
-/// Row-level values that elements and groups read, in node order.
-std::vector<Slot> make_row_table(const Program& program, const ProgramAnalysis& analysis, int& words) {
+/// Row-level values that elements and groups read, and on a GPU, where the block that finishes a row has its
+/// table at hand, those that finalizers read; in node order.
+std::vector<Slot> make_row_table(const Program& program, const ProgramAnalysis& analysis, bool finalizers,
+                                 int& words) {
   std::set<NodeId> read;
   auto add = [&](NodeId id) {
     if (id != kNone && analysis.nodes[id].level == Level::row && program.nodes[id].op != Op::constant)
       read.insert(id);
   };
-  bool stores_tiles = false;
+  bool guards = false;
   for (NodeId id = 0; id < program.nodes.size(); ++id) {
     const Level level = analysis.nodes[id].level;
     const bool sweeps =
         level == Level::group || level == Level::element || program.nodes[id].op == Op::reduce;
     if (!sweeps) continue;
     for (NodeId operand : program.nodes[id].operands) add(operand);
-    if (program.nodes[id].op == Op::reduce) add(program.reductions[program.nodes[id].imm].bound);
+    if (program.nodes[id].op != Op::reduce) continue;
+    const NodeId bound = program.reductions[program.nodes[id].imm].bound;
+    add(bound);
+    guards |= bound != kNone;
   }
-  for (const OutputInfo& output : program.outputs) stores_tiles |= output.kind == OutputInfo::Kind::tile;
-  if (stores_tiles) add(program.row_guard);
+  // Rows that do not count store no tiles, and need no group whose bound says that it may be skipped.
+  for (const OutputInfo& output : program.outputs) guards |= output.kind == OutputInfo::Kind::tile;
+  if (finalizers) {
+    for (NodeId id = 0; id < program.nodes.size(); ++id)
+      if (analysis.nodes[id].level == Level::final)
+        for (NodeId operand : program.nodes[id].operands) add(operand);
+    for (const OutputInfo& output : program.outputs)
+      if (output.kind != OutputInfo::Kind::tile) add(output.node);
+    guards = true;
+  }
+  if (guards) add(program.row_guard);
   std::vector<Slot> table;
   words = 0;
   for (NodeId id : read) {
@@ -66,6 +81,13 @@ std::vector<Slot> make_record(const Program& program, const ProgramAnalysis& ana
   return record;
 }
 
+/// Whether atomic operations can join all of the sweep's states.
+bool is_packed(const Program& program, const ProgramAnalysis& analysis) {
+  for (NodeId id : analysis.sweep_reductions)
+    if (packing_of(program.reductions[program.nodes[id].imm]) == Packing::none) return false;
+  return true;
+}
+
 LaunchSpec make_launch(const KernelPlan& plan, const ProgramAnalysis& analysis) {
   LaunchSpec launch;
   const Program& program = plan.program;
@@ -73,10 +95,13 @@ LaunchSpec make_launch(const KernelPlan& plan, const ProgramAnalysis& analysis) 
   launch.threads = plan.threads;
   launch.shared_bytes = plan.shared_bytes;
   launch.columns = plan.problem.columns;
+  launch.contracted = plan.problem.contracted;
+  launch.first_column = plan.problem.first_column;
   launch.record_words = plan.record_words;
   bool any_output = false;
   for (const OutputInfo& output : program.outputs) any_output |= output.kind != OutputInfo::Kind::tile;
-  if (any_output) launch.finish = plan.name + "_finish";
+  if (any_output && !plan.target.is_cuda()) launch.finish = plan.name + "_finish";
+  if (plan.join == Join::packed) launch.packed_words = static_cast<int>(analysis.sweep_reductions.size());
   if (analysis.contraction != kNone) {
     const ContractionInfo& c = program.contractions[analysis.contraction];
     launch.contraction_left = static_cast<int>(c.left);
@@ -106,38 +131,59 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
   plan.target = target;
   plan.name = "gumtile";
   plan.fragment.mask = fragment_mask(analysis.member_mask);
-  plan.row_table = make_row_table(program, analysis, plan.row_table_words);
+  plan.row_table = make_row_table(program, analysis, target.is_cuda(), plan.row_table_words);
   plan.record = make_record(program, analysis, plan.record_words);
   check_family(program, analysis, problem, schedule, target);
 
   int rows_per_block = 1;
-  int columns_per_tile = 0;
+  int unit = 0;  // in which columns are shared out
   if (const auto* host = std::get_if<HostSchedule>(&schedule.family)) {
     rows_per_block = host->block_batch;
-    columns_per_tile = host->block_vocab;
+    unit = plan.tile_columns = host->block_vocab;
     plan.stages_left = analysis.contraction != kNone;
   } else if (const auto* simt = std::get_if<SimtSchedule>(&schedule.family)) {
     rows_per_block = simt->block_batch;
-    columns_per_tile = simt->block_vocab;
-    plan.threads = 128;
+    unit = plan.tile_columns = simt->block_vocab;
+    plan.threads = plan.consumers = 128;
+    plan.warps_n = 4;
     plan.fragment.rows = simt->block_batch / 8;
     const int rows = analysis.contraction == kNone ? 0 : simt->block_batch + simt->block_vocab;
     plan.shared_stage = rows * (simt->block_k + 1) * 4;
     plan.shared_row_table = align(plan.shared_stage, 128);
+  } else if (const auto* mma = std::get_if<MmaSyncSchedule>(&schedule.family)) {
+    rows_per_block = mma->block_batch;
+    unit = plan.tile_columns = mma->block_vocab;
+    plan.threads = plan.consumers = 32 * mma->warps_m * mma->warps_n;
+    plan.warps_n = mma->warps_n;
+    plan.fragment.rows = mma->block_batch / mma->warps_m / 8;
+    plan.fragment.blocks = mma->block_vocab / mma->warps_n / 64;
+    plan.shared_stage = (mma->block_batch + mma->block_vocab) * 128;
+    plan.shared_row_table = plan.shared_stage * mma->stages;
   } else {
-    const auto& mma = std::get<MmaSyncSchedule>(schedule.family);
-    rows_per_block = mma.block_batch;
-    columns_per_tile = mma.block_vocab;
-    plan.threads = 32 * mma.warps_m * mma.warps_n;
-    plan.fragment.rows = mma.block_batch / mma.warps_m / 8;
-    plan.fragment.blocks = mma.block_vocab / mma.warps_n / 64;
-    plan.shared_stage = (mma.block_batch + mma.block_vocab) * 128;
-    plan.shared_row_table = plan.shared_stage * mma.stages;
+    const auto& wgmma = std::get<WgmmaSchedule>(schedule.family);
+    rows_per_block = wgmma.block_batch;
+    plan.tile_columns = wgmma.block_vocab;
+    plan.consumers = 128 * wgmma.warpgroups_m * wgmma.warpgroups_n;
+    // A producer warp; a whole warpgroup of them where registers have to move from it to the consumers.
+    plan.threads = plan.consumers + (plan.consumers > 128 ? 128 : 32);
+    plan.warps_n = wgmma.warpgroups_n;
+    const int m_tiles = wgmma.block_batch / wgmma.warpgroups_m / 64;
+    plan.fragment.rows = 2 * m_tiles;
+    plan.fragment.row_pair_step = 64;
+    plan.fragment.blocks = wgmma.block_vocab / wgmma.warpgroups_n / 64;
+    // Pairs of blocks share random words where a lane holds both.
+    unit = std::max(plan.fragment.blocks % 2 == 0 ? 128 : 64, wgmma.box_rows);
+    plan.shared_stage = (wgmma.block_batch + wgmma.block_vocab) * 2 * wgmma.block_k;
+    plan.shared_barriers = plan.shared_stage * wgmma.stages;
+    plan.shared_row_table = align(plan.shared_barriers + 2 * 8 * wgmma.stages, 128);
   }
   if (target.is_cuda()) {
-    const int warps_n = plan.threads / 32 * plan.fragment.rows * 8 / rows_per_block;
+    if (is_packed(program, analysis)) plan.join = Join::packed;
     plan.shared_exchange = align(plan.shared_row_table + rows_per_block * plan.row_table_words * 4, 128);
-    plan.shared_bytes = plan.shared_exchange + warps_n * rows_per_block * plan.record_words * 4;
+    plan.shared_bytes = plan.shared_exchange + 128;  // the first words tell the block whether it is the last
+    if (plan.join == Join::records)
+      plan.shared_bytes = std::max(plan.shared_bytes, plan.shared_exchange + plan.warps_n * rows_per_block *
+                                                                                 plan.record_words * 4);
     const int limit = target.gpu().shared_bytes;
     if (plan.shared_bytes > limit)
       throw Error(
@@ -148,8 +194,10 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
   }
   plan.launch = make_launch(plan, analysis);
   plan.launch.rows_per_block = rows_per_block;
-  plan.launch.columns_per_tile = columns_per_tile;
-  if (std::holds_alternative<MmaSyncSchedule>(schedule.family)) {
+  plan.launch.columns_per_tile = unit;
+  const auto* mma = std::get_if<MmaSyncSchedule>(&schedule.family);
+  const auto* wgmma = std::get_if<WgmmaSchedule>(&schedule.family);
+  if (mma || wgmma) {
     const ContractionInfo& c = program.contractions[analysis.contraction];
     plan.stages_left = true;
     plan.launch.stage = plan.name + "_stage";
@@ -157,7 +205,12 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
     plan.launch.staged_dtype = c.operand_dtype;
     plan.launch.staged_stride = (problem.contracted + 7) / 8 * 8;
     plan.launch.left_alignment = 16;
-    plan.launch.right_alignment = std::get<MmaSyncSchedule>(schedule.family).copy_bytes;
+    plan.launch.right_alignment = mma ? mma->copy_bytes : 16;
+  }
+  if (wgmma) {
+    plan.launch.cluster_m = wgmma->cluster_m;
+    plan.launch.cluster_n = wgmma->cluster_n;
+    plan.launch.tensor_maps = {{true, 64, 128}, {false, wgmma->box_rows, wgmma->l2_promotion}};
   }
   return plan;
 }
@@ -166,8 +219,8 @@ std::string KernelPlan::str() const {
   std::string out = fmt::format("plan {} for {} on {}\n", schedule.str(), program.name, target.str());
   out += fmt::format("problem: {} columns, {} contracted, weights aligned to {} bytes\n", problem.columns,
                      problem.contracted, problem.weights_alignment);
-  out += fmt::format("tiles: {} of {} columns; {} rows a block\n", launch.tiles(), launch.columns_per_tile,
-                     launch.rows_per_block);
+  out += fmt::format("tiles: {} columns and {} rows; {} units of {} columns to share out\n", tile_columns,
+                     launch.rows_per_block, launch.tiles(), launch.columns_per_tile);
   out += fmt::format("fragment: column mask {:#x}, {} rows and {} blocks of 64 columns a lane\n",
                      fragment.mask, fragment.rows, fragment.blocks);
   out += fmt::format("row table: {} words a row\n", row_table_words);

@@ -29,6 +29,7 @@ int number(std::string_view schedule, std::string_view field, std::string_view t
 struct Field {
   std::string_view prefix;
   std::function<void(std::string_view value)> read;
+  bool pair = false;  ///< two numbers: "2x4"
 };
 
 void read_fields(std::string_view schedule, std::string_view text, const std::vector<Field>& fields) {
@@ -52,7 +53,7 @@ void read_fields(std::string_view schedule, std::string_view text, const std::ve
     if (!known) {
       std::string names;
       for (const Field& field : fields)
-        names += fmt::format(" {}{}", field.prefix, field.prefix == "warps=" ? "MxN" : "N");
+        names += fmt::format(" {}{}", field.prefix, field.pair ? "MxN" : "N");
       fail(schedule, fmt::format("unknown field '{}'; this family has{}", part, names));
     }
   }
@@ -61,7 +62,7 @@ void read_fields(std::string_view schedule, std::string_view text, const std::ve
 }  // namespace
 
 std::string_view Schedule::family_name() const {
-  constexpr std::string_view names[] = {"host", "simt", "mma_sync"};
+  constexpr std::string_view names[] = {"host", "simt", "mma_sync", "wgmma"};
   return names[family.index()];
 }
 
@@ -77,6 +78,11 @@ std::string Schedule::str() const {
       return fmt::format("mma_sync:b{},v{},stages={},warps={}x{},copy={}", s.block_batch, s.block_vocab,
                          s.stages, s.warps_m, s.warps_n, s.copy_bytes);
     }
+    std::string operator()(const WgmmaSchedule& s) const {
+      return fmt::format("wgmma:b{},v{},k{},stages={},wg={}x{},cluster={}x{},l2={},box={}", s.block_batch,
+                         s.block_vocab, s.block_k, s.stages, s.warpgroups_m, s.warpgroups_n, s.cluster_m,
+                         s.cluster_n, s.l2_promotion, s.box_rows);
+    }
   };
   return std::visit(Visitor{}, family);
 }
@@ -87,6 +93,17 @@ Schedule Schedule::parse(std::string_view text) {
   const std::string_view rest = colon < text.size() ? text.substr(colon + 1) : std::string_view();
   auto to = [text](std::string_view field, int& out) {
     return Field{field, [text, field, &out](std::string_view value) { out = number(text, field, value); }};
+  };
+  auto pair = [text](std::string_view field, int& m, int& n) {
+    return Field{field,
+                 [text, field, &m, &n](std::string_view value) {
+                   const size_t x = value.find('x');
+                   if (x == std::string_view::npos)
+                     fail(text, fmt::format("field '{0}' needs MxN, e.g. {0}2x1", field));
+                   m = number(text, field, value.substr(0, x));
+                   n = number(text, field, value.substr(x + 1));
+                 },
+                 true};
   };
   if (family == "host") {
     HostSchedule s;
@@ -100,19 +117,20 @@ Schedule Schedule::parse(std::string_view text) {
   }
   if (family == "mma_sync") {
     MmaSyncSchedule s;
-    const Field warps{"warps=", [text, &s](std::string_view value) {
-                        const size_t x = value.find('x');
-                        if (x == std::string_view::npos)
-                          fail(text, "field 'warps=' needs MxN, e.g. warps=2x4");
-                        s.warps_m = number(text, "warps=", value.substr(0, x));
-                        s.warps_n = number(text, "warps=", value.substr(x + 1));
-                      }};
     read_fields(text, rest,
-                {to("b", s.block_batch), to("v", s.block_vocab), to("stages=", s.stages), warps,
-                 to("copy=", s.copy_bytes)});
+                {to("b", s.block_batch), to("v", s.block_vocab), to("stages=", s.stages),
+                 pair("warps=", s.warps_m, s.warps_n), to("copy=", s.copy_bytes)});
     return {s};
   }
-  fail(text, fmt::format("unknown family '{}'; known are host, simt and mma_sync", family));
+  if (family == "wgmma") {
+    WgmmaSchedule s;
+    read_fields(text, rest,
+                {to("b", s.block_batch), to("v", s.block_vocab), to("k", s.block_k), to("stages=", s.stages),
+                 pair("wg=", s.warpgroups_m, s.warpgroups_n), pair("cluster=", s.cluster_m, s.cluster_n),
+                 to("l2=", s.l2_promotion), to("box=", s.box_rows)});
+    return {s};
+  }
+  fail(text, fmt::format("unknown family '{}'; known are host, simt, mma_sync and wgmma", family));
 }
 
 }  // namespace gumtile

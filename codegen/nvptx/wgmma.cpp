@@ -1,0 +1,426 @@
+#include "codegen/common/loop.h"
+#include "codegen/nvptx/main_loops.h"
+#include "codegen/nvptx/ptx.h"
+#include "codegen/nvptx/ptx_hopper.h"
+
+// Hopper's main loop. One warp streams both operands by bulk tensor copies through a ring of shared-memory stages;
+// consumer warpgroups multiply them by wgmma as they land. The ring runs on across tiles, so that weights keep
+// streaming while a tile's epilogue runs. A block takes a contiguous range of columns; the last tile of a range may be
+// shorter than the others.
+//
+// A stage holds block_k elements of K of the block's rows of the left operand, then of the tile's rows of the right
+// one, in slabs of 64 elements: one row in 128 bytes, swizzled as TMA and wgmma agree on.
+
+namespace gumtile::codegen {
+
+using llvm::Value;
+
+namespace {
+
+constexpr int kSlabK = 64;
+constexpr int kRowBytes = 2 * kSlabK;
+constexpr int kAtomRows = 64;  // of one wgmma's left operand
+constexpr int kAtomK = 16;
+
+/// K steps before a tile's end at which the progress of other blocks is asked for: about a memory latency.
+constexpr int kAskAhead = 8;
+
+class WgmmaLoop {
+ public:
+  WgmmaLoop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops, const Arguments& arguments,
+            GpuFrame& frame, Value* left_map, Value* right_map)
+      : plan_(plan),
+        schedule_(std::get<WgmmaSchedule>(plan.schedule.family)),
+        dtype_(plan.program.contractions[analysis.contraction].operand_dtype),
+        b(ops.b),
+        arguments_(arguments),
+        frame_(frame),
+        left_map_(left_map),
+        right_map_(right_map),
+        slabs_(schedule_.block_k / kSlabK),
+        steps_((plan.problem.contracted + schedule_.block_k - 1) / schedule_.block_k),
+        m_tiles_(plan.fragment.rows / 2),
+        unit_(plan.launch.columns_per_tile),
+        units_per_tile_((schedule_.block_vocab + unit_ - 1) / unit_),
+        offsets_(member_offsets(plan.fragment.mask)) {}
+
+  void emit() {
+    base_ = b.CreatePtrToInt(frame_.shared(0), b.getInt32Ty());
+    if (clustered()) rank_ = ptx::cluster_rank(b);
+    share_out_columns();
+    make_state();
+    init_barriers();
+    Value* consumes = b.CreateICmpULT(ptx::broadcast(b, frame_.warp()), i32(plan_.consumers / 32));
+    Value* produces = b.CreateICmpEQ(frame_.thread(), i32(plan_.consumers));
+    emit_if(b, produces, [&] { start_copies(); });
+    ptx::warp_barrier(b);
+    ptx::wait_for_previous_grid(b);
+    frame_.begin();
+    llvm::Function* f = b.GetInsertBlock()->getParent();
+    auto* consumer = llvm::BasicBlock::Create(b.getContext(), "consumer", f);
+    auto* producer = llvm::BasicBlock::Create(b.getContext(), "producer", f);
+    auto* done = llvm::BasicBlock::Create(b.getContext(), "done", f);
+    b.CreateCondBr(consumes, consumer, producer);
+    b.SetInsertPoint(consumer);
+    if (moves_registers()) ptx::set_registers(b, plan_.consumers == 256 ? 232 : 152, true);
+    consume();
+    ptx::launch_dependents(b);
+    frame_.end();
+    b.CreateBr(done);
+    b.SetInsertPoint(producer);
+    if (moves_registers()) ptx::set_registers(b, 40, false);
+    emit_if(b, produces, [&] { produce(); });
+    ptx::warp_barrier(b);
+    b.CreateBr(done);
+    b.SetInsertPoint(done);
+  }
+
+ private:
+  Value* i32(int64_t value) { return b.getInt32(static_cast<uint32_t>(value)); }
+  Value* get(llvm::AllocaInst* variable) { return b.CreateLoad(variable->getAllocatedType(), variable); }
+  /// A block's registers are shared out evenly at its start; one consumer warpgroup has enough of them.
+  bool moves_registers() const { return plan_.threads - plan_.consumers == 128; }
+  bool clustered() const { return schedule_.cluster_m * schedule_.cluster_n > 1; }
+  Value* full_barrier(Value* stage) {
+    return b.CreateAdd(base_, b.CreateAdd(b.CreateShl(stage, 3), i32(plan_.shared_barriers)));
+  }
+  Value* empty_barrier(Value* stage) { return b.CreateAdd(full_barrier(stage), i32(8 * schedule_.stages)); }
+  Value* stage_address(Value* stage) { return b.CreateAdd(base_, b.CreateMul(stage, i32(plan_.shared_stage))); }
+  int right_offset() const { return schedule_.block_batch * kRowBytes * slabs_; }
+
+  /// The block's range of units: even shares, in the order of the blocks. The blocks of a cluster along the columns
+  /// halve a common share and run the same number of tiles.
+  void share_out_columns() {
+    Value* units = b.getInt64(static_cast<uint64_t>(plan_.launch.tiles()));
+    const int together = schedule_.cluster_n;
+    Value* share = b.CreateZExt(b.CreateUDiv(frame_.partial(), i32(together)), b.getInt64Ty());
+    Value* shares = b.CreateZExt(b.CreateUDiv(frame_.partials(), i32(together)), b.getInt64Ty());
+    auto bound = [&](Value* index) {
+      return b.CreateTrunc(b.CreateUDiv(b.CreateMul(index, units), shares), b.getInt32Ty());
+    };
+    range_begin_ = bound(share);
+    range_end_ = bound(b.CreateAdd(share, b.getInt64(1)));
+    Value* length = b.CreateSub(range_end_, range_begin_);
+    if (together == 2) {
+      length = b.CreateLShr(b.CreateAdd(length, i32(1)), 1);
+      Value* middle = b.CreateAdd(range_begin_, length);
+      Value* first = b.CreateICmpEQ(b.CreateAnd(frame_.partial(), 1), i32(0));
+      Value* begin = b.CreateSelect(first, range_begin_, middle);
+      range_end_ = b.CreateSelect(first, middle, range_end_);
+      range_begin_ = begin;
+    }
+    tiles_ = b.CreateUDiv(b.CreateAdd(length, i32(units_per_tile_ - 1)), i32(units_per_tile_));
+  }
+
+  /// The tile's first unit, and how many it has (fewer than units_per_tile_ in the last tile of a range).
+  Value* tile_begin(Value* tile) { return b.CreateAdd(range_begin_, b.CreateMul(tile, i32(units_per_tile_))); }
+  Value* tile_units(Value* begin) {
+    Value* rest = b.CreateSub(range_end_, begin);
+    rest = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, rest, i32(0));
+    return b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, rest, i32(units_per_tile_));
+  }
+
+  void make_state() {
+    llvm::Function* f = b.GetInsertBlock()->getParent();
+    llvm::IRBuilder<> entry(&f->getEntryBlock(), f->getEntryBlock().begin());
+    for (llvm::AllocaInst** variable : {&stage_, &parity_, &tile_, &step_}) {
+      *variable = entry.CreateAlloca(entry.getInt32Ty());
+      b.CreateStore(b.getInt32(0), *variable);
+    }
+    for (int i = 0; i < m_tiles_ * plan_.fragment.blocks * 32; ++i) {
+      sums_.push_back(entry.CreateAlloca(entry.getFloatTy()));
+      b.CreateStore(llvm::ConstantFP::get(b.getFloatTy(), 0), sums_.back());
+    }
+  }
+
+  void init_barriers() {
+    emit_if(b, b.CreateICmpEQ(frame_.thread(), i32(0)), [&] {
+      ptx::prefetch_tensor_map(b, left_map_);
+      ptx::prefetch_tensor_map(b, right_map_);
+      const int readers = plan_.consumers / 32 * schedule_.cluster_m * schedule_.cluster_n;
+      for (int stage = 0; stage < schedule_.stages; ++stage) {
+        ptx::barrier_init(b, full_barrier(i32(stage)), 1);
+        ptx::barrier_init(b, empty_barrier(i32(stage)), readers);
+      }
+      ptx::fence_barrier_init(b);
+    });
+    ptx::barrier(b);
+    if (clustered()) ptx::cluster_barrier(b);
+  }
+
+  void advance_stage() {
+    Value* next = b.CreateAdd(get(stage_), b.getInt32(1));
+    Value* wraps = b.CreateICmpEQ(next, i32(schedule_.stages));
+    b.CreateStore(b.CreateSelect(wraps, b.getInt32(0), next), stage_);
+    b.CreateStore(b.CreateXor(get(parity_), b.CreateZExt(wraps, b.getInt32Ty())), parity_);
+  }
+
+  // ---- producer: one thread ----
+
+  Value* all_steps() { return b.CreateMul(tiles_, i32(steps_)); }
+
+  void advance_step() {
+    advance_stage();
+    Value* step = b.CreateAdd(get(step_), b.getInt32(1));
+    Value* wraps = b.CreateICmpEQ(step, i32(steps_));
+    b.CreateStore(b.CreateSelect(wraps, b.getInt32(0), step), step_);
+    b.CreateStore(b.CreateAdd(get(tile_), b.CreateZExt(wraps, b.getInt32Ty())), tile_);
+  }
+
+  void rewind() {
+    for (llvm::AllocaInst* variable : {stage_, parity_, tile_, step_}) b.CreateStore(b.getInt32(0), variable);
+  }
+
+  /// Fills all stages for the first time: no consumer has to release them. Where no earlier kernel writes the weights,
+  /// they need not wait for one.
+  void start_copies() {
+    Value* stable = b.CreateICmpNE(b.CreateAnd(arguments_.flags(), uint64_t{launch_weights_stable}), b.getInt64(0));
+    emit_if(b, b.CreateNot(stable), [&] { ptx::wait_for_previous_grid(b); });
+    Value* count = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, all_steps(), i32(schedule_.stages));
+    for (const bool right : {true, false}) {
+      rewind();
+      Loop loop(b, i32(0), count, 1, "start");
+      if (right) {
+        expect();
+        copy_right();
+      } else {
+        copy_left();
+      }
+      advance_step();
+      loop.close();
+      loop.keep_rolled();
+      if (right) ptx::wait_for_previous_grid(b);
+    }
+  }
+
+  void produce() {
+    // Where start_copies has come to: its variables live on, but for the parity of the first reuse.
+    Value* count = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, all_steps(), i32(schedule_.stages));
+    b.CreateStore(i32(0), parity_);
+    Loop loop(b, count, all_steps(), 1, "produce");
+    ptx::barrier_wait(b, empty_barrier(get(stage_)), get(parity_));
+    expect();
+    copy_right();
+    copy_left();
+    advance_step();
+    loop.close();
+    loop.keep_rolled();
+  }
+
+  /// Boxes of 64 rows of the left operand that the block has, and the rows of a box.
+  Value* left_boxes() {
+    Value* rows = b.CreateSub(arguments_.rows(), frame_.first_row());
+    Value* boxes = b.CreateAShr(b.CreateAdd(rows, b.getInt64(kAtomRows - 1)), 6);
+    boxes = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, boxes, b.getInt64(0));
+    boxes = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, boxes,
+                                    b.getInt64(static_cast<uint64_t>(schedule_.block_batch / kAtomRows)));
+    return b.CreateTrunc(boxes, b.getInt32Ty());
+  }
+  Value* left_box_rows() {
+    return b.CreateTrunc(
+        b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, arguments_.rows(), b.getInt64(kAtomRows)), b.getInt32Ty());
+  }
+  /// Boxes of the right operand that the current tile has in a slab.
+  Value* right_boxes() {
+    return b.CreateMul(tile_units(tile_begin(get(tile_))), i32(unit_ / schedule_.box_rows));
+  }
+
+  void expect() {
+    Value* left = b.CreateMul(left_boxes(), left_box_rows());
+    Value* right = b.CreateMul(right_boxes(), i32(schedule_.box_rows));
+    Value* bytes = b.CreateMul(b.CreateAdd(left, right), i32(kRowBytes * slabs_));
+    ptx::barrier_expect(b, full_barrier(get(stage_)), bytes);
+  }
+
+  /// One of `boxes` boxes; in a cluster that shares the operand, the blocks take turns and send to all.
+  void copy_box(bool left, int slab, int box, Value* boxes, Value* turn, Value* row) {
+    const bool shares = left ? schedule_.cluster_n > 1 : schedule_.cluster_m > 1;
+    Value* wanted = b.CreateICmpSLT(i32(box), boxes);
+    if (shares) {
+      Value* whose = b.CreateAnd(b.CreateAdd(turn, i32(box)), 1);
+      wanted = b.CreateAnd(wanted, b.CreateICmpEQ(whose, rank_));
+    }
+    emit_if(b, wanted, [&] {
+      const int rows = left ? kAtomRows : schedule_.box_rows;
+      const int slab_rows = left ? schedule_.block_batch : schedule_.block_vocab;
+      const int offset = (left ? 0 : right_offset()) + (slab * slab_rows + box * rows) * kRowBytes;
+      Value* to = b.CreateAdd(stage_address(get(stage_)), i32(offset));
+      Value* k = b.CreateAdd(b.CreateMul(get(step_), i32(schedule_.block_k)), i32(slab * kSlabK));
+      ptx::copy_tensor(b, to, left ? left_map_ : right_map_, k, b.CreateAdd(row, i32(box * rows)),
+                       full_barrier(get(stage_)), left ? ptx::L2Policy::evict_last : ptx::L2Policy::evict_first,
+                       shares ? 3 : 0);
+    });
+  }
+
+  void copy_left() {
+    Value* row = b.CreateTrunc(frame_.first_row(), b.getInt32Ty());
+    Value* boxes = left_boxes();
+    for (int slab = 0; slab < slabs_; ++slab)
+      for (int box = 0; box < schedule_.block_batch / kAtomRows; ++box)
+        copy_box(true, slab, box, boxes, b.CreateAdd(get(step_), i32(slab)), row);
+  }
+
+  void copy_right() {
+    // Below zero where the first tile starts before the range: the copy fills those rows with zeros.
+    Value* column = b.CreateMul(tile_begin(get(tile_)), i32(unit_));
+    Value* row = b.CreateAdd(column, i32(plan_.launch.first_tile_column() - plan_.problem.first_column));
+    Value* boxes = right_boxes();
+    for (int slab = 0; slab < slabs_; ++slab)
+      for (int box = 0; box < schedule_.block_vocab / schedule_.box_rows; ++box)
+        copy_box(false, slab, box, boxes, i32(slab), row);
+  }
+
+  // ---- consumers ----
+
+  void consume() {
+    rewind();
+    group_m_ = ptx::broadcast(b, frame_.warp_m());
+    group_n_ = ptx::broadcast(b, frame_.warp_n());
+    Loop tiles(b, i32(0), tiles_, 1, "tile");
+    Value* begin = tile_begin(tiles.index());
+    Value* units = tile_units(begin);
+    const int blocks = plan_.fragment.blocks;
+    Value* present = b.CreateSub(b.CreateMul(units, i32(unit_ / 64)), b.CreateMul(group_n_, i32(blocks)));
+    present = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, present, i32(blocks));
+    // Each possible width of a tile has its own loop; blocks that do not exist are never multiplied, except that a
+    // warpgroup without any keeps up with the others by the narrowest.
+    const int narrowest = std::min(blocks, unit_ / 64);
+    multiply_widths(present, blocks, narrowest);
+    Value* first_column = b.CreateAdd(b.CreateMul(begin, i32(unit_)), i32(plan_.launch.first_tile_column()));
+    const bool always_whole = narrowest == blocks && plan_.warps_n == 1 && schedule_.cluster_n == 1;
+    frame_.finish_tile(
+        first_column,
+        [&](const Place& place) -> Value* {
+          // Rows 8 apart alternate inside an atom of 64; a block's columns are eight n8 tiles.
+          const int column = place.block * 64 + static_cast<int>(offsets_[static_cast<size_t>(place.member)]);
+          return get(sum(place.row / 2, column / 8 * 4 + place.row % 2 * 2 + column % 2));
+        },
+        always_whole ? nullptr : present);
+    tiles.close();
+    tiles.keep_rolled();
+  }
+
+  llvm::AllocaInst* sum(int m, int i) {
+    return sums_[static_cast<size_t>(m * plan_.fragment.blocks * 32 + i)];
+  }
+
+  /// `if (present >= width) multiply(width) else` the same for the next narrower one.
+  void multiply_widths(Value* present, int width, int narrowest) {
+    if (width == narrowest) {
+      multiply(width);
+      return;
+    }
+    llvm::Function* f = b.GetInsertBlock()->getParent();
+    auto* wide = llvm::BasicBlock::Create(b.getContext(), "wide", f);
+    auto* narrow = llvm::BasicBlock::Create(b.getContext(), "narrow", f);
+    auto* done = llvm::BasicBlock::Create(b.getContext(), "multiplied", f);
+    b.CreateCondBr(b.CreateICmpSGE(present, i32(width)), wide, narrow);
+    b.SetInsertPoint(wide);
+    multiply(width);
+    b.CreateBr(done);
+    b.SetInsertPoint(narrow);
+    multiply_widths(present, width - narrowest, narrowest);
+    b.CreateBr(done);
+    b.SetInsertPoint(done);
+  }
+
+  std::vector<Value*> load_sums(int m, int count) {
+    std::vector<Value*> values;
+    for (int i = 0; i < count; ++i) values.push_back(get(sum(m, i)));
+    return values;
+  }
+  void store_sums(int m, const std::vector<Value*>& values) {
+    for (size_t i = 0; i < values.size(); ++i) b.CreateStore(values[i], sum(m, static_cast<int>(i)));
+  }
+
+  /// All of K for a tile of `width` blocks of 64 columns a warpgroup.
+  void multiply(int width) {
+    const int count = width * 32;
+    Loop steps(b, i32(0), i32(steps_), 1, "step");
+    llvm::PHINode* previous = steps.carry(i32(0));
+    Value* stage = get(stage_);
+    ptx::barrier_wait(b, full_barrier(stage), get(parity_));
+    Value* address = stage_address(stage);
+    Value* left = b.CreateAdd(address, b.CreateMul(group_m_, i32(m_tiles_ * kAtomRows * kRowBytes)));
+    Value* right_first = b.CreateMul(group_n_, i32(plan_.fragment.blocks * 64 * kRowBytes));
+    Value* right = b.CreateAdd(b.CreateAdd(address, i32(right_offset())), right_first);
+    Value* left_descriptor = ptx::wgmma_descriptor(b, left);
+    Value* right_descriptor = ptx::wgmma_descriptor(b, right);
+    ptx::wgmma_fence(b);
+    for (int slab = 0; slab < slabs_; ++slab)
+      for (int k = 0; k < kSlabK / kAtomK; ++k)
+        for (int m = 0; m < m_tiles_; ++m) {
+          const int in_slab = k * kAtomK * 2;
+          const int left_bytes = (slab * schedule_.block_batch + m * kAtomRows) * kRowBytes + in_slab;
+          const int right_bytes = slab * schedule_.block_vocab * kRowBytes + in_slab;
+          Value* accumulate = slab + k > 0 ? b.getTrue() : b.CreateICmpNE(steps.index(), i32(0));
+          store_sums(m, ptx::wgmma(b, dtype_, load_sums(m, count), offset(left_descriptor, left_bytes),
+                                   offset(right_descriptor, right_bytes), accumulate));
+        }
+    ptx::wgmma_commit(b);
+    ptx::wgmma_wait(b, 1);
+    emit_if(b, b.CreateICmpNE(steps.index(), i32(0)), [&] { release(previous); });
+    frame_.ask_reached(b.CreateICmpEQ(steps.index(), i32(std::max<int64_t>(steps_ - kAskAhead, 0))));
+    advance_stage();
+    steps.set_next(previous, stage);
+    steps.close();
+    steps.keep_rolled();
+    std::vector<Value*> all;
+    for (int m = 0; m < m_tiles_; ++m)
+      for (Value* value : load_sums(m, count)) all.push_back(value);
+    all = ptx::wgmma_wait_all(b, all);
+    for (int m = 0; m < m_tiles_; ++m)
+      store_sums(m, {all.begin() + m * count, all.begin() + (m + 1) * count});
+    release(previous);
+  }
+
+  Value* offset(Value* descriptor, int bytes) {
+    return b.CreateAdd(descriptor, b.getInt64(static_cast<uint64_t>(bytes / 16)));
+  }
+
+  /// Gives a stage back to the producers that fill it: one arrival a warp and block of the cluster.
+  void release(Value* stage) {
+    if (!clustered()) {
+      emit_if(b, b.CreateICmpEQ(frame_.lane(), i32(0)), [&] { ptx::barrier_arrive(b, empty_barrier(stage)); });
+      return;
+    }
+    emit_if(b, b.CreateICmpULT(frame_.lane(), i32(2)),
+            [&] { ptx::barrier_arrive_at(b, empty_barrier(stage), frame_.lane()); });
+  }
+
+  const KernelPlan& plan_;
+  const WgmmaSchedule& schedule_;
+  const DType dtype_;
+  llvm::IRBuilder<>& b;
+  const Arguments& arguments_;
+  GpuFrame& frame_;
+  Value* left_map_;
+  Value* right_map_;
+  const int slabs_;
+  const int64_t steps_;
+  const int m_tiles_;
+  const int unit_;  ///< columns in which ranges are counted
+  const int units_per_tile_;
+  std::vector<uint32_t> offsets_;
+  Value* base_ = nullptr;  ///< shared memory, i32
+  Value* rank_ = nullptr;
+  Value* range_begin_ = nullptr;  ///< in units
+  Value* range_end_ = nullptr;
+  Value* tiles_ = nullptr;
+  Value* group_m_ = nullptr;  ///< the warpgroup's place
+  Value* group_n_ = nullptr;
+  std::vector<llvm::AllocaInst*> sums_;
+  llvm::AllocaInst* stage_ = nullptr;
+  llvm::AllocaInst* parity_ = nullptr;
+  llvm::AllocaInst* tile_ = nullptr;
+  llvm::AllocaInst* step_ = nullptr;
+};
+
+}  // namespace
+
+void emit_wgmma_loop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
+                     const Arguments& arguments, GpuFrame& frame, Value* left_map, Value* right_map) {
+  WgmmaLoop(plan, analysis, ops, arguments, frame, left_map, right_map).emit();
+}
+
+}  // namespace gumtile::codegen
