@@ -57,6 +57,7 @@ Value* ExpressionEmitter::value(NodeId node, const Place& place, size_t which) {
 }
 
 ExpressionEmitter::Known ExpressionEmitter::known(NodeId node, const Place& place, size_t which) {
+  if (program_.nodes[node].op == Op::contract) return {{}, source_.accumulator(place)};
   const NodeKey k = key(node, place, which);
   for (Scope& scope : scopes_)
     if (auto it = scope.nodes.find(k); it != scope.nodes.end()) return it->second;
@@ -93,7 +94,7 @@ ExpressionEmitter::Known ExpressionEmitter::emit_node(NodeId id, const Place& pl
     case Op::get:
       return {{}, value(node.operands[0], place, node.imm)};
     case Op::contract:
-      return {{}, source_.accumulator(place)};
+      llvm_unreachable("accumulators are not remembered");
     case Op::philox: {
       std::vector<Value*> operands;
       for (size_t i = 0; i < 6; ++i) operands.push_back(operand(i));

@@ -40,6 +40,10 @@ class FragmentSource {
   virtual llvm::Value* row_value(NodeId node, size_t which, int row) = 0;
   /// The row's index, i64, safe to read inputs at.
   virtual llvm::Value* row_index(int row) = 0;
+  /// Around code that rarely runs: what it computes should not be shared with, and so kept alive for, code that always
+  /// does.
+  virtual void enter_rare_code() {}
+  virtual void leave_rare_code() {}
   /// Whether the row counts (i1); null: it may be taken to.
   virtual llvm::Value* row_active(int) { return nullptr; }
   /// For a reduction with a bound: a first component (of its type) that the row's state has reached somewhere,

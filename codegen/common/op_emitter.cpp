@@ -87,12 +87,22 @@ Value* OpEmitter::cast(DType from, DType to, Value* value) {
   Type* t = type(to);
   if (from == DType::f32) {
     if (to == DType::pred) return b.CreateFCmpUNE(value, f32(0));
-    const ID id = is_signed_integer(to) ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat;
-    return b.CreateIntrinsic(id, {t, value->getType()}, {value});
+    return math_.float_to_integer(b, value, t, is_signed_integer(to));
   }
   if (to == DType::f32) return is_signed_integer(from) ? b.CreateSIToFP(value, t) : b.CreateUIToFP(value, t);
   if (to == DType::pred) return b.CreateICmpNE(value, llvm::Constant::getNullValue(value->getType()));
   return is_signed_integer(from) ? b.CreateSExtOrTrunc(value, t) : b.CreateZExtOrTrunc(value, t);
+}
+
+Value* MathTarget::float_to_integer(llvm::IRBuilder<>& b, Value* x, llvm::Type* to, bool is_signed) {
+  return b.CreateIntrinsic(is_signed ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat, {to, x->getType()}, {x});
+}
+
+std::pair<Value*, Value*> MathTarget::multiply_wide(llvm::IRBuilder<>& b, Value* x, uint32_t factor) {
+  llvm::Type* word = x->getType();
+  llvm::Type* wide = word->getWithNewBitWidth(64);
+  Value* product = b.CreateMul(b.CreateZExt(x, wide), llvm::ConstantInt::get(wide, factor));
+  return {b.CreateTrunc(b.CreateLShr(product, 32), word), b.CreateTrunc(product, word)};
 }
 
 Value* OpEmitter::tanh(Value* x) {
@@ -203,12 +213,8 @@ Value* OpEmitter::emit(Op op, DType type_in, DType result, std::span<Value* cons
 std::array<Value*, 4> OpEmitter::philox(std::span<Value* const> v, int rounds) {
   std::array<Value*, 4> c{v[0], v[1], v[2], v[3]};
   std::array<Value*, 2> key{v[4], v[5]};
-  Type* wide = type(DType::u64);
   Type* word = type(DType::u32);
-  auto multiply = [&](uint32_t factor, Value* x) {
-    Value* product = b.CreateMul(b.CreateZExt(x, wide), llvm::ConstantInt::get(wide, factor));
-    return std::pair(b.CreateTrunc(b.CreateLShr(product, 32), word), b.CreateTrunc(product, word));
-  };
+  auto multiply = [&](uint32_t factor, Value* x) { return math_.multiply_wide(b, x, factor); };
   for (int round = 0; round < rounds; ++round) {
     const auto [hi0, lo0] = multiply(0xD2511F53, c[0]);
     const auto [hi1, lo1] = multiply(0xCD9E8D57, c[2]);

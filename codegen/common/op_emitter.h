@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <utility>
 #include <span>
 #include <vector>
 
@@ -22,6 +23,10 @@ class MathTarget {
   /// f32 from f16 bits (i16) and back, rounded to nearest even.
   virtual llvm::Value* f16_to_float(llvm::IRBuilder<>& b, llvm::Value* bits) = 0;
   virtual llvm::Value* float_to_f16(llvm::IRBuilder<>& b, llvm::Value* x) = 0;
+  /// An integer of type `to` from f32, towards zero; what does not fit saturates and NaN gives 0.
+  virtual llvm::Value* float_to_integer(llvm::IRBuilder<>& b, llvm::Value* x, llvm::Type* to, bool is_signed);
+  /// The upper and the lower half of a product of u32s.
+  virtual std::pair<llvm::Value*, llvm::Value*> multiply_wide(llvm::IRBuilder<>& b, llvm::Value* x, uint32_t factor);
 };
 
 /// Emits elementwise ops over scalars (`lanes` = 0) or vectors, the same for every target. The builder's

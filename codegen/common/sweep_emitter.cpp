@@ -100,23 +100,23 @@ StateValues SweepEmitter::from_words(const std::vector<Value*>& words) {
   return values;
 }
 
-void SweepEmitter::fold(std::span<const RowStates> states, int first_block, int blocks) {
-  for (const bool bounded : {false, true}) {
+void SweepEmitter::fold(std::span<const RowStates> states, int first_row, int first_block, int blocks) {
+  for (const bool bounded : {true, false}) {
     for (size_t r = 0; r < analysis_.sweep_reductions.size(); ++r) {
       const NodeId id = analysis_.sweep_reductions[r];
       const ReductionInfo& reduction = reduction_of(plan_.program, id);
       const bool grouped = reduction_level(plan_.program, reduction) == Level::group;
       if ((grouped && reduction.bound != kNone) != bounded) continue;
       if (bounded) {
-        fold_bounded(r, states, first_block, blocks);
+        fold_bounded(r, states, first_row, first_block, blocks);
         continue;
       }
       for (size_t row = 0; row < states.size(); ++row)
         for (int block = first_block; block < first_block + blocks; ++block) {
           if (grouped)
-            fold_groups(id, states[row].components[r], static_cast<int>(row), block);
+            fold_groups(id, states[row].components[r], first_row + static_cast<int>(row), block);
           else
-            fold_elements(id, states[row].components[r], static_cast<int>(row), block);
+            fold_elements(id, states[row].components[r], first_row + static_cast<int>(row), block);
         }
     }
   }
@@ -164,7 +164,8 @@ void SweepEmitter::fold_group(NodeId id, const std::vector<llvm::AllocaInst*>& s
   for (size_t i = 0; i < joined.size(); ++i) b.CreateStore(joined[i], state[i]);
 }
 
-void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int first_block, int blocks) {
+void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int first_row, int first_block,
+                                int blocks) {
   const NodeId id = analysis_.sweep_reductions[r];
   const ReductionInfo& reduction = reduction_of(plan_.program, id);
   const DType dtype = reduction.state[0];
@@ -176,10 +177,11 @@ void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int
   Value* any = nullptr;
   // Skipped only where the bound is strictly below what the row has reached: equal keys still meet the tie
   // rule.
-  for (size_t row = 0; row < states.size(); ++row) {
-    Value* active = source_.row_active(static_cast<int>(row));
-    Value* elsewhere = source_.reached_elsewhere(id, static_cast<int>(row));
-    llvm::AllocaInst* state = states[row].components[r][0];
+  for (size_t i = 0; i < states.size(); ++i) {
+    const int row = first_row + static_cast<int>(i);
+    Value* active = source_.row_active(row);
+    Value* elsewhere = source_.reached_elsewhere(id, row);
+    llvm::AllocaInst* state = states[i].components[r][0];
     Value* reached = b.CreateLoad(state->getAllocatedType(), state);
     if (elsewhere) {
       const std::array<Value*, 2> both{elsewhere, reached};
@@ -187,7 +189,7 @@ void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int
     }
     for (int block = first_block; block < first_block + blocks; ++block)
       for (int leader : expressions_.group_leaders()) {
-        const Place place{static_cast<int>(row), block, leader};
+        const Place place{row, block, leader};
         const std::array<Value*, 2> operands{expressions_.value(reduction.bound, place), reached};
         Value* needed = b.CreateNot(ops_.emit(Op::lt, dtype, DType::pred, operands));
         if (expressions_.masked()) needed = b.CreateAnd(needed, expressions_.group_valid(place));
@@ -211,7 +213,9 @@ void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int
     b.CreateCondBr(candidates[i].needed, candidate, next);
     b.SetInsertPoint(candidate);
     expressions_.push_scope();
-    fold_group(id, states[static_cast<size_t>(candidates[i].place.row)].components[r], candidates[i].place);
+    source_.enter_rare_code();
+    fold_group(id, states[static_cast<size_t>(candidates[i].place.row - first_row)].components[r], candidates[i].place);
+    source_.leave_rare_code();
     expressions_.pop_scope();
     b.CreateBr(next);
     b.SetInsertPoint(next);

@@ -35,10 +35,11 @@ class SweepEmitter {
   StateValues identity() const;
   StateValues combine(const StateValues& left, const StateValues& right);
 
-  /// Folds `blocks` blocks of 64 columns of all rows into `states` (one a row). Reductions with a bound come
-  /// last: the bounds of all groups are computed side by side, so that their latencies overlap, and groups that
-  /// cannot change the state are skipped.
-  void fold(std::span<const RowStates> states, int first_block, int blocks);
+  /// Folds `blocks` blocks of 64 columns of the rows from `first_row` on into `states` (one a row). Reductions with a bound come
+  /// first: the bounds of all groups are computed side by side, so that their latencies overlap, and groups that
+  /// cannot change the state are skipped. What the others compute for every group would only stay alive for
+  /// the few that are not.
+  void fold(std::span<const RowStates> states, int first_row, int first_block, int blocks);
   /// Stores one row's columns of one block to the tile outputs. `output_address` and `output_stride` give
   /// i64s.
   void store_tiles(int row, int block, llvm::Value* row_active,
@@ -56,7 +57,7 @@ class SweepEmitter {
   void fold_elements(NodeId id, const std::vector<llvm::AllocaInst*>& state, int row, int block);
   void fold_groups(NodeId id, const std::vector<llvm::AllocaInst*>& state, int row, int block);
   void fold_group(NodeId id, const std::vector<llvm::AllocaInst*>& state, const Place& place);
-  void fold_bounded(size_t reduction, std::span<const RowStates> states, int first_block, int blocks);
+  void fold_bounded(size_t reduction, std::span<const RowStates> states, int first_row, int first_block, int blocks);
   std::vector<llvm::Value*> load_components(const std::vector<llvm::AllocaInst*>& state);
 
   const KernelPlan& plan_;

@@ -221,7 +221,7 @@ class HostKernel {
     source.local_base = b.CreateAdd(vector_.splat(local), lane_offsets());
     Value* first = b.CreateTrunc(f->getArg(4), b.getInt32Ty());
     source.global_base = b.CreateAdd(source.local_base, vector_.splat(first));
-    sweep.fold({&states, 1}, 0, 1);
+    sweep.fold({&states, 1}, 0, 0, 1);
     if (sweep.stores_tiles())
       sweep.store_tiles(
           0, 0, row_active(f), [&](size_t o) { return arguments.output(o); },

@@ -178,16 +178,17 @@ void GpuFrame::begin() {
   ptx::barrier(b);
 }
 
-void GpuFrame::fold_blocks(int first_block, int blocks) {
+void GpuFrame::fold_blocks(int first_row, int rows, int first_block, int blocks) {
   // The first and the last tile may be ragged. A second copy of the epilogue without tests of columns would
   // double the code (and the time to compile it) to save a few instructions of a group.
   const int64_t unit = plan_.launch.columns_per_tile;
   const int64_t end = plan_.problem.first_column + plan_.problem.columns;
   sweep_.expressions().reset();
   sweep_.expressions().set_masked(plan_.problem.first_column % unit != 0 || end % unit != 0);
-  sweep_.fold(states_, first_block, blocks);
+  sweep_.fold(std::span(states_).subspan(static_cast<size_t>(first_row), static_cast<size_t>(rows)), first_row, first_block,
+              blocks);
   if (!sweep_.stores_tiles()) return;
-  for (int i = 0; i < plan_.fragment.rows; ++i)
+  for (int i = first_row; i < first_row + rows; ++i)
     for (int block = first_block; block < first_block + blocks; ++block)
       sweep_.store_tiles(
           i, block, row_active(i), [&](size_t o) { return arguments_.output(o); },
@@ -203,15 +204,22 @@ void GpuFrame::finish_tile(Value* first_column, const std::function<Value*(const
   pair_bases_.clear();
   for (int block = 0; block < plan_.fragment.blocks; block += together)
     pair_bases_.push_back(b.CreateOr(b.CreateAdd(warp_column_, i32(64 * block)), lane_columns_));
-  // Warps whose rows do not exist have nothing to fold.
-  Value* warp_first = b.CreateAdd(first_row_, b.CreateZExt(warp_row_, b.getInt64Ty()));
-  emit_if(b, b.CreateICmpSLT(warp_first, arguments_.rows()), [&] {
-    for (int block = 0; block < plan_.fragment.blocks; block += together) {
-      if (present)
-        emit_if(b, b.CreateICmpSLT(i32(block), present), [&] { fold_blocks(block, together); });
-      else
-        fold_blocks(block, together);
+  // Rows that no lane of the warp has are not folded. Where a fold is short (few groups are more than a bound), rows
+  // go together, so that their latencies overlap; else one by one, or they would need too many registers.
+  const bool is_short = bounded_ < analysis_.sweep_reductions.size();
+  const int rows_together = is_short ? std::min(plan_.fragment.rows, 2) : 1;
+  Value* left = b.CreateSub(arguments_.rows(), b.CreateAdd(first_row_, b.CreateZExt(warp_row_, b.getInt64Ty())));
+  auto rows_exist = [&](int row) {
+    const int offset = row / 2 * plan_.fragment.row_pair_step + row % 2 * 8;
+    return b.CreateICmpSGT(left, b.getInt64(static_cast<uint64_t>(offset)));
+  };
+  for (int block = 0; block < plan_.fragment.blocks; block += together)
+    for (int row = 0; row < plan_.fragment.rows; row += rows_together) {
+      Value* wanted = rows_exist(row);
+      if (present) wanted = b.CreateAnd(wanted, b.CreateICmpSLT(i32(block), present));
+      emit_if(b, wanted, [&] { fold_blocks(row, rows_together, block, together); });
     }
+  emit_if(b, rows_exist(0), [&] {
     if (bounded_ == analysis_.sweep_reductions.size()) return;
     for (int i = 0; i < plan_.fragment.rows; ++i)
       push(sweep_.load(states_[static_cast<size_t>(i)]), i, false);

@@ -6,6 +6,7 @@
 #include "codegen/common/arguments.h"
 #include "codegen/common/sweep_emitter.h"
 #include "codegen/nvptx/nvptx_math.h"
+#include "codegen/nvptx/ptx.h"
 
 namespace gumtile::codegen {
 
@@ -57,7 +58,11 @@ class GpuFrame : public GpuSource {
   /// Joins the blocks' states; the last block of some rows finishes them.
   void end();
 
-  llvm::Value* accumulator(const Place& place) override { return accumulate_(place); }
+  llvm::Value* accumulator(const Place& place) override {
+    return rare_ ? ptx::opaque(b, accumulate_(place)) : accumulate_(place);
+  }
+  void enter_rare_code() override { rare_ = true; }
+  void leave_rare_code() override { rare_ = false; }
   SplitInteger column_base(int block) override;
   llvm::Value* row_value(NodeId node, size_t which, int row) override;
   llvm::Value* row_index(int row) override;
@@ -83,7 +88,7 @@ class GpuFrame : public GpuSource {
 
  private:
   llvm::Value* local_row(int row);
-  void fold_blocks(int first_block, int blocks);
+  void fold_blocks(int first_row, int rows, int first_block, int blocks);
   /// Blocks whose random words are shared: tiles start at multiples of as many columns.
   int blocks_together() const;
 
@@ -116,6 +121,7 @@ class GpuFrame : public GpuSource {
   llvm::Value* partial_;
   llvm::Value* partials_;
   llvm::Value* lane_columns_;
+  bool rare_ = false;
   llvm::Value* finished_local_ = nullptr;  ///< while a row is finished: its number in the block
   llvm::Value* warp_column_ = nullptr;     ///< the first column of the warp's part of the tile
   std::vector<llvm::Value*> pair_bases_;

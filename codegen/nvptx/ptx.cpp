@@ -36,6 +36,11 @@ Value* block_index_y(llvm::IRBuilder<>& b) {
   return special_register(b, llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_y);
 }
 
+Value* opaque(llvm::IRBuilder<>& b, Value* value) {
+  auto* type = llvm::FunctionType::get(value->getType(), {value->getType()}, false);
+  return b.CreateCall(type, llvm::InlineAsm::get(type, "", "=f,0", false), {value});
+}
+
 Value* grid_size_y(llvm::IRBuilder<>& b) {
   return special_register(b, llvm::Intrinsic::nvvm_read_ptx_sreg_nctaid_y);
 }

@@ -29,8 +29,9 @@ struct Pick {
 Pick argmax(ProgramBuilder& p, Expr key, Expr index, Axis axis, const std::vector<Expr>& carry = {},
             std::optional<Expr> bound = std::nullopt);
 
-/// log(sum(exp(x))) over all columns, through groups: one exponential per column. f32.
-Expr logsumexp(ProgramBuilder& p, Expr x, Split split);
+/// log(sum(exp(x))) over all columns, through groups: one exponential per column. f32. `group_max`: the largest x of
+/// each group, where it is at hand.
+Expr logsumexp(ProgramBuilder& p, Expr x, Split split, std::optional<Expr> group_max = std::nullopt);
 
 /// The value of `x` at column `index`, where exactly one member of the group (or column) has it.
 Expr value_at(ProgramBuilder& p, Expr x, Expr index, Axis column, Axis over);
@@ -42,6 +43,10 @@ Expr value_at(ProgramBuilder& p, Expr x, Expr index, Axis column, Axis over);
 /// input.
 Expr gumbel(Expr hi, Expr lo);
 
+/// No less than what any backend makes of `gumbel(hi, lo)`, for all lo; without a logarithm, and at most 0.07 more
+/// where it matters (hi < 2^28).
+Expr gumbel_bound(Expr hi);
+
 /// The stream of one (request, position): words S0..S2. seed, offset: u64; draw: u32.
 std::array<Expr, 3> random_stream(ProgramBuilder& p, Expr seed, Expr offset, uint32_t draw);
 
@@ -51,6 +56,7 @@ Expr gumbel_per_token(ProgramBuilder& p, const std::array<Expr, 3>& stream, Axis
 /// What scheme 2 draws for each group of 16 columns.
 struct GroupNoise {
   Expr gumbel;     ///< f32, one per group
+  Expr bound;      ///< f32, no less than `gumbel` and cheaper
   Expr selection;  ///< u32, picks the member
 };
 /// Noise scheme 2: one Gumbel and one selection word for each group of a split with mask 0x39.

@@ -28,6 +28,14 @@ Expr gumbel(Expr hi, Expr lo) {
   return log2(e) * -kLn2;
 }
 
+Expr gumbel_bound(Expr hi) {
+  // E = -ln(1 - u) >= u, so G = -ln(E) <= -ln(u), and u >= hi / 2^32. A float's bits, read as an integer, are 2^23
+  // times its biased exponent plus its mantissa: b / 2^23 - 127 <= log2(x). The last term is more than what the
+  // backends' logarithms and the roundings here are off by; a hi of 0 gives 110.
+  const Expr bits = bitcast(cast(hi, DType::f32), DType::u32);
+  return fma(cast(bits, DType::f32), -kLn2 * 0x1p-23f, (127.0f + 32.0f) * kLn2 + 1e-3f);
+}
+
 std::array<Expr, 3> random_stream(ProgramBuilder& p, Expr seed, Expr offset, uint32_t draw) {
   auto low = [](const Expr& x) { return cast(x, DType::u32); };
   auto high = [](const Expr& x) { return cast(x >> 32, DType::u32); };
@@ -56,7 +64,8 @@ GroupNoise gumbel_per_group(ProgramBuilder& p, const std::array<Expr, 3>& stream
   const Expr second = (g & 4) != 0;  // two groups share a call
   const auto w = p.philox({counter | 0x40000000u, stream[0], stream[1], stream[2]}, fixed_key(p));
   const auto t = p.philox({counter | 0xC0000000u, stream[0], stream[1], stream[2]}, fixed_key(p));
-  return {gumbel(select(second, w[2], w[0]), select(second, t[2], t[0])), select(second, w[3], w[1])};
+  const Expr hi = select(second, w[2], w[0]);
+  return {gumbel(hi, select(second, t[2], t[0])), gumbel_bound(hi), select(second, w[3], w[1])};
 }
 
 Expr softmax_weights(Expr x, Expr group_max) {

@@ -46,8 +46,8 @@ Pick argmax(ProgramBuilder& p, Expr key, Expr index, Axis axis, const std::vecto
   return {best[0], best[1], {best.begin() + 2, best.end()}};
 }
 
-Expr logsumexp(ProgramBuilder& p, Expr x, Split split) {
-  const Expr group_max = reduce_max(p, x, split.member);
+Expr logsumexp(ProgramBuilder& p, Expr x, Split split, std::optional<Expr> known_max) {
+  const Expr group_max = known_max ? *known_max : reduce_max(p, x, split.member);
   // Where the maximum is infinite, exp(x - max) would be NaN; then the group counts as one element at its
   // maximum.
   const Expr infinite = abs(group_max) == kInf;

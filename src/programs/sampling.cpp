@@ -70,9 +70,10 @@ Choice choose_grouped(ProgramBuilder& p, Expr scaled, Expr group_max, const Requ
   const Expr token = branch(plain, first_largest, drawn);
   const Expr key =
       branch(plain, group_max, (group_max + (log2(cast(sum, DType::f32)) - 27.0f) * kLn2) + noise.gumbel);
-  // The key with the logarithm replaced by more than any backend's log2(2^31) returns: never below the key.
+  // The key in the same order of operations, with the logarithm replaced by more than any backend's log2(2^31) returns
+  // and the noise by a bound of its own: rounding is monotonic, so never below the key.
   const Expr bound =
-      select(request.greedy, group_max, (group_max + (31.0001f - 27.0f) * kLn2) + noise.gumbel);
+      select(request.greedy, group_max, (group_max + (31.0001f - 27.0f) * kLn2) + noise.bound);
   std::vector<Expr> carried;
   if (carry) carried.push_back(value_at(p, scaled, token, vocab, split.member));
   const Pick best = argmax(p, key, token, split.group, carried, bound);
@@ -84,13 +85,15 @@ void sample(ProgramBuilder& p, Expr logits, Axis batch, Axis vocab, const Sampli
   const Request request = read_request(p, batch);
   const Split split = p.split(vocab, kGroupMask);
   const Expr scaled = logits * request.inverse_temperature;
-  const Expr group_max = reduce_max(p, scaled, split.member);
+  // The largest scaled logit: multiplying by a positive number and rounding keep the order, so one product does.
+  const Expr group_max = reduce_max(p, logits, split.member) * request.inverse_temperature;
   const Choice choice = options.noise == NoiseScheme::grouped
                             ? choose_grouped(p, scaled, group_max, request, vocab, split, options.logprob)
                             : choose_per_token(p, scaled, request, vocab, options.logprob);
   auto flag = [&](const Expr& condition, uint32_t bit) { return select(condition, p.constant_u32(bit), 0); };
-  const Expr group_status =
-      flag(group_max != group_max, status_nan_logit) | flag(group_max == kInf, status_inf_logit);
+  const Expr group_status = select(group_max < kInf, p.constant_u32(0),
+                                   select(group_max == kInf, p.constant_u32(status_inf_logit),
+                                          p.constant_u32(status_nan_logit)));
   const Expr seen = reduce_or(p, group_status, split.group);
   const Expr empty = (choice.best.key == -kInf) & ((seen & uint32_t{status_nan_logit}) == 0);
   const Expr status =
@@ -99,7 +102,7 @@ void sample(ProgramBuilder& p, Expr logits, Axis batch, Axis vocab, const Sampli
   const Expr invalid = p.optional_input("invalid_token", DType::i32, {}).at({p.constant(DType::i32, -1)});
   p.output("token", select(failed, invalid, cast(choice.best.index, DType::i32)));
   if (options.logprob) {
-    const Expr logprob = *choice.score - logsumexp(p, scaled, split);
+    const Expr logprob = *choice.score - logsumexp(p, scaled, split, group_max);
     p.output("logprob", select(failed, std::numeric_limits<float>::quiet_NaN(), logprob), std::nullopt, true);
   }
   p.output("status", status, std::nullopt, true);
