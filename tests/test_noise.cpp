@@ -186,7 +186,7 @@ TEST_CASE("the noise of a token does not depend on the row or the schedule that 
   const Expr offset = p.input("offset", DType::u64, {row}).at({p.index(row)});
   const auto stream = random_stream(p, seed, offset, 0);
   const Split split = p.split(col, 0x39);
-  p.tile_output("per_token", gumbel_per_token(p, stream, col));
+  p.tile_output("per_token", gumbel_per_token(p, stream, col).gumbel);
   const Expr zero = cast(p.index(col) & 0, DType::f32);
   const GroupNoise group = gumbel_per_group(p, stream, split.group);
   p.tile_output("grouped", group.gumbel + zero);

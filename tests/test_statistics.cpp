@@ -263,7 +263,7 @@ std::vector<float> noise_of(Engine& engine, NoiseScheme noise, int64_t rows, int
   const Expr offset = p.input("offset", DType::u64, {row}).at({p.index(row)});
   const auto stream = random_stream(p, seed, offset, 0);
   if (noise == NoiseScheme::per_token) {
-    p.tile_output("g", gumbel_per_token(p, stream, col));
+    p.tile_output("g", gumbel_per_token(p, stream, col).gumbel);
   } else {
     const Split split = p.split(col, 0x39);
     p.tile_output("g", gumbel_per_group(p, stream, split.group).gumbel + cast(p.index(col) & 0, DType::f32));

@@ -59,18 +59,27 @@ Value* ExpressionEmitter::value(NodeId node, const Place& place, size_t which) {
 ExpressionEmitter::Known ExpressionEmitter::known(NodeId node, const Place& place, size_t which) {
   if (program_.nodes[node].op == Op::contract) return {{}, source_.accumulator(place)};
   const NodeKey k = key(node, place, which);
-  for (Scope& scope : scopes_)
-    if (auto it = scope.nodes.find(k); it != scope.nodes.end()) return it->second;
+  for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
+    if (auto it = scope->nodes.find(k); it != scope->nodes.end()) return it->second;
+    if (scope->fresh) break;
+  }
   Known result = emit_node(node, place, which);
   scopes_.back().nodes.emplace(k, result);
   return result;
 }
 
+const std::vector<Value*>* ExpressionEmitter::find_number(const NumberKey& k) const {
+  for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
+    if (auto it = scope->numbers.find(k); it != scope->numbers.end()) return &it->second;
+    if (scope->fresh) break;
+  }
+  return nullptr;
+}
+
 Value* ExpressionEmitter::number(Op op, DType operand_type, DType result,
                                  const std::vector<Value*>& operands) {
   const NumberKey k{static_cast<int>(op) * 16 + static_cast<int>(operand_type), result, operands};
-  for (Scope& scope : scopes_)
-    if (auto it = scope.numbers.find(k); it != scope.numbers.end()) return it->second[0];
+  if (const auto* found = find_number(k)) return (*found)[0];
   Value* made = ops_.emit(op, operand_type, result, operands);
   scopes_.back().numbers[k] = {made};
   return made;
@@ -99,8 +108,7 @@ ExpressionEmitter::Known ExpressionEmitter::emit_node(NodeId id, const Place& pl
       std::vector<Value*> operands;
       for (size_t i = 0; i < 6; ++i) operands.push_back(operand(i));
       const NumberKey k{-static_cast<int>(node.imm), DType::u32, operands};
-      for (Scope& scope : scopes_)
-        if (auto it = scope.numbers.find(k); it != scope.numbers.end()) return {{}, it->second[which]};
+      if (const auto* found = find_number(k)) return {{}, (*found)[which]};
       const auto words = ops_.philox(operands, static_cast<int>(node.imm));
       scopes_.back().numbers[k] = {words.begin(), words.end()};
       return {{}, words[which]};

@@ -85,6 +85,8 @@ class ExpressionEmitter {
 
   /// Values made inside a conditional block must not be used after it.
   void push_scope() { scopes_.emplace_back(); }
+  /// The same, and nothing known outside is used inside.
+  void push_fresh_scope() { scopes_.push_back({{}, {}, true}); }
   void pop_scope() { scopes_.pop_back(); }
   /// Forgets everything: for a new tile or function.
   void reset();
@@ -99,8 +101,10 @@ class ExpressionEmitter {
   struct Scope {
     std::map<NodeKey, Known> nodes;
     std::map<NumberKey, std::vector<llvm::Value*>> numbers;
+    bool fresh = false;
   };
 
+  const std::vector<llvm::Value*>* find_number(const NumberKey& k) const;
   Known known(NodeId node, const Place& place, size_t which);
   Known emit_node(NodeId node, const Place& place, size_t which);
   std::optional<SplitInteger> emit_split(const Node& node, const Place& place);

@@ -225,6 +225,13 @@ std::array<Value*, 4> OpEmitter::philox(std::span<Value* const> v, int rounds) {
   return c;
 }
 
+Value* OpEmitter::larger(DType dtype, Value* x, Value* y) {
+  const llvm::Intrinsic::ID id = dtype == DType::f32           ? llvm::Intrinsic::maxnum
+                                 : is_signed_integer(dtype) ? llvm::Intrinsic::smax
+                                                            : llvm::Intrinsic::umax;
+  return b.CreateBinaryIntrinsic(id, x, y);
+}
+
 std::vector<Value*> OpEmitter::identity(const ReductionInfo& reduction) const {
   std::vector<Value*> state;
   for (size_t i = 0; i < reduction.state.size(); ++i)

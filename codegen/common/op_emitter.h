@@ -46,6 +46,9 @@ class OpEmitter {
   llvm::Value* emit(Op op, DType operand_type, DType result, std::span<llvm::Value* const> operands);
   std::array<llvm::Value*, 4> philox(std::span<llvm::Value* const> operands, int rounds);
 
+  /// The larger of two, or the one that is not NaN.
+  llvm::Value* larger(DType dtype, llvm::Value* x, llvm::Value* y);
+
   /// A state joined with the next one, by the monoid's combine.
   std::vector<llvm::Value*> combine(const ReductionInfo& reduction, std::span<llvm::Value* const> left,
                                     std::span<llvm::Value* const> right);

@@ -106,7 +106,7 @@ void SweepEmitter::fold(std::span<const RowStates> states, int first_row, int fi
       const NodeId id = analysis_.sweep_reductions[r];
       const ReductionInfo& reduction = reduction_of(plan_.program, id);
       const bool grouped = reduction_level(plan_.program, reduction) == Level::group;
-      if ((grouped && reduction.bound != kNone) != bounded) continue;
+      if ((reduction.bound != kNone) != bounded) continue;
       if (bounded) {
         fold_bounded(r, states, first_row, first_block, blocks);
         continue;
@@ -164,11 +164,28 @@ void SweepEmitter::fold_group(NodeId id, const std::vector<llvm::AllocaInst*>& s
   for (size_t i = 0; i < joined.size(); ++i) b.CreateStore(joined[i], state[i]);
 }
 
+/// Of the columns that a lane has in a block: columns are dismissed together.
+Value* SweepEmitter::largest_bound(NodeId bound, Place place) {
+  std::vector<Value*> bounds;
+  for (size_t member = 0; member < expressions_.fragment_offsets().size(); ++member) {
+    place.member = static_cast<int>(member);
+    bounds.push_back(expressions_.value(bound, place));
+  }
+  while (bounds.size() > 1) {
+    std::vector<Value*> next;
+    for (size_t i = 0; i < bounds.size(); i += 2)
+      next.push_back(ops_.larger(plan_.program.nodes[bound].dtype, bounds[i], bounds[i + 1]));
+    bounds = std::move(next);
+  }
+  return bounds[0];
+}
+
 void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int first_row, int first_block,
                                 int blocks) {
   const NodeId id = analysis_.sweep_reductions[r];
   const ReductionInfo& reduction = reduction_of(plan_.program, id);
   const DType dtype = reduction.state[0];
+  const bool grouped = reduction_level(plan_.program, reduction) == Level::group;
   struct Candidate {
     Place place;
     Value* needed;
@@ -188,11 +205,13 @@ void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int
       reached = b.CreateSelect(ops_.emit(Op::lt, dtype, DType::pred, both), reached, elsewhere);
     }
     for (int block = first_block; block < first_block + blocks; ++block)
-      for (int leader : expressions_.group_leaders()) {
+      for (int leader : grouped ? expressions_.group_leaders() : std::vector<int>{0}) {
         const Place place{row, block, leader};
-        const std::array<Value*, 2> operands{expressions_.value(reduction.bound, place), reached};
+        const std::array<Value*, 2> operands{grouped ? expressions_.value(reduction.bound, place)
+                                                     : largest_bound(reduction.bound, place),
+                                             reached};
         Value* needed = b.CreateNot(ops_.emit(Op::lt, dtype, DType::pred, operands));
-        if (expressions_.masked()) needed = b.CreateAnd(needed, expressions_.group_valid(place));
+        if (grouped && expressions_.masked()) needed = b.CreateAnd(needed, expressions_.group_valid(place));
         if (needed->getType()->isVectorTy()) needed = b.CreateOrReduce(needed);
         if (active) needed = b.CreateAnd(needed, active);
         any = any ? b.CreateOr(any, needed) : needed;
@@ -212,9 +231,18 @@ void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int
     llvm::BasicBlock* next = i + 1 == candidates.size() ? done : block("next");
     b.CreateCondBr(candidates[i].needed, candidate, next);
     b.SetInsertPoint(candidate);
-    expressions_.push_scope();
+    // Of the bounds of single columns too much would stay alive.
+    if (grouped)
+      expressions_.push_scope();
+    else
+      expressions_.push_fresh_scope();
     source_.enter_rare_code();
-    fold_group(id, states[static_cast<size_t>(candidates[i].place.row - first_row)].components[r], candidates[i].place);
+    const Place& place = candidates[i].place;
+    const auto& state = states[static_cast<size_t>(place.row - first_row)].components[r];
+    if (grouped)
+      fold_group(id, state, place);
+    else
+      fold_elements(id, state, place.row, place.block);
     source_.leave_rare_code();
     expressions_.pop_scope();
     b.CreateBr(next);

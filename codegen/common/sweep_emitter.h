@@ -57,6 +57,7 @@ class SweepEmitter {
   void fold_elements(NodeId id, const std::vector<llvm::AllocaInst*>& state, int row, int block);
   void fold_groups(NodeId id, const std::vector<llvm::AllocaInst*>& state, int row, int block);
   void fold_group(NodeId id, const std::vector<llvm::AllocaInst*>& state, const Place& place);
+  llvm::Value* largest_bound(NodeId bound, Place place);
   void fold_bounded(size_t reduction, std::span<const RowStates> states, int first_row, int first_block, int blocks);
   std::vector<llvm::Value*> load_components(const std::vector<llvm::AllocaInst*>& state);
 

@@ -143,12 +143,20 @@ Value* GpuFrame::row_active(int row) {
 SplitInteger GpuFrame::column_base(int block) {
   const int together = blocks_together();
   const auto offset = static_cast<uint32_t>(block % together * 64);
-  return {pair_bases_[static_cast<size_t>(block / together)], offset,
+  Value* base = pair_bases_[static_cast<size_t>(block / together)];
+  if (rare_ && !folds_groups_by_bound()) base = ptx::opaque(b, base);
+  return {base, offset,
           plan_.fragment.mask | static_cast<uint32_t>(64 * (together - 1))};
 }
 
 int GpuFrame::blocks_together() const {
   return plan_.fragment.blocks % 2 == 0 && plan_.launch.columns_per_tile % 128 == 0 ? 2 : 1;
+}
+
+bool GpuFrame::folds_groups_by_bound() const {
+  if (bounded_ == analysis_.sweep_reductions.size()) return false;
+  const Node& node = plan_.program.nodes[analysis_.sweep_reductions[bounded_]];
+  return reduction_level(plan_.program, plan_.program.reductions[node.imm]) == Level::group;
 }
 
 void GpuFrame::begin() {
@@ -206,18 +214,19 @@ void GpuFrame::finish_tile(Value* first_column, const std::function<Value*(const
     pair_bases_.push_back(b.CreateOr(b.CreateAdd(warp_column_, i32(64 * block)), lane_columns_));
   // Rows that no lane of the warp has are not folded. Where a fold is short (few groups are more than a bound), rows
   // go together, so that their latencies overlap; else one by one, or they would need too many registers.
-  const bool is_short = bounded_ < analysis_.sweep_reductions.size();
+  const bool is_short = folds_groups_by_bound();
   const int rows_together = is_short ? std::min(plan_.fragment.rows, 2) : 1;
+  const int blocks_folded = plan_.join == Join::packed && !is_short ? 1 : together;
   Value* left = b.CreateSub(arguments_.rows(), b.CreateAdd(first_row_, b.CreateZExt(warp_row_, b.getInt64Ty())));
   auto rows_exist = [&](int row) {
     const int offset = row / 2 * plan_.fragment.row_pair_step + row % 2 * 8;
     return b.CreateICmpSGT(left, b.getInt64(static_cast<uint64_t>(offset)));
   };
-  for (int block = 0; block < plan_.fragment.blocks; block += together)
+  for (int block = 0; block < plan_.fragment.blocks; block += blocks_folded)
     for (int row = 0; row < plan_.fragment.rows; row += rows_together) {
       Value* wanted = rows_exist(row);
       if (present) wanted = b.CreateAnd(wanted, b.CreateICmpSLT(i32(block), present));
-      emit_if(b, wanted, [&] { fold_blocks(row, rows_together, block, together); });
+      emit_if(b, wanted, [&] { fold_blocks(row, rows_together, block, blocks_folded); });
     }
   emit_if(b, rows_exist(0), [&] {
     if (bounded_ == analysis_.sweep_reductions.size()) return;

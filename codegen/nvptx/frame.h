@@ -63,6 +63,8 @@ class GpuFrame : public GpuSource {
   }
   void enter_rare_code() override { rare_ = true; }
   void leave_rare_code() override { rare_ = false; }
+  /// Whether a fold is short: few groups are more than a bound.
+  bool folds_groups_by_bound() const;
   SplitInteger column_base(int block) override;
   llvm::Value* row_value(NodeId node, size_t which, int row) override;
   llvm::Value* row_index(int row) override;
@@ -97,8 +99,13 @@ class GpuFrame : public GpuSource {
   void barrier();  ///< of the consumers
   void push(const StateValues& states, int row, bool at_end);
   void write_records(const std::vector<StateValues>& states);
-  void finish_block();
-  StateValues read_records(llvm::Value* row, SweepEmitter& sweep);
+  void write_record(const StateValues& states, llvm::Value* row, llvm::Value* partial);
+  llvm::Value* arrive(llvm::Value* counter, llvm::Value* expected);
+  void if_last(llvm::Value* counter, llvm::Value* expected, const std::function<void()>& body);
+  llvm::Value* owns_row(llvm::Value* local);
+  void for_each_row(const std::function<void(llvm::Value* local, llvm::Value* row)>& body);
+  void finish_block(llvm::Value* first, llvm::Value* step, llvm::Value* count);
+  StateValues join_records(llvm::Value* row, llvm::Value* first, llvm::Value* step, llvm::Value* count);
   StateValues take_packed(llvm::Value* row);
   void finish_row(const StateValues& states, llvm::Value* local, llvm::Value* row);
   void publish_any_outputs();

@@ -7,7 +7,10 @@
 // zeros again when the launch ends.
 //
 // Packed states meet in one 64-bit word a row and reduction, by an atomic maximum or bitwise or: their order does
-// not matter. Others are written as records, and joined in the order of the blocks.
+// not matter. Others are written as records. Where many blocks share rows, the last of each twelve neighbours to
+// arrive first joins their records into one, so that a row's records are not all read by one block: measured on an
+// H200 at 64 rows, 132 records a row read by the last block took 40 us. The order of joining is always that of the
+// blocks.
 
 namespace gumtile::codegen {
 
@@ -16,6 +19,9 @@ using llvm::Value;
 namespace {
 
 constexpr uint64_t kHeaderBytes = 256;
+constexpr uint64_t kGroupBytes = 4096;  // counters of groups of neighbours
+constexpr int kGroup = 12;              // blocks: three records for each of a quad's lanes
+constexpr int kQuad = 4;
 constexpr uint32_t kOrderedMinusInfinity = 0x007fffff;
 
 /// Bits that order as unsigned integers like the floats do: positive ones above negative ones. Both zeros are one.
@@ -51,7 +57,7 @@ void GpuFrame::barrier() {
 Value* GpuFrame::state_address(size_t reduction, Value* row) {
   Value* counters = b.CreateAnd(b.CreateAdd(b.CreateShl(arguments_.rows(), 2), b.getInt64(255)), b.getInt64(~255ull));
   Value* words = b.CreateAdd(b.CreateMul(arguments_.rows(), b.getInt64(reduction)), row);
-  Value* offset = b.CreateAdd(b.CreateAdd(counters, b.getInt64(kHeaderBytes)), b.CreateShl(words, 3));
+  Value* offset = b.CreateAdd(b.CreateAdd(counters, b.getInt64(kHeaderBytes + kGroupBytes)), b.CreateShl(words, 3));
   return b.CreateAdd(arguments_.shared_state(), offset);
 }
 
@@ -149,14 +155,7 @@ void GpuFrame::write_records(const std::vector<StateValues>& states) {
       joined = warp == 0 ? next : sweep_.combine(joined, next);
     }
     Value* global_row = b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty()));
-    emit_if(b, b.CreateICmpSLT(global_row, arguments_.rows()), [&] {
-      const std::vector<Value*> words = sweep_.to_words(joined);
-      for (size_t w = 0; w < words.size(); ++w)
-        store(words[w], arguments_.records(),
-              record_index(b, arguments_, plan_.record_words, global_row, static_cast<int>(w),
-                           b.CreateZExt(partial_, b.getInt64Ty())),
-              nullptr);
-    });
+    emit_if(b, b.CreateICmpSLT(global_row, arguments_.rows()), [&] { write_record(joined, global_row, partial_); });
   });
 }
 
@@ -172,38 +171,104 @@ void GpuFrame::end() {
       for (int i = 0; i < plan_.fragment.rows; ++i) push(states[static_cast<size_t>(i)], i, true);
     });
   }
-  // Arrive: all that the block's threads wrote is visible to who sees the count.
+  Value* row_block = b.CreateZExt(ptx::block_index_y(b), b.getInt64Ty());
+  Value* rows_counter = b.CreateAdd(
+      arguments_.shared_state(), b.CreateAdd(b.getInt64(kHeaderBytes + kGroupBytes), b.CreateShl(row_block, 2)));
+  if (plan_.join == Join::packed) {
+    if_last(rows_counter, partials_, [&] { finish_block(nullptr, nullptr, nullptr); });
+    return;
+  }
+  auto i32 = [&](int value) { return b.getInt32(static_cast<uint32_t>(value)); };
+  Value* groups = b.CreateUDiv(b.CreateAdd(partials_, i32(kGroup - 1)), i32(kGroup));
+  Value* group = b.CreateUDiv(partial_, i32(kGroup));
+  Value* first = b.CreateMul(group, i32(kGroup));
+  Value* size = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b.CreateSub(partials_, first), i32(kGroup));
+  Value* number = b.CreateAdd(b.CreateMul(row_block, b.CreateZExt(groups, b.getInt64Ty())),
+                              b.CreateZExt(group, b.getInt64Ty()));
+  Value* only = b.CreateICmpEQ(groups, i32(1));
+  Value* group_counter =
+      b.CreateAdd(arguments_.shared_state(), b.CreateAdd(b.getInt64(kHeaderBytes), b.CreateShl(number, 2)));
+  // With one group there is nothing to join before the finish.
+  llvm::Function* f = b.GetInsertBlock()->getParent();
+  auto* one_group = llvm::BasicBlock::Create(b.getContext(), "one_group", f);
+  auto* many_groups = llvm::BasicBlock::Create(b.getContext(), "many_groups", f);
+  auto* finish = llvm::BasicBlock::Create(b.getContext(), "finish_rows", f);
+  auto* done = llvm::BasicBlock::Create(b.getContext(), "joined", f);
+  b.CreateCondBr(only, one_group, many_groups);
+  b.SetInsertPoint(one_group);
+  Value* last_of_one = arrive(rows_counter, partials_);
+  one_group = b.GetInsertBlock();
+  b.CreateCondBr(last_of_one, finish, done);
+  b.SetInsertPoint(many_groups);
+  auto* join = llvm::BasicBlock::Create(b.getContext(), "join_group", f);
+  b.CreateCondBr(arrive(group_counter, size), join, done);
+  b.SetInsertPoint(join);
+  for_each_row([&](Value* local, Value* row) {
+    const StateValues joined_group = join_records(row, first, i32(1), size);
+    emit_if(b, owns_row(local), [&] { write_record(joined_group, row, first); });
+  });
+  Value* last_group = arrive(rows_counter, groups);
+  auto* joined = b.GetInsertBlock();
+  b.CreateCondBr(last_group, finish, done);
+  b.SetInsertPoint(finish);
+  auto choose = [&](Value* one, Value* many) {
+    llvm::PHINode* phi = b.CreatePHI(one->getType(), 2);
+    phi->addIncoming(one, one_group);
+    phi->addIncoming(many, joined);
+    return phi;
+  };
+  Value* step = choose(i32(1), i32(kGroup));
+  Value* count = choose(partials_, groups);
+  finish_block(i32(0), step, count);
+  b.CreateBr(done);
+  b.SetInsertPoint(done);
+}
+
+/// Counts the block in, after all that its threads wrote; whether it is the last of `expected`. Then the counter is
+/// zero again, and what the others wrote can be read.
+Value* GpuFrame::arrive(Value* counter, Value* expected) {
   barrier();
   Value* flag = shared(plan_.shared_exchange);
-  Value* row_block = b.CreateZExt(ptx::block_index_y(b), b.getInt64Ty());
-  Value* counter = b.CreateAdd(arguments_.shared_state(), b.CreateAdd(b.getInt64(kHeaderBytes), b.CreateShl(row_block, 2)));
   emit_if(b, b.CreateICmpEQ(thread_, b.getInt32(0)), [&] {
     ptx::fence_device(b);
     Value* before = b.CreateAtomicRMW(llvm::AtomicRMWInst::Add, global_pointer(counter), b.getInt32(1),
                                       llvm::MaybeAlign(4), llvm::AtomicOrdering::Monotonic, ptx::device_scope(b));
     ptx::fence_device(b);
-    Value* last = b.CreateICmpEQ(b.CreateAdd(before, b.getInt32(1)), partials_);
+    Value* last = b.CreateICmpEQ(b.CreateAdd(before, b.getInt32(1)), expected);
     emit_if(b, last, [&] { b.CreateAlignedStore(b.getInt32(0), global_pointer(counter), llvm::Align(4)); });
     b.CreateAlignedStore(b.CreateZExt(last, b.getInt32Ty()), flag, llvm::Align(4));
   });
   barrier();
   Value* last = b.CreateICmpNE(b.CreateAlignedLoad(b.getInt32Ty(), flag, llvm::Align(4)), b.getInt32(0));
-  emit_if(b, last, [&] { finish_block(); });
+  return last;
 }
 
-/// By all consumers of the block that came last.
-void GpuFrame::finish_block() {
+void GpuFrame::if_last(Value* counter, Value* expected, const std::function<void()>& body) {
+  emit_if(b, arrive(counter, expected), body);
+}
+
+/// A quad of lanes takes one row at a time, with its number in the block; rows that do not exist repeat the last one.
+void GpuFrame::for_each_row(const std::function<void(Value* local, Value* row)>& body) {
+  Loop rows(b, b.CreateLShr(thread_, 2), b.getInt32(static_cast<uint32_t>(plan_.launch.rows_per_block)),
+            plan_.consumers / kQuad, "row");
+  body(rows.index(), clamp_row(b.CreateAdd(first_row_, b.CreateZExt(rows.index(), b.getInt64Ty()))));
+  rows.close();
+  rows.keep_rolled();
+}
+
+/// Whether the lane is the one of its quad that writes, and the row is not a repeated one.
+Value* GpuFrame::owns_row(Value* local) {
+  Value* exists = b.CreateICmpSLT(b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty())), arguments_.rows());
+  return b.CreateAnd(exists, b.CreateICmpEQ(b.CreateAnd(lane_, 3), b.getInt32(0)));
+}
+
+/// By all consumers of the block that came last. Records: `count` of them from `first` on, `step` apart.
+void GpuFrame::finish_block(Value* first, Value* step, Value* count) {
   if (plan_.join == Join::records) {
-    // A warp takes one row at a time.
-    const int warps = plan_.consumers / 32;
-    Loop rows(b, warp_, b.getInt32(static_cast<uint32_t>(plan_.launch.rows_per_block)), warps, "finish");
-    Value* row = b.CreateAdd(first_row_, b.CreateZExt(rows.index(), b.getInt64Ty()));
-    emit_if(b, b.CreateICmpSLT(row, arguments_.rows()), [&] {
-      const StateValues states = read_records(row, sweep_);
-      emit_if(b, b.CreateICmpEQ(lane_, b.getInt32(0)), [&] { finish_row(states, rows.index(), row); });
+    for_each_row([&](Value* local, Value* row) {
+      const StateValues states = join_records(row, first, step, count);
+      emit_if(b, owns_row(local), [&] { finish_row(states, local, row); });
     });
-    rows.close();
-    rows.keep_rolled();
   } else {
     for_each_thread(b, thread_, plan_.launch.rows_per_block, plan_.consumers, [&](Value* local) {
       Value* row = b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty()));
@@ -213,18 +278,41 @@ void GpuFrame::finish_block() {
   publish_any_outputs();
 }
 
-StateValues GpuFrame::read_records(Value* row, SweepEmitter& sweep) {
-  const RowStates states = sweep.make_states();
-  sweep.store(states, sweep.identity());
-  Loop loop(b, b.CreateZExt(lane_, b.getInt64Ty()), arguments_.partials(), 32, "partial");
-  std::vector<Value*> words;
-  for (int w = 0; w < plan_.record_words; ++w) {
-    Value* index = record_index(b, arguments_, plan_.record_words, row, w, loop.index());
-    words.push_back(ptx::load_fresh(b, element(4, arguments_.records(), index)));
+/// A quad joins records of a row, three a lane at a time so that their latencies overlap.
+StateValues GpuFrame::join_records(Value* row, Value* first, Value* step, Value* count) {
+  const RowStates states = sweep_.make_states();
+  sweep_.store(states, sweep_.identity());
+  Value* quad_lane = b.CreateAnd(lane_, 3);
+  Loop loop(b, b.getInt32(0), count, kGroup, "record");
+  std::vector<StateValues> records;
+  for (int i = 0; i < kGroup / kQuad; ++i) {
+    Value* index = b.CreateAdd(b.CreateAdd(loop.index(), quad_lane), b.getInt32(static_cast<uint32_t>(i * kQuad)));
+    Value* exists = b.CreateICmpSLT(index, count);
+    Value* at = b.CreateAdd(first, b.CreateMul(b.CreateSelect(exists, index, b.getInt32(0)), step));
+    std::vector<Value*> words;
+    for (int w = 0; w < plan_.record_words; ++w) {
+      Value* word = record_index(b, arguments_, plan_.record_words, row, w, b.CreateZExt(at, b.getInt64Ty()));
+      words.push_back(ptx::load_fresh(b, element(4, arguments_.records(), word)));
+    }
+    const std::vector<Value*> none = sweep_.to_words(sweep_.identity());
+    for (size_t w = 0; w < words.size(); ++w) words[w] = b.CreateSelect(exists, words[w], none[w]);
+    records.push_back(sweep_.from_words(words));
   }
-  sweep.store(states, sweep.combine(sweep.load(states), sweep.from_words(words)));
+  StateValues joined = sweep_.load(states);
+  for (const StateValues& record : records) joined = sweep_.combine(joined, record);
+  sweep_.store(states, joined);
   loop.close();
-  return join_lanes(sweep, ops_, sweep.load(states), lane_, {1, 2, 4, 8, 16});
+  loop.keep_rolled();
+  return join_lanes(sweep_, ops_, sweep_.load(states), lane_, {1, 2});
+}
+
+void GpuFrame::write_record(const StateValues& states, Value* row, Value* partial) {
+  const std::vector<Value*> words = sweep_.to_words(states);
+  for (size_t w = 0; w < words.size(); ++w)
+    store(words[w], arguments_.records(),
+          record_index(b, arguments_, plan_.record_words, row, static_cast<int>(w),
+                       b.CreateZExt(partial, b.getInt64Ty())),
+          nullptr);
 }
 
 /// Reads a row's packed states and clears them.

@@ -38,7 +38,7 @@ Value* block_index_y(llvm::IRBuilder<>& b) {
 
 Value* opaque(llvm::IRBuilder<>& b, Value* value) {
   auto* type = llvm::FunctionType::get(value->getType(), {value->getType()}, false);
-  return b.CreateCall(type, llvm::InlineAsm::get(type, "", "=f,0", false), {value});
+  return b.CreateCall(type, llvm::InlineAsm::get(type, "", value->getType()->isFloatTy() ? "=f,0" : "=r,0", false), {value});
 }
 
 Value* grid_size_y(llvm::IRBuilder<>& b) {

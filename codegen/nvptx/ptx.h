@@ -15,7 +15,7 @@ llvm::Value* block_index_y(llvm::IRBuilder<>& b);
 /// Blocks of the grid along y.
 llvm::Value* grid_size_y(llvm::IRBuilder<>& b);
 
-/// The same f32, of which the compiler knows nothing.
+/// The same f32 or i32, of which the compiler knows nothing.
 llvm::Value* opaque(llvm::IRBuilder<>& b, llvm::Value* value);
 
 /// All threads of the block; orders their shared-memory accesses.

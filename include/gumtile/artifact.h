@@ -83,9 +83,9 @@ struct LaunchSpec {
     return rows * partials * (record_words + host_state_words) * 4;
   }
   /// GPU: the shared state's bytes. A header of 256 bytes (word 0 counts finished groups of rows, words from 1
-  /// on collect the `any` outputs), 4 bytes a row to count arrivals, and the packed words.
+  /// on collect the `any` outputs), 4096 bytes and 4 bytes a row that count arrivals, and the packed words.
   int64_t shared_state_bytes(int64_t rows) const {
-    return 256 + (4 * rows + 255) / 256 * 256 + 8 * rows * packed_words;
+    return 256 + 4096 + (4 * rows + 255) / 256 * 256 + 8 * rows * packed_words;
   }
   int64_t staged_bytes(int64_t rows) const {
     return rows * staged_stride * static_cast<int64_t>(size_bytes(staged_dtype));

@@ -50,8 +50,13 @@ Expr gumbel_bound(Expr hi);
 /// The stream of one (request, position): words S0..S2. seed, offset: u64; draw: u32.
 std::array<Expr, 3> random_stream(ProgramBuilder& p, Expr seed, Expr offset, uint32_t draw);
 
+/// What scheme 1 draws for each column.
+struct TokenNoise {
+  Expr gumbel;  ///< f32, one per column
+  Expr bound;   ///< f32, no less than `gumbel` and cheaper
+};
 /// Noise scheme 1: one Gumbel for each column.
-Expr gumbel_per_token(ProgramBuilder& p, const std::array<Expr, 3>& stream, Axis column);
+TokenNoise gumbel_per_token(ProgramBuilder& p, const std::array<Expr, 3>& stream, Axis column);
 
 /// What scheme 2 draws for each group of 16 columns.
 struct GroupNoise {

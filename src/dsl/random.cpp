@@ -44,7 +44,7 @@ std::array<Expr, 3> random_stream(ProgramBuilder& p, Expr seed, Expr offset, uin
   return {words[0], words[1], words[2]};
 }
 
-Expr gumbel_per_token(ProgramBuilder& p, const std::array<Expr, 3>& stream, Axis column) {
+TokenNoise gumbel_per_token(ProgramBuilder& p, const std::array<Expr, 3>& stream, Axis column) {
   // Four columns {16a+2q, 16a+2q+1, 16a+8+2q, 16a+8+2q+1} share one call: what one lane of an m16n8 tensor
   // core tile holds where columns are its N side.
   const Expr v = p.index(column);
@@ -55,7 +55,7 @@ Expr gumbel_per_token(ProgramBuilder& p, const std::array<Expr, 3>& stream, Axis
   };
   const Expr hi = pick(p.philox({counter, stream[0], stream[1], stream[2]}, fixed_key(p)));
   const Expr lo = pick(p.philox({counter | 0x80000000u, stream[0], stream[1], stream[2]}, fixed_key(p)));
-  return gumbel(hi, lo);
+  return {gumbel(hi, lo), gumbel_bound(hi)};
 }
 
 GroupNoise gumbel_per_group(ProgramBuilder& p, const std::array<Expr, 3>& stream, Axis group) {

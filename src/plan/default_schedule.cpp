@@ -41,6 +41,11 @@ WgmmaSchedule wgmma_schedule(const Problem& problem, const Target& target, const
   s.warpgroups_m = s.block_batch / 64;
   s.block_vocab = problem.max_rows <= 128 ? 128 : 256;
   s.box_rows = 64;
+  // Blocks in pairs: of one batch they share the hidden states, of two halves of a batch the weights.
+  if (problem.max_rows > 128)
+    s.cluster_m = 2;
+  else if (problem.max_rows > 64)
+    s.cluster_n = 2;
   const int reserve = 64 * s.block_batch + 1024;
   s.stages = std::clamp((target.gpu().shared_bytes - reserve) / ((s.block_batch + s.block_vocab) * 2 * s.block_k), 2, 32);
   return s;

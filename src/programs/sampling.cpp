@@ -50,10 +50,11 @@ struct Choice {
 };
 
 Choice choose_per_token(ProgramBuilder& p, Expr scaled, const Request& request, Axis vocab, bool carry) {
-  const Expr noisy = scaled + gumbel_per_token(p, request.stream, vocab);
-  const Expr key = select(request.greedy, scaled, noisy);
+  const TokenNoise noise = gumbel_per_token(p, request.stream, vocab);
+  const Expr key = select(request.greedy, scaled, scaled + noise.gumbel);
+  const Expr bound = select(request.greedy, scaled, scaled + noise.bound);  // rounding is monotonic
   const Pick best =
-      argmax(p, key, p.index(vocab), vocab, carry ? std::vector<Expr>{scaled} : std::vector<Expr>{});
+      argmax(p, key, p.index(vocab), vocab, carry ? std::vector<Expr>{scaled} : std::vector<Expr>{}, bound);
   return {best, carry ? std::optional(best.carry[0]) : std::nullopt};
 }
 
