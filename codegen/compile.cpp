@@ -85,9 +85,9 @@ KernelArtifact compile(const KernelPlan& plan) {
   artifact.launch = compilation.launch();
   artifact.schedule = plan.schedule.str();
   artifact.key =
-      hash_hex(fmt::format("{}\n{}\n{} {} {}\n{}\nllvm {}\nptx {}", print(plan.program), artifact.schedule,
+      hash_hex(fmt::format("{}\n{}\n{} {} {} {}\n{}\nllvm {}\nptx {}", print(plan.program), artifact.schedule,
                            plan.problem.columns, plan.problem.contracted, plan.problem.weights_alignment,
-                           artifact.target, llvm_version(), artifact.ptx_version));
+                           plan.problem.first_column, artifact.target, llvm_version(), artifact.ptx_version));
   artifact.compile_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return artifact;

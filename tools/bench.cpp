@@ -29,6 +29,8 @@ struct Options {
   std::string schedule;
   std::string format = "table";
   int repeats = 30;
+  int launches = 1;
+  bool programmatic = false;
   bool no_logprob = false;
 };
 
@@ -58,6 +60,8 @@ std::string command_line(const Report& report, const std::string& batches) {
       o.vocab_size, o.hidden_size, batches, report.device.id, o.dtype, o.hidden_dtype, o.noise, o.repeats);
   if (!o.schedule.empty()) text += " --schedule " + o.schedule;
   if (o.no_logprob) text += " --no-logprob";
+  if (o.launches != 1) text += fmt::format(" --launches {}", o.launches);
+  if (o.programmatic) text += " --programmatic";
   return text;
 }
 
@@ -79,7 +83,7 @@ std::deque<LmHead> make_heads(const std::shared_ptr<Engine>& engine, const LmHea
 }
 
 Measurement measure(const std::shared_ptr<Engine>& engine, const std::deque<LmHead>& heads, int64_t rows,
-                    int repeats) {
+                    const Options& bench) {
   const LmHeadOptions& options = heads.front().options();
   const DeviceArray hidden_states =
       synthetic_array(engine, rows * options.hidden_size, options.hidden_dtype, 1, 1.0f);
@@ -108,13 +112,15 @@ Measurement measure(const std::shared_ptr<Engine>& engine, const std::deque<LmHe
     throw Error(ErrorCode::internal, fmt::format("readying the workspace failed: {}", name(ready)));
   engine->synchronize();
 
+  args.launch.programmatic_dependent = args.launch.weights_stable = bench.programmatic;
   const auto launch_all = [&](StreamHandle stream) {
-    for (const LmHead& head : heads)
-      if (const Status launched = head.sample(stream, args); launched != Status::ok) return launched;
+    for (int i = 0; i < bench.launches; ++i)
+      for (const LmHead& head : heads)
+        if (const Status launched = head.sample(stream, args); launched != Status::ok) return launched;
     return Status::ok;
   };
-  Engine::Timing timing = engine->time(launch_all, repeats);
-  const auto launches = static_cast<double>(heads.size());
+  Engine::Timing timing = engine->time(launch_all, bench.repeats);
+  const double launches = bench.launches * static_cast<double>(heads.size());
   timing = {timing.median_us / launches, timing.p5_us / launches, timing.p95_us / launches};
 
   const double seconds = timing.median_us * 1e-6;
@@ -217,10 +223,11 @@ int run(Options options) {
   report.device = engine->device();
   std::vector<DeviceArray> weights;
   const std::deque<LmHead> heads = make_heads(engine, head_options, max_rows, weights);
-  report.read = measure_read_ceiling(engine);
+  report.read = measure_read_ceiling(
+      engine, static_cast<size_t>(options.vocab_size * options.hidden_size) * size_bytes(head_options.weights_dtype));
   for (int32_t rows : batches) {
     if (isatty(STDERR_FILENO) != 0) fmt::print(stderr, "measuring batch {} ...\n", rows);
-    Measurement m = measure(engine, heads, rows, options.repeats);
+    Measurement m = measure(engine, heads, rows, options);
     m.of_read = m.gigabytes_per_second / (report.read.bytes_per_second * 1e-9);
     report.measurements.push_back(std::move(m));
   }
@@ -240,6 +247,10 @@ Action add_bench(CLI::App& app) {
   app.add_option("--hidden-dtype", options->hidden_dtype, "of the hidden states (default: as the weights)");
   app.add_option("--noise", options->noise, "grouped or per_token")->capture_default_str();
   app.add_option("--schedule", options->schedule, "for every batch size, instead of the built-in choice");
+  app.add_option("--launches", options->launches, "launches, one after the other, of which a measurement is the mean")
+      ->check(CLI::Range(1, 1000));
+  app.add_flag("--programmatic", options->programmatic,
+                    "a launch may start before the previous one has ended, and fetch weights");
   app.add_option("--repeats", options->repeats, "measurements of each batch size")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();

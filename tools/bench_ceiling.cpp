@@ -22,11 +22,11 @@ cuda::DeviceInfo find_gpu(const std::string& id) {
 
 }  // namespace
 
-ReadCeiling measure_read_ceiling(const std::shared_ptr<Engine>& engine) {
+ReadCeiling measure_read_ceiling(const std::shared_ptr<Engine>& engine, size_t bytes) {
   if (engine->device().target.is_cuda()) {
     const cuda::DeviceInfo gpu = find_gpu(engine->device().id);
     const double paper = 2.0 * gpu.memory_clock_khz * 1e3 * gpu.memory_bus_bits / 8;
-    return {cuda::measure_read_bandwidth(gpu.ordinal, kBytes), "read (plain kernel)", paper};
+    return {cuda::measure_read_bandwidth(gpu.ordinal, bytes), "read (plain kernel)", paper};
   }
   cpu::ThreadPool pool(engine->device().workers);
   return {cpu::measure_read_bandwidth(pool, kBytes), "read (all threads)", 0};

@@ -267,7 +267,10 @@ void SweepEmitter::store_tiles(int row, int block, Value* row_active,
     for (size_t member = 0; member < expressions_.fragment_offsets().size(); ++member) {
       const Place place{row, block, static_cast<int>(member)};
       Value* stored = ops_.to_storage(output.dtype, expressions_.value(output.node, place));
-      Value* index = b.CreateAdd(first, b.CreateZExt(expressions_.column(place), wide));
+      Value* column = expressions_.column(place);
+      if (plan_.problem.first_column != 0)
+        column = b.CreateSub(column, ops_.constant(DType::u32, static_cast<uint64_t>(plan_.problem.first_column)));
+      Value* index = b.CreateAdd(first, b.CreateZExt(column, wide));
       Value* mask = ops_.splat(row_active);
       if (expressions_.masked()) mask = b.CreateAnd(mask, expressions_.column_valid(place));
       source_.store(stored, output_address(o), index, mask);

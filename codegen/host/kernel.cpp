@@ -102,7 +102,7 @@ class HostKernel {
       for (int rows = block; rows >= 1; rows /= 2)
         dots[rows] = emit_dot(module_, plan_, analysis_, machine_, math_, layout_, rows);
     // One copy of the epilogue: a second one without tests of columns would double the time to compile.
-    llvm::Function* fold = emit_fold(plan_.problem.columns % launch_.columns_per_tile != 0);
+    llvm::Function* fold = emit_fold(!plan_.tiles_are_whole());
 
     llvm::Function* f = begin_function(launch_.sweep, 3, true);
     Value* partial = f->getArg(1);
@@ -125,7 +125,9 @@ class HostKernel {
       rows.close();
     }
     Loop tiles(b, f->getArg(2), f->getArg(3), 1, "tile");
-    Value* first = b.CreateMul(tiles.index(), word(tile_columns));
+    Value* first_column = b.CreateAdd(b.CreateMul(tiles.index(), word(tile_columns)), word(launch_.first_tile_column()));
+    // The weights' row: below zero where the first tile starts before the range.
+    Value* first = b.CreateSub(first_column, word(launch_.first_column));
     Value* done = word(0);
     for (int count = block; count >= 1; count /= 2) {
       // As many blocks of `count` rows as fit into what is left.
@@ -144,7 +146,7 @@ class HostKernel {
       Value* row = b.CreateAdd(rows.index(), each.index());
       Value* row_products = b.CreateAdd(products_address, b.CreateMul(each.index(), word(tile_columns * 4)));
       Value* row_scratch = b.CreateAdd(scratch, b.CreateMul(row, row_bytes));
-      b.CreateCall(fold, {f->getArg(0), row, row_scratch, row_products, first});
+      b.CreateCall(fold, {f->getArg(0), row, row_scratch, row_products, first_column});
       each.close();
       rows.close();
       done = end;

@@ -189,10 +189,8 @@ void GpuFrame::begin() {
 void GpuFrame::fold_blocks(int first_row, int rows, int first_block, int blocks) {
   // The first and the last tile may be ragged. A second copy of the epilogue without tests of columns would
   // double the code (and the time to compile it) to save a few instructions of a group.
-  const int64_t unit = plan_.launch.columns_per_tile;
-  const int64_t end = plan_.problem.first_column + plan_.problem.columns;
   sweep_.expressions().reset();
-  sweep_.expressions().set_masked(plan_.problem.first_column % unit != 0 || end % unit != 0);
+  sweep_.expressions().set_masked(!plan_.tiles_are_whole());
   sweep_.fold(std::span(states_).subspan(static_cast<size_t>(first_row), static_cast<size_t>(rows)), first_row, first_block,
               blocks);
   if (!sweep_.stores_tiles()) return;

@@ -110,7 +110,9 @@ class GpuFrame : public GpuSource {
   void finish_row(const StateValues& states, llvm::Value* local, llvm::Value* row);
   void publish_any_outputs();
   llvm::Value* state_address(size_t reduction, llvm::Value* row);
-  llvm::Value* any_address(size_t output);
+  int any_number(size_t output) const;
+  llvm::Value* any_word(size_t output);
+  llvm::Value* any_state(size_t output);
   llvm::Value* global_pointer(llvm::Value* address) { return b.CreateIntToPtr(address, b.getPtrTy(1)); }
 
   const KernelPlan& plan_;

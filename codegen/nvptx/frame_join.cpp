@@ -61,12 +61,19 @@ Value* GpuFrame::state_address(size_t reduction, Value* row) {
   return b.CreateAdd(arguments_.shared_state(), offset);
 }
 
-/// The address of the word that collects an `any` output of all rows, or 0 where the caller does not want it.
-Value* GpuFrame::any_address(size_t output) {
-  size_t word = 1;
-  for (size_t o = 0; o < output; ++o) word += plan_.program.outputs[o].kind == OutputInfo::Kind::any;
-  Value* address = b.CreateAdd(arguments_.shared_state(), b.getInt64(4 * word));
-  return b.CreateSelect(b.CreateICmpNE(arguments_.output(output), b.getInt64(0)), address, b.getInt64(0));
+/// Which of the `any` outputs it is.
+int GpuFrame::any_number(size_t output) const {
+  int number = 0;
+  for (size_t o = 0; o < output; ++o) number += plan_.program.outputs[o].kind == OutputInfo::Kind::any;
+  return number;
+}
+
+/// The word of shared memory in which the block's rows collect an `any` output.
+Value* GpuFrame::any_word(size_t output) { return shared(plan_.shared_exchange + 4 * (1 + any_number(output))); }
+
+/// And the one in which groups of rows do, of the shared state.
+Value* GpuFrame::any_state(size_t output) {
+  return b.CreateAdd(arguments_.shared_state(), b.getInt64(static_cast<uint64_t>(4 * (1 + any_number(output)))));
 }
 
 void GpuFrame::ask_reached(Value* when) {
@@ -230,11 +237,11 @@ Value* GpuFrame::arrive(Value* counter, Value* expected) {
   barrier();
   Value* flag = shared(plan_.shared_exchange);
   emit_if(b, b.CreateICmpEQ(thread_, b.getInt32(0)), [&] {
-    ptx::fence_device(b);
-    Value* before = b.CreateAtomicRMW(llvm::AtomicRMWInst::Add, global_pointer(counter), b.getInt32(1),
-                                      llvm::MaybeAlign(4), llvm::AtomicOrdering::Monotonic, ptx::device_scope(b));
-    ptx::fence_device(b);
+    Value* before = ptx::count_in(b, counter);
     Value* last = b.CreateICmpEQ(b.CreateAdd(before, b.getInt32(1)), expected);
+    for (size_t o = 0; o < plan_.program.outputs.size(); ++o)
+      if (plan_.program.outputs[o].kind == OutputInfo::Kind::any)
+        b.CreateAlignedStore(b.getInt32(0), any_word(o), llvm::Align(4));
     emit_if(b, last, [&] { b.CreateAlignedStore(b.getInt32(0), global_pointer(counter), llvm::Align(4)); });
     b.CreateAlignedStore(b.CreateZExt(last, b.getInt32Ty()), flag, llvm::Align(4));
   });
@@ -347,36 +354,49 @@ void GpuFrame::finish_row(const StateValues& states, Value* local, Value* row) {
   current_row = row;
   finished_local_ = local;
   emit_finish_row(plan_, analysis_, ops_, *this, true, [&](size_t o) {
-    return plan_.program.outputs[o].kind == OutputInfo::Kind::any ? any_address(o) : arguments_.output(o);
+    if (plan_.program.outputs[o].kind != OutputInfo::Kind::any) return arguments_.output(o);
+    Value* generic = b.CreateAddrSpaceCast(any_word(o), b.getPtrTy());
+    Value* wanted = b.CreateICmpNE(arguments_.output(o), b.getInt64(0));
+    return b.CreateSelect(wanted, b.CreatePtrToInt(generic, b.getInt64Ty()), b.getInt64(0));
   });
   finished.clear();
   current_row = nullptr;
   finished_local_ = nullptr;
 }
 
-/// The last of the groups of rows hands out what they collected.
+/// Hands out what the block's rows collected, or where there are other blocks of rows, the last of them does so.
 void GpuFrame::publish_any_outputs() {
-  bool has_any = false;
-  for (const OutputInfo& output : plan_.program.outputs) has_any |= output.kind == OutputInfo::Kind::any;
-  if (!has_any) return;
+  std::vector<size_t> outputs;
+  for (size_t o = 0; o < plan_.program.outputs.size(); ++o)
+    if (plan_.program.outputs[o].kind == OutputInfo::Kind::any) outputs.push_back(o);
+  if (outputs.empty()) return;
+  auto publish = [&](size_t o, Value* word) {
+    emit_if(b, b.CreateICmpNE(arguments_.output(o), b.getInt64(0)),
+            [&] { store(word, arguments_.output(o), b.getInt64(0), nullptr); });
+  };
+  auto collected = [&](size_t o) { return b.CreateAlignedLoad(b.getInt32Ty(), any_word(o), llvm::Align(4)); };
   barrier();
-  emit_if(b, b.CreateICmpEQ(thread_, b.getInt32(0)), [&] {
-    Value* row_blocks = ptx::grid_size_y(b);
-    ptx::fence_device(b);
-    Value* header = global_pointer(arguments_.shared_state());
-    Value* before = b.CreateAtomicRMW(llvm::AtomicRMWInst::Add, header, b.getInt32(1), llvm::MaybeAlign(4),
-                                      llvm::AtomicOrdering::Monotonic, ptx::device_scope(b));
+  Value* first = b.CreateICmpEQ(thread_, b.getInt32(0));
+  Value* row_blocks = ptx::grid_size_y(b);
+  Value* alone = b.CreateICmpEQ(row_blocks, b.getInt32(1));
+  emit_if(b, b.CreateAnd(first, alone), [&] {
+    for (size_t o : outputs) publish(o, collected(o));
+  });
+  emit_if(b, b.CreateAnd(first, b.CreateNot(alone)), [&] {
+    for (size_t o : outputs) {
+      Value* word = collected(o);
+      emit_if(b, b.CreateICmpNE(word, b.getInt32(0)), [&] {
+        b.CreateAtomicRMW(llvm::AtomicRMWInst::Or, global_pointer(any_state(o)), word, llvm::MaybeAlign(4),
+                          llvm::AtomicOrdering::Monotonic, ptx::device_scope(b));
+      });
+    }
+    Value* before = ptx::count_in(b, arguments_.shared_state());
     emit_if(b, b.CreateICmpEQ(b.CreateAdd(before, b.getInt32(1)), row_blocks), [&] {
-      ptx::fence_device(b);
-      b.CreateAlignedStore(b.getInt32(0), header, llvm::Align(4));
-      for (size_t o = 0; o < plan_.program.outputs.size(); ++o) {
-        if (plan_.program.outputs[o].kind != OutputInfo::Kind::any) continue;
-        emit_if(b, b.CreateICmpNE(arguments_.output(o), b.getInt64(0)), [&] {
-          Value* word = b.CreateAtomicRMW(llvm::AtomicRMWInst::Xchg, global_pointer(any_address(o)), b.getInt32(0),
-                                          llvm::MaybeAlign(4), llvm::AtomicOrdering::Monotonic,
-                                          ptx::device_scope(b));
-          store(word, arguments_.output(o), b.getInt64(0), nullptr);
-        });
+      b.CreateAlignedStore(b.getInt32(0), global_pointer(arguments_.shared_state()), llvm::Align(4));
+      for (size_t o : outputs) {
+        Value* word = ptx::load_fresh(b, global_pointer(any_state(o)));
+        b.CreateAlignedStore(b.getInt32(0), global_pointer(any_state(o)), llvm::Align(4));
+        publish(o, word);
       }
     });
   });

@@ -45,7 +45,9 @@ Value* grid_size_y(llvm::IRBuilder<>& b) {
   return special_register(b, llvm::Intrinsic::nvvm_read_ptx_sreg_nctaid_y);
 }
 
-void fence_device(llvm::IRBuilder<>& b) { assembly(b, b.getVoidTy(), "membar.gl;", "", {}, true); }
+Value* count_in(llvm::IRBuilder<>& b, Value* address) {
+  return assembly(b, b.getInt32Ty(), "atom.acq_rel.gpu.global.add.u32 $0, [$1], 1;", "=r,l", {address}, true);
+}
 
 llvm::SyncScope::ID device_scope(llvm::IRBuilder<>& b) {
   return b.getContext().getOrInsertSyncScopeID("device");

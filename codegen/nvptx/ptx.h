@@ -23,9 +23,9 @@ void barrier(llvm::IRBuilder<>& b);
 /// The same for the first `threads` threads, by a hardware barrier of its own.
 void barrier_of(llvm::IRBuilder<>& b, int number, int threads);
 
-/// Orders the thread's memory accesses before and after it, for the whole device (and with `barrier`, those of its
-/// block).
-void fence_device(llvm::IRBuilder<>& b);
+/// Adds 1 to a word at an address (i64) and returns what it was. What the thread (and with `barrier`, its block) wrote
+/// before is visible to who counts in later.
+llvm::Value* count_in(llvm::IRBuilder<>& b, llvm::Value* address);
 /// The scope of atomic operations that the whole device sees.
 llvm::SyncScope::ID device_scope(llvm::IRBuilder<>& b);
 /// An i32 as another block last wrote it.

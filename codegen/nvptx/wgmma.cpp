@@ -49,13 +49,20 @@ class WgmmaLoop {
     if (clustered()) rank_ = ptx::cluster_rank(b);
     share_out_columns();
     make_state();
-    init_barriers();
-    Value* consumes = b.CreateICmpULT(ptx::broadcast(b, frame_.warp()), i32(plan_.consumers / 32));
     Value* produces = b.CreateICmpEQ(frame_.thread(), i32(plan_.consumers));
+    // The thread that readies the barriers is the one that copies: it need not wait for the others to see them, but in
+    // a cluster for the other block's.
+    emit_if(b, produces, [&] { init_barriers(); });
+    if (clustered()) {
+      ptx::warp_barrier(b);
+      ptx::cluster_barrier(b);
+    }
+    Value* consumes = b.CreateICmpULT(ptx::broadcast(b, frame_.warp()), i32(plan_.consumers / 32));
     emit_if(b, produces, [&] { start_copies(); });
     ptx::warp_barrier(b);
     ptx::wait_for_previous_grid(b);
     frame_.begin();
+    if (plan_.row_table.empty()) ptx::barrier(b);
     llvm::Function* f = b.GetInsertBlock()->getParent();
     auto* consumer = llvm::BasicBlock::Create(b.getContext(), "consumer", f);
     auto* producer = llvm::BasicBlock::Create(b.getContext(), "producer", f);
@@ -134,18 +141,14 @@ class WgmmaLoop {
   }
 
   void init_barriers() {
-    emit_if(b, b.CreateICmpEQ(frame_.thread(), i32(0)), [&] {
-      ptx::prefetch_tensor_map(b, left_map_);
-      ptx::prefetch_tensor_map(b, right_map_);
-      const int readers = plan_.consumers / 32 * schedule_.cluster_m * schedule_.cluster_n;
-      for (int stage = 0; stage < schedule_.stages; ++stage) {
-        ptx::barrier_init(b, full_barrier(i32(stage)), 1);
-        ptx::barrier_init(b, empty_barrier(i32(stage)), readers);
-      }
-      ptx::fence_barrier_init(b);
-    });
-    ptx::barrier(b);
-    if (clustered()) ptx::cluster_barrier(b);
+    ptx::prefetch_tensor_map(b, left_map_);
+    ptx::prefetch_tensor_map(b, right_map_);
+    const int readers = plan_.consumers / 32 * schedule_.cluster_m * schedule_.cluster_n;
+    for (int stage = 0; stage < schedule_.stages; ++stage) {
+      ptx::barrier_init(b, full_barrier(i32(stage)), 1);
+      ptx::barrier_init(b, empty_barrier(i32(stage)), readers);
+    }
+    ptx::fence_barrier_init(b);
   }
 
   void advance_stage() {

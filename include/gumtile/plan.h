@@ -73,8 +73,11 @@ struct KernelPlan {
 
   LaunchSpec launch;
 
-  /// The global index of the first column of the first tile: tiles are aligned to `launch.columns_per_tile`.
-  int64_t first_tile_column() const { return launch.first_tile_column(); }
+  /// Whether no tile has columns outside of the problem's range: tiles are aligned to `launch.columns_per_tile`.
+  bool tiles_are_whole() const {
+    const int64_t unit = launch.columns_per_tile;
+    return problem.first_column % unit == 0 && (problem.first_column + problem.columns) % unit == 0;
+  }
 
   /// A readable summary.
   std::string str() const;
