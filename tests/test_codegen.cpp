@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <regex>
 #include <sstream>
@@ -190,7 +191,77 @@ TEST_CASE("every main loop of the LM head is assembled without spills") {
   });
 }
 
+/// The schedules that differ in their code, of those that the heuristic and a tuner may pick: not in how many stages
+/// there are or how wide L2 fetches.
+std::vector<Schedule> wgmma_code_shapes(const Program& program) {
+  std::map<std::string, Schedule> shapes;
+  for (int64_t rows : {1, 64, 128, 256, 512})
+    for (Schedule schedule : schedule_space(program, {151936, 4096, rows, 16}, Target::parse("sm_90a"))) {
+      auto* s = std::get_if<WgmmaSchedule>(&schedule.family);
+      if (!s || s->l2_promotion != 128) continue;
+      shapes.emplace(fmt::format("{} {} {} {}x{} {}x{} {}", s->block_batch, s->block_vocab, s->block_k, s->warpgroups_m,
+                                 s->warpgroups_n, s->cluster_m, s->cluster_n, s->box_rows),
+                     schedule);
+    }
+  std::vector<Schedule> all;
+  for (const auto& [key, schedule] : shapes) all.push_back(schedule);
+  return all;
+}
+
+TEST_CASE("every wgmma code shape is assembled without spills or serialised instructions") {
+  const std::string ptxas = find_ptxas();
+  if (ptxas.empty()) {
+    MESSAGE("there is no ptxas on PATH or in /usr/local/cuda/bin: skipped");
+    return;
+  }
+  struct Kernel {
+    Program program;
+    Schedule schedule;
+    std::string what;
+  };
+  // All shapes with the cheapest epilogue, and the plainest of each tile with the others.
+  // GUMTILE_TEST_ALL_SHAPES: all with all.
+  const bool all = std::getenv("GUMTILE_TEST_ALL_SHAPES") != nullptr;
+  std::vector<Kernel> kernels;
+  for (NoiseScheme noise : kSchemes)
+    for (bool logprob : {false, true}) {
+      const Program program = lm_head(noise, logprob);
+      for (const Schedule& schedule : wgmma_code_shapes(program)) {
+        const auto& s = std::get<WgmmaSchedule>(schedule.family);
+        const bool plain = s.block_k == 64 && s.cluster_m * s.cluster_n == 1 && s.box_rows == 64;
+        if (!all && !plain && (logprob || noise != NoiseScheme::grouped)) continue;
+        kernels.push_back({program, schedule, fmt::format("{} logprob={}", name(noise), logprob)});
+      }
+    }
+  CHECK(kernels.size() > 60);
+  for_all(kernels.size(), [&](size_t i) -> std::string {
+    const Kernel& k = kernels[i];
+    const KernelPlan p = make_plan(k.program, {151936, 4096, 64, 16}, k.schedule, Target::parse("sm_90a"));
+    const Assembly assembly = assemble(ptxas, compile(p).code, "sm_90a");
+    const std::string fault = find_fault(assembly, false);
+    return fault.empty() ? "" : fmt::format("{} {}: {}", k.schedule.str(), k.what, fault);
+  });
+}
+
 // ---- the text ----
+
+TEST_CASE("wgmma streams through tensor maps and keeps accumulators in registers") {
+  for (NoiseScheme noise : kSchemes) {
+    const std::string ptx =
+        compile(plan(lm_head(noise, false), "sm_90a", "wgmma:b128,v256,stages=4,wg=2x1,cluster=2x1")).code;
+    for (const char* part :
+         {"wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16", "wgmma.mma_async.sync.aligned.m64n128k16",
+          "cp.async.bulk.tensor.2d.shared::cluster.global", "multicast::cluster", "mbarrier.try_wait.parity",
+          "setmaxnreg.inc", "griddepcontrol.wait", ".explicitcluster"})
+      CHECK_MESSAGE(contains(ptx, part), part);
+    CHECK_FALSE(contains(ptx, ".local"));
+    CHECK_FALSE(contains(ptx, "call.uni"));
+    CHECK_FALSE(contains(ptx, ".release.cluster.shared::cluster"));  // a remote arrival's fence would halve the speed
+  }
+  const std::string f16 =
+      compile(plan(lm_head(NoiseScheme::grouped, false, DType::f16), "sm_90a", "wgmma:b64,v64")).code;
+  CHECK(contains(f16, "wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16"));
+}
 
 TEST_CASE("mma_sync uses tensor cores and asynchronous copies, and no local memory") {
   for (NoiseScheme noise : kSchemes)

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -33,6 +34,12 @@ TEST_CASE("schedules print and parse back") {
         for (int m : {1, 4})
           for (int n : {2, 13})
             for (int copy : {2, 16}) all.push_back({MmaSyncSchedule{b, v, stages, m, n, copy}});
+      for (int stages : {2, 30})
+        for (int n : {1, 3})
+          for (int cluster : {1, 2})
+            for (int l2 : {64, 256})
+              for (int box : {32, 128})
+                all.push_back({WgmmaSchedule{b, v, 128, stages, 2, n, cluster, 3 - cluster, l2, box}});
     }
   std::set<std::string> texts;
   for (const Schedule& schedule : all) {
@@ -50,6 +57,8 @@ TEST_CASE("fields left out of a schedule keep their defaults, in any order") {
   CHECK(Schedule::parse("mma_sync:warps=2x8,b64").str() == "mma_sync:b64,v256,stages=4,warps=2x8,copy=16");
   CHECK(Schedule::parse("host:b4,v256").str() == "host:b4,v256");
   CHECK(Schedule::parse("simt:b8,v256,k32").str() == "simt:b8,v256,k32");
+  CHECK(Schedule::parse("wgmma:b128,wg=2x1,cluster=1x2,l2=256").str() ==
+        "wgmma:b128,v128,k64,stages=9,wg=2x1,cluster=1x2,l2=256,box=64");
 }
 
 TEST_CASE("errors in a schedule's text name the field") {
@@ -58,8 +67,8 @@ TEST_CASE("errors in a schedule's text name the field") {
     const char* message;
   };
   for (const Bad& bad : {
-           Bad{"", "unknown family ''; known are host, simt and mma_sync"},
-           {"wgmma:b64", "unknown family 'wgmma'"},
+           Bad{"", "unknown family ''; known are host, simt, mma_sync and wgmma"},
+           {"tcgen05:b64", "unknown family 'tcgen05'"},
            {"host b4", "unknown family 'host b4'"},
            {"host:x4", "unknown field 'x4'; this family has bN vN"},
            {"host:k16", "unknown field 'k16'; this family has bN vN"},
@@ -71,7 +80,9 @@ TEST_CASE("errors in a schedule's text name the field") {
            {"simt:v99999999999", "field 'v' needs a positive number, found '99999999999'"},
            {"simt:stages=4", "unknown field 'stages=4'; this family has bN vN kN"},
            {"mma_sync:stages=", "unknown field 'stages='"},
-           {"mma_sync:warps=4", "field 'warps=' needs MxN, e.g. warps=2x4"},
+           {"mma_sync:warps=4", "field 'warps=' needs MxN, e.g. warps=2x1"},
+           {"wgmma:cluster=2", "field 'cluster=' needs MxN, e.g. cluster=2x1"},
+           {"wgmma:warps=2x1", "this family has bN vN kN stages=N wg=MxN cluster=MxN l2=N box=N"},
            {"mma_sync:warps=2x", "field 'warps=' needs a positive number, found ''"},
            {"mma_sync:warps=2x0", "field 'warps=' needs a positive number, found '0'"},
            {"mma_sync:copy=16b", "field 'copy=' needs a positive number, found '16b'"},
@@ -107,6 +118,7 @@ TEST_CASE("capabilities ascend and make sense") {
     CHECK(gpu.sm > last);
     last = gpu.sm;
     CHECK(gpu.async_copy == (gpu.sm >= 80));
+    CHECK(gpu.warpgroup_mma == (gpu.sm == 90));
     CHECK(gpu.shared_bytes >= 64 * 1024);
     CHECK(gpu.ptx_version >= 60);
     CHECK((gpu.ptx_version_suffix == 0 || gpu.ptx_version_suffix >= gpu.ptx_version));
@@ -176,6 +188,26 @@ TEST_CASE("why a schedule is illegal") {
            {"mma_sync:stages=3", "sm_86",
             "bytes of shared memory a block, sm_86 has 101376; use fewer stages or smaller tiles"},
            {"mma_sync:stages=7", "sm_90", "sm_90 has 232448; use fewer stages"},
+           {"wgmma", "host", "the wgmma family needs a GPU target"},
+           {"wgmma", "sm_80", "sm_80 has no wgmma; sm_90a has"},
+           {"wgmma", "sm_90", "sm_90 has no wgmma"},
+           {"wgmma", "sm_100a", "sm_100a has no wgmma"},
+           {"wgmma:wg=2x2,b128,v256", "sm_90a", "wg=2x2 are 4 consumer warpgroups; 1 to 3"},
+           {"wgmma:b96", "sm_90a", "b96 must be 64 or 128 rows for each of 1 warpgroups"},
+           {"wgmma:b384,wg=3x1,v64", "sm_90a", "b384 must be at most b256"},
+           {"wgmma:v96", "sm_90a", "v96 must be a multiple of 64 columns a warpgroup (64), at most 256"},
+           {"wgmma:v320", "sm_90a", "v320 must be a multiple of 64"},
+           {"wgmma:v192,wg=1x2", "sm_90a", "v192 must be a multiple of 64 columns a warpgroup (128)"},
+           {"wgmma:k32", "sm_90a", "k32 must be k64 or k128"},
+           {"wgmma:b128,v256", "sm_90a",
+            "a warpgroup's 128 x 256 tile takes 256 accumulator registers a thread; at most 128"},
+           {"wgmma:b192,v256,wg=3x1,stages=2", "sm_90a", "at most 64 with 3 warpgroups"},
+           {"wgmma:stages=1", "sm_90a", "stages=1 must lie in 2..32"},
+           {"wgmma:cluster=2x2", "sm_90a", "cluster=2x2 must be 1x1, 2x1 or 1x2"},
+           {"wgmma:l2=96", "sm_90a", "l2=96 must be 64, 128 or 256"},
+           {"wgmma:box=48", "sm_90a", "box=48 must be 32, 64, 128 or 256 and divide v128"},
+           {"wgmma:box=256", "sm_90a", "box=256 must be 32, 64, 128 or 256 and divide v128"},
+           {"wgmma:stages=10", "sm_90a", "sm_90a has 232448; use fewer stages"},
        })
     check_illegal(bf16, kProblem, Schedule::parse(bad.schedule), bad.target,
                   {fmt::format("schedule '{}'", Schedule::parse(bad.schedule).str()), bad.message});
@@ -193,6 +225,10 @@ TEST_CASE("why a schedule is illegal") {
     fits.copy_bytes = alignment;
     fits.stages = 2;
     CHECK_NOTHROW(make_plan(bf16, problem, {fits}, Target::parse("sm_80")));
+    check_illegal(bf16, problem, {WgmmaSchedule{}}, "sm_90a",
+                  {fmt::format("TMA needs weights aligned to 16 bytes; they are aligned to {}", alignment)});
+    // What the built-in choice falls back to, for every batch alike.
+    CHECK(default_schedule(bf16, problem, Target::parse("sm_90a")).family_name() == "mma_sync");
   }
 }
 
@@ -267,9 +303,82 @@ TEST_CASE("the default schedule follows the Program and the target") {
   CHECK(family(head, "host") == "host");
   CHECK(family(head, "sm_70") == "simt");
   CHECK(family(head, "sm_80") == "mma_sync");
-  CHECK(family(head, "sm_90a") == "mma_sync");
+  CHECK(family(head, "sm_90") == "mma_sync");
+  CHECK(family(head, "sm_90a") == "wgmma");
+  CHECK(family(head, "sm_100a") == "mma_sync");
   CHECK(family(lm_head_sample({NoiseScheme::grouped, DType::f32, DType::f32, true}), "sm_90") == "simt");
   CHECK(family(sample_logits({}), "sm_90") == "simt");
+}
+
+TEST_CASE("cards of one architecture get different schedules") {
+  const Card h100{132, 3.35e12};
+  const Card h200{132, 4.9e12};
+  for (int64_t rows : {1, 64, 128, 512}) {
+    const Problem problem{151936, 4096, rows, 16};
+    const auto promotion = [&](const Card& card) {
+      const Schedule s = default_schedule(lm_head_sample({}), problem, Target::parse("sm_90a"), card);
+      return std::get<WgmmaSchedule>(s.family).l2_promotion;
+    };
+    CHECK(promotion(h100) == 256);
+    CHECK(promotion(h200) == 128);
+  }
+}
+
+TEST_CASE("the schedule space holds legal schedules, and not too many") {
+  const Program head = lm_head_sample({});
+  for (const char* target : {"host", "sm_70", "sm_80", "sm_90a"})
+    for (int64_t rows : {1, 100, 500}) {
+      const Problem problem{151936, 4096, rows, 16};
+      const std::vector<Schedule> space = schedule_space(head, problem, Target::parse(target));
+      INFO(std::string(target), " ", rows, ": ", space.size());
+      std::map<std::string_view, int> families;
+      std::set<std::string> texts;
+      for (const Schedule& schedule : space) {
+        ++families[schedule.family_name()];
+        CHECK(texts.insert(schedule.str()).second);
+        CHECK_NOTHROW(make_plan(head, problem, schedule, Target::parse(target)));
+      }
+      CHECK(families[default_schedule(head, problem, Target::parse(target)).family_name()] > 0);
+      CHECK(families["wgmma"] <= 200);
+    }
+}
+
+TEST_CASE("a plan knows which states an atomic operation can join") {
+  const auto join = [](const Program& program) {
+    return make_plan(program, kProblem, {SimtSchedule{}}, Target::parse("sm_80")).join;
+  };
+  for (NoiseScheme noise : {NoiseScheme::per_token, NoiseScheme::grouped}) {
+    CHECK(join(lm_head_sample({noise, DType::bf16, DType::bf16, false})) == Join::packed);
+    CHECK(join(lm_head_sample({noise, DType::bf16, DType::bf16, true})) == Join::records);
+  }
+  CHECK(join(greedy_argmax(DType::bf16, DType::bf16)) == Join::packed);
+  CHECK(join(cross_entropy(DType::bf16, DType::bf16)) == Join::records);
+  // An argmax that carries more than its index does not fit a word, nor does a sum join in any order.
+  ProgramBuilder p("p");
+  const Axis batch = p.axis("batch"), vocab = p.axis("vocab"), hidden = p.axis("hidden");
+  const Expr x = p.contract(p.input("h", DType::bf16, {batch, hidden}), p.input("w", DType::bf16, {vocab, hidden}), hidden);
+  p.output("carried", argmax(p, x, p.index(vocab), vocab, {x}).carry[0]);
+  CHECK(join(p.build()) == Join::records);
+}
+
+TEST_CASE("a range of columns is shared out in whole global blocks") {
+  const Program head = lm_head_sample({});
+  Problem problem{1000, 64, 64, 16};
+  problem.first_column = 16032;  // 250.5 blocks of 64
+  const KernelPlan plan = make_plan(head, problem, Schedule::parse("wgmma:b64,v128"), Target::parse("sm_90a"));
+  CHECK(plan.launch.columns_per_tile == 128);
+  CHECK(plan.launch.first_tile_column() == 16000);
+  CHECK(plan.launch.tiles() == 9);  // 16000 to 17152, of which 16032 to 17032 are the range
+  CHECK_FALSE(plan.tiles_are_whole());
+  problem.first_column = 16128;
+  problem.columns = 1024;
+  const KernelPlan whole = make_plan(head, problem, Schedule::parse("wgmma:b64,v128"), Target::parse("sm_90a"));
+  CHECK(whole.launch.tiles() == 8);
+  CHECK(whole.tiles_are_whole());
+  problem.first_column = -1;
+  check_illegal(head, problem, {WgmmaSchedule{}}, "sm_90a", {"columns -1 to 1023; they must lie in 0 to 2^31 - 256"});
+  problem.first_column = 0x7fffff00;
+  check_illegal(head, problem, {WgmmaSchedule{}}, "sm_90a", {"they must lie in 0 to 2^31 - 256"});
 }
 
 TEST_CASE("a plan says what matters") {
@@ -281,7 +390,7 @@ TEST_CASE("a plan says what matters") {
   for (const std::string& part :
        {"plan " + schedule.str() + " for lm_head_sample on sm_90a",
         std::string("151936 columns, 4096 contracted"), std::string("weights aligned to 16 bytes"),
-        std::string("594 of 256 columns; 64 rows a block"), std::string("column mask 0x39"),
+        std::string("256 columns and 64 rows; 594 units of 256 columns to share out"), std::string("column mask 0x39"),
         std::string("row table:"), std::string("record:"), std::string(" argmax\n"), std::string(" or\n"),
         std::string(" logsumexp\n"), std::string("256 threads"),
         fmt::format("{} bytes of shared memory", plan.shared_bytes)})

@@ -15,7 +15,7 @@ constexpr uint64_t align_up(uint64_t bytes) {
 }
 
 /// Artifacts may come from files: nothing that a launch relies on is taken on trust.
-void check_spec(const LaunchSpec& spec) {
+void check_spec(const LaunchSpec& spec, KernelArtifact::Format format) {
   auto require = [](bool holds, const char* what) {
     if (!holds)
       throw Error(ErrorCode::internal, fmt::format("a kernel's launch specification is wrong: {}", what));
@@ -25,6 +25,8 @@ void check_spec(const LaunchSpec& spec) {
   require(spec.rows_per_block >= 1, "rows_per_block is below 1");
   require(spec.columns >= 1 && spec.columns_per_tile >= 1, "columns or columns_per_tile is below 1");
   require(spec.record_words >= 0 && spec.host_state_words >= 0, "a count of record words is negative");
+  require(format == KernelArtifact::Format::ptx || spec.record_words == 0 || !spec.finish.empty(),
+          "there are records but no finish entry");
   require(spec.packed_words >= 0, "a count of packed words is negative");
   require(spec.first_column >= 0, "first_column is negative");
   require(spec.cluster_m >= 1 && spec.cluster_n >= 1, "a cluster has no blocks");
@@ -42,7 +44,7 @@ void check_spec(const LaunchSpec& spec) {
 
 LoadedKernel::LoadedKernel(KernelArtifact artifact, bool always_stage)
     : artifact_(std::move(artifact)), arguments_(artifact_.launch), always_stage_(always_stage) {
-  check_spec(spec());
+  check_spec(spec(), artifact_.format);
   auto element_bytes = [&](int input) {
     return input < 0 ? 0 : size_bytes(spec().inputs[static_cast<size_t>(input)].dtype);
   };
