@@ -124,6 +124,13 @@ int alignment_of(const Array& a) {
   return alignment;
 }
 
+Problem problem_of(const Case& c) {
+  Problem problem{c.extents.columns, c.extents.contracted, std::max<int64_t>(c.extents.rows, 1), 16, c.first_column};
+  for (const ContractionInfo& contraction : c.program.contractions)
+    problem.weights_alignment = alignment_of(c.inputs[contraction.right]);
+  return problem;
+}
+
 }  // namespace
 
 Outputs run_interpreter(const Case& c, Observations* observe) {
@@ -137,10 +144,7 @@ Outputs run_interpreter(const Case& c, Observations* observe) {
 }
 
 Outputs run_engine(const Case& c, Engine& engine, const Schedule& schedule) {
-  Problem problem{c.extents.columns, c.extents.contracted, std::max<int64_t>(c.extents.rows, 1), 16};
-  for (const ContractionInfo& contraction : c.program.contractions)
-    problem.weights_alignment = alignment_of(c.inputs[contraction.right]);
-  const Kernel kernel = engine.load(make_plan(c.program, problem, schedule, engine.device().target));
+  const Kernel kernel = engine.load(make_plan(c.program, problem_of(c), schedule, engine.device().target));
   std::vector<std::unique_ptr<DeviceArray>> memory;
   auto upload = [&](const Array& a) {
     memory.push_back(std::make_unique<DeviceArray>(engine, a.bytes.size()));
@@ -165,10 +169,7 @@ Outputs run_engine(const Case& c, Engine& engine, const Schedule& schedule) {
 }
 
 Outputs run_engine(const Case& c, Engine& engine) {
-  Problem problem{c.extents.columns, c.extents.contracted, std::max<int64_t>(c.extents.rows, 1), 16};
-  for (const ContractionInfo& contraction : c.program.contractions)
-    problem.weights_alignment = alignment_of(c.inputs[contraction.right]);
-  return run_engine(c, engine, default_schedule(c.program, problem, engine.device().target));
+  return run_engine(c, engine, default_schedule(c.program, problem_of(c), engine.device().target));
 }
 
 namespace {

@@ -73,6 +73,7 @@ struct Case {
   Program program;
   Extents extents;
   std::vector<Array> inputs;
+  int64_t first_column = 0;  ///< the global index of column 0; engines only
 
   Array& input(const std::string& name);
 };

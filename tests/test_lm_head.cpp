@@ -104,6 +104,35 @@ TEST_CASE("schedules of a family give identical tokens") {
     }
 }
 
+TEST_CASE("a range of the vocabulary is sampled by its global token ids") {
+  // The interpreter takes whole vocabularies: outside of the range the first weight sinks every logit.
+  const int64_t vocab = 1000;
+  const int64_t hidden = 96;
+  for (NoiseScheme noise : kSchemes)
+    for (bool logprob : {false, true}) {
+      const SamplingOptions options{noise, DType::bf16, DType::bf16, logprob};
+      const Case whole = make_lm_head_case(options, vocab, hidden, 19, 51);
+      for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 1000}, {320, 256}, {333, 500}, {70, 20},
+                                         {999, 1}, {1, 999}, {128, 872}}) {
+        Case sunk = whole;
+        for (int64_t row = 0; row < 19; ++row) sunk.input("hidden_states").set(row * hidden, 1.0f);
+        for (int64_t v = 0; v < vocab; ++v)
+          sunk.input("weights").set(v * hidden, v < first || v >= first + count ? -3e37f : 0.0f);
+        Case range = make_case(whole.program, {19, count, hidden});
+        for (size_t i = 0; i < range.inputs.size(); ++i) range.inputs[i] = sunk.inputs[i];
+        range.first_column = first;
+        Array& weights = range.input("weights");
+        const Array all = weights;
+        weights = make_array(DType::bf16, count, hidden);
+        std::memcpy(weights.bytes.data(), all.bytes.data() + first * hidden * 2, weights.bytes.size());
+        const SamplingReference reference(sunk, options);
+        for (const auto& engine : engines())
+          check(reference, run_engine(range, *engine),
+                fmt::format("{} {} logprob={} from {} on, {}", engine->device().id, name(noise), logprob, first, count));
+      }
+    }
+}
+
 TEST_CASE("a request's token does not depend on its slot, row or neighbours") {
   const SamplingOptions options{NoiseScheme::grouped, DType::bf16, DType::bf16, true};
   const int64_t rows = 40;

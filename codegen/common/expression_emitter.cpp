@@ -277,9 +277,17 @@ Value* ExpressionEmitter::column_valid(const Place& place) {
 }
 
 Value* ExpressionEmitter::group_valid(const Place& place) {
-  Place leader = place;
-  leader.member = leader_of(place.member);
-  return column_valid(leader);
+  Place member = place;
+  member.member = leader_of(place.member);
+  if (plan_.problem.first_column % 64 == 0) return column_valid(member);
+  // The start of the range may cut a group's first columns off.
+  Value* any = nullptr;
+  for (int i : group_members(member.member)) {
+    member.member = i;
+    Value* valid = column_valid(member);
+    any = any ? b.CreateOr(any, valid) : valid;
+  }
+  return any;
 }
 
 // ---- loads, branches and reductions over members ----

@@ -72,7 +72,7 @@ class ExpressionEmitter {
 
   llvm::Value* value(NodeId node, const Place& place, size_t which = 0);
 
-  /// Whether the column at `place`, or the first column of its group, exists (i1 or a vector of them).
+  /// Whether the column at `place`, or some column of its group, exists (i1 or a vector of them).
   /// Constant true where nothing is masked.
   llvm::Value* column_valid(const Place& place);
   llvm::Value* group_valid(const Place& place);
