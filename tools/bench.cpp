@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <deque>
@@ -41,6 +42,7 @@ struct Measurement {
   double gigabytes_per_second = 0;  ///< bytes of the weights over the median
   double teraflops_per_second = 0;
   double of_read = 0;  ///< share of the read ceiling
+  double launch_us = 0;  ///< host time of a launch; 0 on the CPU, where it includes the work
 };
 
 struct Report {
@@ -123,12 +125,22 @@ Measurement measure(const std::shared_ptr<Engine>& engine, const std::deque<LmHe
   const double launches = bench.launches * static_cast<double>(heads.size());
   timing = {timing.median_us / launches, timing.p5_us / launches, timing.p95_us / launches};
 
+  double launch_us = 0;
+  if (engine->device().target.is_cuda()) {
+    constexpr int kLaunches = 200;  // fewer than the driver queues before it waits
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < kLaunches; ++i) heads.front().sample(nullptr, args);
+    launch_us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count() / kLaunches;
+    engine->synchronize();
+  }
+
   const double seconds = timing.median_us * 1e-6;
   const double elements = static_cast<double>(options.vocab_size) * static_cast<double>(options.hidden_size);
   Measurement m;
   m.rows = rows;
   m.schedule = heads.front().kernel_for(rows)->artifact().schedule;
   m.timing = timing;
+  m.launch_us = launch_us;
   m.gigabytes_per_second = elements * static_cast<double>(size_bytes(options.weights_dtype)) / seconds * 1e-9;
   m.teraflops_per_second = 2 * elements * static_cast<double>(rows) / seconds * 1e-12;
   return m;
@@ -143,6 +155,7 @@ Json measurement_json(const Report& report, const Measurement& m) {
           {"gigabytes_per_second", rounded(m.gigabytes_per_second, 3)},
           {"teraflops_per_second", rounded(m.teraflops_per_second, 6)},
           {"of_read_ceiling", rounded(m.of_read, 4)},
+          {"launch_host_us", rounded(m.launch_us, 3)},
           {"command", command_line(report, std::to_string(m.rows))}};
 }
 

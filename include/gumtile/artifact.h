@@ -15,7 +15,7 @@ enum LaunchFlags : uint32_t {
 
 /// How to launch a compiled kernel; all that the runtime knows of it.
 ///
-/// Arguments are an array of 64-bit words, on a GPU passed by value as the kernel's only parameter, on the
+/// Arguments are an array of 64-bit words, on a GPU passed by value as the kernel's first parameter, on the
 /// host by address: [0] rows, [1] address of the records, [2] address of the staged left operand (0: none),
 /// [3] partials (the number of workers along the columns), [4] address of the shared state, [5] LaunchFlags,
 /// then two words for each input (address, row stride in elements) and two for each output (address, row
@@ -33,7 +33,7 @@ struct LaunchSpec {
   /// shared memory with the 128-byte swizzle.
   struct TensorMap {
     bool left = false;  ///< of the contraction's left operand as the sweep reads it (staged or not), else the right
-    int box_rows = 64;  ///< no more than the operand has
+    int box_rows = 64;  ///< of the left operand no more than it has
     int l2_promotion = 128;
   };
 

@@ -43,8 +43,8 @@ Expr value_at(ProgramBuilder& p, Expr x, Expr index, Axis column, Axis over);
 /// input.
 Expr gumbel(Expr hi, Expr lo);
 
-/// No less than what any backend makes of `gumbel(hi, lo)`, for all lo; without a logarithm, and at most 0.07 more
-/// where it matters (hi < 2^28).
+/// No less than what any backend makes of `gumbel(hi, lo)`, for all lo; without a logarithm, and at most 0.09 more
+/// where it matters (hi from 64 to 2^28).
 Expr gumbel_bound(Expr hi);
 
 /// The stream of one (request, position): words S0..S2. seed, offset: u64; draw: u32.

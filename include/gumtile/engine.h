@@ -22,7 +22,7 @@ enum class Status : int {
   too_many_rows,        ///< more rows than prepared for
   workspace_too_small,  ///< query the size needed up front
   invalid_argument,     ///< a null or misaligned pointer, a negative count
-  launch_failed,        ///< the driver refused; the launch had no effect
+  launch_failed,        ///< the driver refused, before the kernel ran
   context_lost,         ///< an earlier kernel fault made the device's context unusable
 };
 std::string_view name(Status status);
@@ -38,7 +38,7 @@ struct Binding {
 /// An opaque stream: a CUstream (or cudaStream_t) on a GPU, ignored on `cpu`.
 using StreamHandle = void*;
 
-/// How a launch fits between others of its stream. GPUs before sm_90 ignore both.
+/// How a launch fits between others of its stream. Kernels of families other than wgmma ignore both.
 struct LaunchOptions {
   /// May start before the stream's previous kernel has ended (programmatic dependent launch): it then waits on the
   /// device before it reads or writes anything, but for what `weights_stable` allows.
@@ -58,6 +58,10 @@ class Kernel {
   Kernel& operator=(Kernel&&) noexcept;
 
   const KernelArtifact& artifact() const;
+
+  /// Prepares for launches whose right operand of the contraction (weights) lies here, so that they need not describe it
+  /// to the driver again; others still may. Not to be called while launches are in flight.
+  void bind_weights(const void* data, int64_t row_stride);
 
   /// Bytes of device (or host) memory that a launch of up to `max_rows` rows needs, aligned to 256. May be shared
   /// by launches in stream order, also of other kernels, if it is as large as the largest sum of one's state and

@@ -26,6 +26,7 @@ class LoadedKernel {
   const KernelArtifact& artifact() const noexcept { return artifact_; }
 
   /// As the functions of `Kernel`.
+  virtual void bind_weights(const void* /*data*/, int64_t /*row_stride*/) {}
   Kernel::WorkspaceBytes workspace(int64_t max_rows) const noexcept;
   Status workspace_init(StreamHandle stream, void* workspace, size_t workspace_bytes) const noexcept;
   Status launch(StreamHandle stream, int64_t rows, std::span<const Binding> inputs,

@@ -143,6 +143,14 @@ class GpuKernel final : public LoadedKernel {
   int64_t partials(int64_t rows) const noexcept override { return grid_.partials(rows); }
   int64_t max_records(int64_t max_rows) const noexcept override { return grid_.max_records(max_rows); }
 
+  void bind_weights(const void* data, int64_t row_stride) override {
+    weights_ = {};
+    const Matrix matrix{reinterpret_cast<uintptr_t>(data), static_cast<uint64_t>(row_stride),
+                        static_cast<uint64_t>(spec().columns)};
+    for (const LaunchSpec::TensorMap& map : spec().tensor_maps)
+      if (!map.left && encode(map, matrix, weights_map_) == CUresult::success) weights_ = matrix;
+  }
+
   bool has_shared_state() const noexcept override { return true; }
 
   Status clear(StreamHandle stream, void* memory, size_t bytes) const noexcept override {
@@ -162,7 +170,12 @@ class GpuKernel final : public LoadedKernel {
     std::array<cuda::CUtensorMap, kMaxTensorMaps> maps;
     std::array<void*, 1 + kMaxTensorMaps> parameters{const_cast<uint64_t*>(words.data())};
     for (size_t i = 0; i < spec().tensor_maps.size(); ++i) {
-      if (encode(spec().tensor_maps[i], words, maps[i]) != CUresult::success) return Status::invalid_argument;
+      const Matrix matrix = operand(spec().tensor_maps[i], words);
+      if (!spec().tensor_maps[i].left && matrix == weights_) {
+        parameters[i + 1] = const_cast<cuda::CUtensorMap*>(&weights_map_);
+        continue;
+      }
+      if (encode(spec().tensor_maps[i], matrix, maps[i]) != CUresult::success) return Status::invalid_argument;
       parameters[i + 1] = &maps[i];
     }
     auto* const on = static_cast<cuda::CUstream>(stream);
@@ -203,27 +216,37 @@ class GpuKernel final : public LoadedKernel {
     return function;
   }
 
-  /// Boxes of 64 elements of a matrix of 16-bit elements: rows past its end, and elements past a row's, are zeros.
-  CUresult encode(const LaunchSpec::TensorMap& description, const ArgumentWords& words,
-                  cuda::CUtensorMap& map) const noexcept {
+  /// An operand as it lies in memory; strides in elements.
+  struct Matrix {
+    uint64_t address = 0;
+    uint64_t row_stride = 0;
+    uint64_t rows = 0;
+    bool operator==(const Matrix&) const = default;
+  };
+
+  Matrix operand(const LaunchSpec::TensorMap& description, const ArgumentWords& words) const noexcept {
+    if (description.left && words[word_staged] != 0)
+      return {words[word_staged], static_cast<uint64_t>(spec().staged_stride), words[word_rows]};
     const int input = description.left ? spec().contraction_left : spec().contraction_right;
     const uint64_t* binding = words.data() + word_bindings + 2 * static_cast<size_t>(input);
-    const bool staged = description.left && words[word_staged] != 0;
-    const uint64_t address = staged ? words[word_staged] : binding[0];
-    const uint64_t row_elements = staged ? static_cast<uint64_t>(spec().staged_stride) : binding[1];
-    const uint64_t rows = description.left ? words[word_rows] : static_cast<uint64_t>(spec().columns);
-    const uint64_t sizes[] = {static_cast<uint64_t>(spec().contracted), rows};
-    const uint64_t strides_bytes[] = {row_elements * size_bytes(spec().staged_dtype)};
-    const uint64_t most = description.left ? rows : static_cast<uint64_t>(description.box_rows);
+    return {binding[0], binding[1], description.left ? words[word_rows] : static_cast<uint64_t>(spec().columns)};
+  }
+
+  /// Boxes of 64 elements: rows past the matrix's end, and elements past a row's, are zeros.
+  CUresult encode(const LaunchSpec::TensorMap& description, const Matrix& matrix,
+                  cuda::CUtensorMap& map) const noexcept {
+    const uint64_t sizes[] = {static_cast<uint64_t>(spec().contracted), matrix.rows};
+    const uint64_t strides_bytes[] = {matrix.row_stride * size_bytes(spec().staged_dtype)};
+    const auto box_rows = static_cast<uint64_t>(description.box_rows);
     const uint32_t box[] = {kBoxElements,
-                            static_cast<uint32_t>(std::min<uint64_t>(static_cast<uint64_t>(description.box_rows), most))};
+                            static_cast<uint32_t>(description.left ? std::min(box_rows, matrix.rows) : box_rows)};
     const uint32_t steps[] = {1, 1};
     const auto type = spec().staged_dtype == DType::f16 ? cuda::CUtensorMapDataType::f16 : cuda::CUtensorMapDataType::bf16;
     const auto promotion = description.l2_promotion == 256   ? cuda::CUtensorMapL2promotion::bytes256
                            : description.l2_promotion == 128 ? cuda::CUtensorMapL2promotion::bytes128
                                                              : cuda::CUtensorMapL2promotion::bytes64;
     return context_->driver().cuTensorMapEncodeTiled(
-        &map, type, 2, reinterpret_cast<void*>(static_cast<uintptr_t>(address)), sizes, strides_bytes, box, steps,
+        &map, type, 2, reinterpret_cast<void*>(static_cast<uintptr_t>(matrix.address)), sizes, strides_bytes, box, steps,
         cuda::CUtensorMapInterleave::none, cuda::CUtensorMapSwizzle::bytes128, promotion,
         cuda::CUtensorMapFloatOOBfill::zeros);
   }
@@ -234,6 +257,8 @@ class GpuKernel final : public LoadedKernel {
   cuda::Module module_;
   cuda::CUfunction stage_ = nullptr;
   cuda::CUfunction sweep_ = nullptr;
+  Matrix weights_;  ///< what `weights_map_` describes; no address: nothing
+  cuda::CUtensorMap weights_map_{};
   bool waits_on_device_ = false;  ///< the sweep may be launched before the previous kernel has ended
   Grid grid_;
 };

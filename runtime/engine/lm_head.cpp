@@ -109,7 +109,9 @@ struct LmHead::Impl {
     for (const auto& prepared : kernels)
       if (prepared->schedule == schedule) return prepared.get();
     const KernelPlan plan = make_plan(program, problem, schedule, engine->device().target);
-    kernels.push_back(std::make_unique<const Prepared>(Prepared{schedule, engine->load(plan)}));
+    Prepared prepared{schedule, engine->load(plan)};
+    prepared.kernel.bind_weights(weights, weights_row_stride);
+    kernels.push_back(std::make_unique<const Prepared>(std::move(prepared)));
     return kernels.back().get();
   }
 };

@@ -51,6 +51,8 @@ WgmmaSchedule wgmma_schedule(const Problem& problem, const Target& target, const
   else if (problem.max_rows > 64 || (problem.max_rows > 32 && deep))
     s.cluster_n = 2;
   if (problem.max_rows > 64 && problem.max_rows <= 128 && deep && !slow) s.block_vocab = 256;
+  // A small vocabulary in narrower tiles keeps more multiprocessors busy.
+  while (s.block_vocab > 64 && problem.columns * 2 < int64_t{s.block_vocab} * card.multiprocessors) s.block_vocab /= 2;
   const int reserve = 64 * s.block_batch + 1024;
   s.stages = std::clamp((target.gpu().shared_bytes - reserve) / ((s.block_batch + s.block_vocab) * 2 * s.block_k), 2, 32);
   return s;
