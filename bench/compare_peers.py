@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Times gumtile and other ways to sample from an LM head on one GPU, interleaved, and prints one table.
 
-Each round times, for every batch size, every peer as a CUDA graph between events, and then runs `gumtile bench` once
-for each variant. Reported are medians over the rounds, in microseconds. Peers (bf16, one temperature for each row):
+For every batch size each round times every peer, as a CUDA graph between events, and then every variant of gumtile (a
+process that measures on request): a few replays each, so that heat and power limits meet all alike. Reported are
+medians over the rounds, in microseconds. Peers (bf16, one temperature for each row):
 
     gemm                 cuBLAS's GEMM alone, bf16 logits: no sampling
     compiled_gumbel      torch.compile of GEMM, temperature, Gumbel noise and argmax
@@ -148,16 +149,32 @@ def leave_out(names, name, error):
     names.remove(name)
 
 
-def run_gumtile(args, shape, options):
-    """What `gumtile bench` reports: one object for each batch size."""
-    vocab_size, hidden_size = shape
-    command = [args.gumtile, "bench", "--vocab-size", str(vocab_size), "--hidden-size", str(hidden_size), "--batches",
-               ",".join(map(str, args.batches)), "--device", "cuda:0", "--repeats", str(args.repeats), "--format",
-               "jsonl", *shlex.split(options)]
-    run = subprocess.run(command, capture_output=True, text=True)
-    if run.returncode != 0:
-        raise RuntimeError(run.stderr.strip() or f"exit status {run.returncode}")
-    return [row for row in map(json.loads, run.stdout.splitlines()) if "batch" in row]
+class Gumtile:
+    """A `gumtile bench` that measures on request, so that it can alternate with other contenders."""
+
+    def __init__(self, args, shape, options):
+        vocab_size, hidden_size = shape
+        command = [args.gumtile, "bench", "--vocab-size", str(vocab_size), "--hidden-size", str(hidden_size),
+                   "--batches", ",".join(map(str, args.batches)), "--device", "cuda:0", "--repeats", str(args.repeats),
+                   "--on-request", *shlex.split(options)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True)
+
+    def measure(self, batch):
+        """What `gumtile bench` reports for one batch size."""
+        try:
+            self.process.stdin.write(f"{batch}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(self.process.stderr.read().strip() or f"exit status {self.process.wait()}")
+        return json.loads(line)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
 
 
 class ShapeTimes:
@@ -175,18 +192,18 @@ class ShapeTimes:
                   "p95_us": percentile(times, 0.95)}
         self.peers[batch].setdefault(name, []).append(spread)
 
-    def add_variant(self, name, bench_rows):
-        for row in bench_rows:
-            self.variants[row["batch"]].setdefault(name, []).append(row)
-            self.last_bench[row["batch"], name] = row
-        self.read_rates.append(bench_rows[0]["ceiling"]["gigabytes_per_second"])
+    def add_variant(self, name, row):
+        self.variants[row["batch"]].setdefault(name, []).append(row)
+        self.last_bench[row["batch"], name] = row
+        self.read_rates.append(row["ceiling"]["gigabytes_per_second"])
 
     def report(self, peak_tflops):
         """This shape's part of the results."""
         vocab_size, hidden_size = self.shape
         read_rate = statistics.median(self.read_rates) if self.read_rates else None
         read_us = vocab_size * hidden_size * WEIGHT_BYTES / read_rate * 1e-3 if read_rate else None
-        rows = [self.row(batch, read_us, peak_tflops) for batch in self.peers]
+        rows = [self.row(batch, read_us, peak_tflops) for batch in self.peers
+                if self.peers[batch] or self.variants[batch]]
         return {"vocab_size": vocab_size, "hidden_size": hidden_size, "read_gigabytes_per_second": rounded(read_rate),
                 "read_floor_us": rounded(read_us), "rows": rows}
 
@@ -280,37 +297,50 @@ def describe_run(args):
 # Running
 
 
-def measure_round(args, times, replays, variants):
-    """Every peer for every batch size, then every variant of gumtile."""
-    for batch, by_name in replays.items():
-        for name, replay in by_name.items():
-            times.add_peer(batch, name, replay.time(args.repeats))
+def start_variants(args, shape, variants):
+    """A process for each variant of gumtile. One that fails is removed from `variants`."""
+    running = {}
     for name in list(variants):
         try:
-            times.add_variant(name, run_gumtile(args, times.shape, args.variants[name]))
+            running[name] = Gumtile(args, shape, args.variants[name])
+            running[name].measure(args.batches[0])  # compiles, and fails early
         except (OSError, RuntimeError) as error:
             leave_out(variants, name, error)
+            running.pop(name, None)
+    return running
+
+
+def measure_batch(args, times, batch, replays, running):
+    """All contenders in turn, a few replays each, so that heat and power limits meet them alike."""
+    for _ in range(args.rounds):
+        for name, replay in replays.items():
+            times.add_peer(batch, name, replay.time(args.repeats))
+        for name, gumtile in running.items():
+            times.add_variant(name, gumtile.measure(batch))
 
 
 def measure(args):
-    """Measures everything; the file is written after each round, so that an interrupted run leaves its rounds."""
+    """Measures everything; the file is written after each batch size, so that an interrupted run leaves those."""
     result = describe_run(args)
     peers, variants = list(args.peers), list(args.variants)
     for shape in args.shapes:
         begin = time.monotonic()
         replays = prepare_peers(peers, shape, args.batches)
+        running = start_variants(args, shape, variants)
         times = ShapeTimes(shape, args.batches)
         done = result["shapes"]
-        progress(shape, "peers prepared", begin)
-        for number in range(args.rounds):
+        progress(shape, "prepared", begin)
+        for batch in args.batches:
             begin = time.monotonic()
-            measure_round(args, times, replays, variants)
-            busy = next(iter(replays[args.batches[-1]].values()), None)
-            result["clocks"].append({"shape": shape_name(shape), "round": number, **query_clocks(busy)})
+            measure_batch(args, times, batch, replays[batch], running)
+            busy = next(iter(replays[batch].values()), None)
+            result["clocks"].append({"shape": shape_name(shape), "batch": batch, **query_clocks(busy)})
             result["shapes"] = [*done, times.report(args.peak_tflops)]
             result["flashinfer"] = getattr(sys.modules.get("flashinfer"), "__version__", None)
             write_json(args.out, result)
-            progress(shape, f"round {number + 1} of {args.rounds}", begin)
+            progress(shape, f"batch {batch}", begin)
+        for gumtile in running.values():
+            gumtile.close()
         del replays, busy
         torch.cuda.empty_cache()
     return result

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdio>
 #include <deque>
+#include <iostream>
+#include <map>
 #include <numeric>
 
 #include "gumtile/jit.h"
@@ -32,6 +34,7 @@ struct Options {
   int repeats = 30;
   int launches = 1;
   bool programmatic = false;
+  bool on_request = false;
   bool no_logprob = false;
 };
 
@@ -84,67 +87,76 @@ std::deque<LmHead> make_heads(const std::shared_ptr<Engine>& engine, const LmHea
   return heads;
 }
 
-Measurement measure(const std::shared_ptr<Engine>& engine, const std::deque<LmHead>& heads, int64_t rows,
-                    const Options& bench) {
-  const LmHeadOptions& options = heads.front().options();
-  const DeviceArray hidden_states =
-      synthetic_array(engine, rows * options.hidden_size, options.hidden_dtype, 1, 1.0f);
-  const auto count = static_cast<size_t>(rows);
-  std::vector<uint64_t> seeds(count);
-  std::iota(seeds.begin(), seeds.end(), uint64_t{1});
-  const DeviceArray seed = DeviceArray::of(engine, seeds);
-  const DeviceArray temperature = DeviceArray::of(engine, std::vector<float>(count, 1.0f));
-  const DeviceArray token(engine, count * sizeof(int32_t));
-  const DeviceArray logprob(engine, count * sizeof(float));
-  const DeviceArray status(engine, count * sizeof(uint32_t));
-  const size_t workspace_bytes = heads.front().workspace_bytes(rows);
-  const DeviceArray workspace(engine, workspace_bytes);
-  SampleArgs args;
-  args.rows = rows;
-  args.hidden_states = hidden_states.data();
-  args.temperature = temperature.as<float>();
-  args.seed = seed.as<uint64_t>();
-  args.token = token.as<int32_t>();
-  args.logprob = options.logprob ? logprob.as<float>() : nullptr;
-  args.status = status.as<uint32_t>();
-  args.workspace = workspace.data();
-  args.workspace_bytes = workspace_bytes;
-  if (const Status ready = heads.front().workspace_init(nullptr, args.workspace, workspace_bytes);
-      ready != Status::ok)
-    throw Error(ErrorCode::internal, fmt::format("readying the workspace failed: {}", name(ready)));
-  engine->synchronize();
-
-  args.launch.programmatic_dependent = args.launch.weights_stable = bench.programmatic;
-  const auto launch_all = [&](StreamHandle stream) {
-    for (int i = 0; i < bench.launches; ++i)
-      for (const LmHead& head : heads)
-        if (const Status launched = head.sample(stream, args); launched != Status::ok) return launched;
-    return Status::ok;
-  };
-  Engine::Timing timing = engine->time(launch_all, bench.repeats);
-  const double launches = bench.launches * static_cast<double>(heads.size());
-  timing = {timing.median_us / launches, timing.p5_us / launches, timing.p95_us / launches};
-
-  double launch_us = 0;
-  if (engine->device().target.is_cuda()) {
-    constexpr int kLaunches = 200;  // fewer than the driver queues before it waits
-    const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < kLaunches; ++i) heads.front().sample(nullptr, args);
-    launch_us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count() / kLaunches;
-    engine->synchronize();
+/// Heads, and what a batch reads and writes; measures it as often as asked.
+class Bench {
+ public:
+  Bench(std::shared_ptr<Engine> engine, const std::deque<LmHead>& heads, int64_t rows, const Options& options)
+      : engine_(std::move(engine)), heads_(heads), options_(options) {
+    const LmHeadOptions& head = heads.front().options();
+    const auto count = static_cast<size_t>(rows);
+    std::vector<uint64_t> seeds(count);
+    std::iota(seeds.begin(), seeds.end(), uint64_t{1});
+    args_.rows = rows;
+    args_.hidden_states = keep(synthetic_array(engine_, rows * head.hidden_size, head.hidden_dtype, 1, 1.0f)).data();
+    args_.temperature = keep(DeviceArray::of(engine_, std::vector<float>(count, 1.0f))).as<float>();
+    args_.seed = keep(DeviceArray::of(engine_, seeds)).as<uint64_t>();
+    args_.token = keep(DeviceArray(engine_, count * sizeof(int32_t))).as<int32_t>();
+    if (head.logprob) args_.logprob = keep(DeviceArray(engine_, count * sizeof(float))).as<float>();
+    args_.status = keep(DeviceArray(engine_, count * sizeof(uint32_t))).as<uint32_t>();
+    args_.workspace_bytes = heads.front().workspace_bytes(rows);
+    args_.workspace = keep(DeviceArray(engine_, args_.workspace_bytes)).data();
+    args_.launch.programmatic_dependent = args_.launch.weights_stable = options.programmatic;
+    const Status ready = heads.front().workspace_init(nullptr, args_.workspace, args_.workspace_bytes);
+    if (ready != Status::ok)
+      throw Error(ErrorCode::internal, fmt::format("readying the workspace failed: {}", name(ready)));
+    engine_->synchronize();
   }
 
-  const double seconds = timing.median_us * 1e-6;
-  const double elements = static_cast<double>(options.vocab_size) * static_cast<double>(options.hidden_size);
-  Measurement m;
-  m.rows = rows;
-  m.schedule = heads.front().kernel_for(rows)->artifact().schedule;
-  m.timing = timing;
-  m.launch_us = launch_us;
-  m.gigabytes_per_second = elements * static_cast<double>(size_bytes(options.weights_dtype)) / seconds * 1e-9;
-  m.teraflops_per_second = 2 * elements * static_cast<double>(rows) / seconds * 1e-12;
-  return m;
-}
+  Measurement measure() {
+    const auto launch_all = [&](StreamHandle stream) {
+      for (int i = 0; i < options_.launches; ++i)
+        for (const LmHead& head : heads_)
+          if (const Status launched = head.sample(stream, args_); launched != Status::ok) return launched;
+      return Status::ok;
+    };
+    Engine::Timing timing = engine_->time(launch_all, options_.repeats);
+    const double launches = options_.launches * static_cast<double>(heads_.size());
+    timing = {timing.median_us / launches, timing.p5_us / launches, timing.p95_us / launches};
+
+    const LmHeadOptions& head = heads_.front().options();
+    const double seconds = timing.median_us * 1e-6;
+    const double elements = static_cast<double>(head.vocab_size) * static_cast<double>(head.hidden_size);
+    Measurement m;
+    m.rows = args_.rows;
+    m.schedule = heads_.front().kernel_for(args_.rows)->artifact().schedule;
+    m.timing = timing;
+    m.launch_us = launch_host_us();
+    m.gigabytes_per_second = elements * static_cast<double>(size_bytes(head.weights_dtype)) / seconds * 1e-9;
+    m.teraflops_per_second = 2 * elements * static_cast<double>(args_.rows) / seconds * 1e-12;
+    return m;
+  }
+
+ private:
+  DeviceArray& keep(DeviceArray array) { return arrays_.emplace_back(std::move(array)); }
+
+  /// Host time of a launch, measured once.
+  double launch_host_us() {
+    if (launch_us_ != 0 || !engine_->device().target.is_cuda()) return launch_us_;
+    constexpr int kLaunches = 100;  // fewer than the driver queues before it waits
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < kLaunches; ++i) heads_.front().sample(nullptr, args_);
+    launch_us_ = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count() / kLaunches;
+    engine_->synchronize();
+    return launch_us_;
+  }
+
+  std::shared_ptr<Engine> engine_;
+  const std::deque<LmHead>& heads_;
+  const Options& options_;
+  std::deque<DeviceArray> arrays_;
+  SampleArgs args_;
+  double launch_us_ = 0;
+};
 
 Json measurement_json(const Report& report, const Measurement& m) {
   return {{"batch", m.rows},
@@ -180,6 +192,12 @@ Json head_json(const Report& report) {
                                           : Json(rounded(report.read.peak_bytes_per_second * 1e-9, 1))}}}};
 }
 
+std::string line_json(const Report& report, const Measurement& m) {
+  Json json = head_json(report);
+  json.update(measurement_json(report, m));
+  return json.dump() + "\n";
+}
+
 std::string render(const Report& report) {
   const std::string& format = report.options.format;
   if (format == "json") {
@@ -191,11 +209,7 @@ std::string render(const Report& report) {
   }
   if (format == "jsonl") {
     std::string text;
-    for (const Measurement& m : report.measurements) {
-      Json json = head_json(report);
-      json.update(measurement_json(report, m));
-      text += json.dump() + "\n";
-    }
+    for (const Measurement& m : report.measurements) text += line_json(report, m);
     return text;
   }
   Table table{{"batch", "median us", "p5 us", "p95 us", "GB/s", "of read", "TFLOP/s", "schedule"}, {}};
@@ -238,11 +252,25 @@ int run(Options options) {
   const std::deque<LmHead> heads = make_heads(engine, head_options, max_rows, weights);
   report.read = measure_read_ceiling(
       engine, static_cast<size_t>(options.vocab_size * options.hidden_size) * size_bytes(head_options.weights_dtype));
+  std::map<int32_t, Bench> benches;
+  const auto measure = [&](int32_t rows) {
+    Measurement m = benches.try_emplace(rows, engine, heads, rows, options).first->second.measure();
+    m.of_read = m.gigabytes_per_second / (report.read.bytes_per_second * 1e-9);
+    return m;
+  };
+  if (options.on_request) {
+    for (int32_t rows : batches) measure(rows);
+    for (std::string line; std::getline(std::cin, line);) {
+      const int32_t rows = parse_i32_list("batch size", line, "batch").front();
+      if (rows < 1 || rows > max_rows)
+        throw Error(ErrorCode::usage, fmt::format("a batch of {} is not one of 1 to {}", rows, max_rows));
+      write_stdout(line_json(report, measure(rows)));
+    }
+    return 0;
+  }
   for (int32_t rows : batches) {
     if (isatty(STDERR_FILENO) != 0) fmt::print(stderr, "measuring batch {} ...\n", rows);
-    Measurement m = measure(engine, heads, rows, options);
-    m.of_read = m.gigabytes_per_second / (report.read.bytes_per_second * 1e-9);
-    report.measurements.push_back(std::move(m));
+    report.measurements.push_back(measure(rows));
   }
   write_stdout(render(report));
   return 0;
@@ -270,6 +298,9 @@ Action add_bench(CLI::App& app) {
   app.add_option("--format", options->format, "table, md, csv, json or jsonl")
       ->check(CLI::IsMember({"table", "md", "csv", "json", "jsonl"}))
       ->capture_default_str();
+  app.add_flag("--on-request", options->on_request,
+               "measure a batch size whenever a line of stdin names one, and answer with a line of JSON: to alternate with "
+               "something else");
   app.add_flag("--no-logprob", options->no_logprob, "tokens only");
   return [options] { return run(*options); };
 }
