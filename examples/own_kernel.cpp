@@ -113,7 +113,8 @@ Result run_engine(const std::shared_ptr<Engine>& engine, const KernelPlan& plan,
   const std::vector<Binding> inputs{
       {x.data(), Data::kFeatures}, {w.data(), Data::kFeatures}, {bias.data(), 0}};
   const std::vector<Binding> outputs{{classes.data(), 0}, {lead.data(), 0}, {probability.data(), 0}};
-  kernel.workspace_init(nullptr, workspace.data(), workspace.size_bytes());  // before a workspace's first launch
+  kernel.workspace_init(nullptr, workspace.data(),
+                        workspace.size_bytes());  // before a workspace's first launch
   const Status status =
       kernel.launch(nullptr, Data::kRows, inputs, outputs, workspace.data(), workspace.size_bytes());
   if (status != Status::ok)

@@ -63,7 +63,7 @@ int run(const char* device) {
   args.workspace = workspace.data();
   args.workspace_bytes = workspace.size_bytes();
   head.workspace_init(nullptr, args.workspace, args.workspace_bytes);  // once; every launch leaves it ready
-  const Status status = head.sample(nullptr, args);  // on the default stream
+  const Status status = head.sample(nullptr, args);                    // on the default stream
   if (status != Status::ok) {
     std::fprintf(stderr, "sampling failed: %.*s\n", static_cast<int>(name(status).size()),
                  name(status).data());

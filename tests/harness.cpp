@@ -1,10 +1,10 @@
 #include "tests/harness.h"
 
-#include <map>
 #include <fmt/format.h>
 
 #include <cmath>
 #include <cstdlib>
+#include <map>
 #include <stdexcept>
 #include <string_view>
 
@@ -125,7 +125,8 @@ int alignment_of(const Array& a) {
 }
 
 Problem problem_of(const Case& c) {
-  Problem problem{c.extents.columns, c.extents.contracted, std::max<int64_t>(c.extents.rows, 1), 16, c.first_column};
+  Problem problem{c.extents.columns, c.extents.contracted, std::max<int64_t>(c.extents.rows, 1), 16,
+                  c.first_column};
   for (const ContractionInfo& contraction : c.program.contractions)
     problem.weights_alignment = alignment_of(c.inputs[contraction.right]);
   return problem;

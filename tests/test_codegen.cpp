@@ -191,16 +191,16 @@ TEST_CASE("every main loop of the LM head is assembled without spills") {
   });
 }
 
-/// The schedules that differ in their code, of those that the heuristic and a tuner may pick: not in how many stages
-/// there are or how wide L2 fetches.
+/// The schedules that differ in their code, of those that the heuristic and a tuner may pick: not in how many
+/// stages there are or how wide L2 fetches.
 std::vector<Schedule> wgmma_code_shapes(const Program& program) {
   std::map<std::string, Schedule> shapes;
   for (int64_t rows : {1, 64, 128, 256, 512})
     for (Schedule schedule : schedule_space(program, {151936, 4096, rows, 16}, Target::parse("sm_90a"))) {
       auto* s = std::get_if<WgmmaSchedule>(&schedule.family);
       if (!s || s->l2_promotion != 128) continue;
-      shapes.emplace(fmt::format("{} {} {} {}x{} {}x{} {}", s->block_batch, s->block_vocab, s->block_k, s->warpgroups_m,
-                                 s->warpgroups_n, s->cluster_m, s->cluster_n, s->box_rows),
+      shapes.emplace(fmt::format("{} {} {} {}x{} {}x{} {}", s->block_batch, s->block_vocab, s->block_k,
+                                 s->warpgroups_m, s->warpgroups_n, s->cluster_m, s->cluster_n, s->box_rows),
                      schedule);
     }
   std::vector<Schedule> all;
@@ -256,7 +256,8 @@ TEST_CASE("wgmma streams through tensor maps and keeps accumulators in registers
       CHECK_MESSAGE(contains(ptx, part), part);
     CHECK_FALSE(contains(ptx, ".local"));
     CHECK_FALSE(contains(ptx, "call.uni"));
-    CHECK_FALSE(contains(ptx, ".release.cluster.shared::cluster"));  // a remote arrival's fence would halve the speed
+    CHECK_FALSE(
+        contains(ptx, ".release.cluster.shared::cluster"));  // a remote arrival's fence would halve the speed
   }
   const std::string f16 =
       compile(plan(lm_head(NoiseScheme::grouped, false, DType::f16), "sm_90a", "wgmma:b64,v64")).code;

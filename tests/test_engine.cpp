@@ -288,7 +288,8 @@ TEST_CASE("arguments are packed in order, or refused") {
   auto pack = [&] { return layout.pack(inputs, outputs, words); };
 
   REQUIRE(pack() == Status::ok);
-  const std::vector<uint64_t> packed(words.begin() + engine::word_bindings, words.begin() + spec.argument_words());
+  const std::vector<uint64_t> packed(words.begin() + engine::word_bindings,
+                                     words.begin() + spec.argument_words());
   CHECK(packed == std::vector<uint64_t>{0x100, 5, 0x200, 7, 0x300, 0, 0x400, 0, 0x500, 29});
 
   auto refused = [&](Binding& binding, Binding bad) {

@@ -112,8 +112,13 @@ TEST_CASE("a range of the vocabulary is sampled by its global token ids") {
     for (bool logprob : {false, true}) {
       const SamplingOptions options{noise, DType::bf16, DType::bf16, logprob};
       const Case whole = make_lm_head_case(options, vocab, hidden, 19, 51);
-      for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 1000}, {320, 256}, {333, 500}, {70, 20},
-                                         {999, 1}, {1, 999}, {128, 872}}) {
+      for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 1000},
+                                         {320, 256},
+                                         {333, 500},
+                                         {70, 20},
+                                         {999, 1},
+                                         {1, 999},
+                                         {128, 872}}) {
         Case sunk = whole;
         for (int64_t row = 0; row < 19; ++row) sunk.input("hidden_states").set(row * hidden, 1.0f);
         for (int64_t v = 0; v < vocab; ++v)
@@ -128,7 +133,8 @@ TEST_CASE("a range of the vocabulary is sampled by its global token ids") {
         const SamplingReference reference(sunk, options);
         for (const auto& engine : engines())
           check(reference, run_engine(range, *engine),
-                fmt::format("{} {} logprob={} from {} on, {}", engine->device().id, name(noise), logprob, first, count));
+                fmt::format("{} {} logprob={} from {} on, {}", engine->device().id, name(noise), logprob,
+                            first, count));
       }
     }
 }

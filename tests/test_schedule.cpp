@@ -356,7 +356,8 @@ TEST_CASE("a plan knows which states an atomic operation can join") {
   // An argmax that carries more than its index does not fit a word, nor does a sum join in any order.
   ProgramBuilder p("p");
   const Axis batch = p.axis("batch"), vocab = p.axis("vocab"), hidden = p.axis("hidden");
-  const Expr x = p.contract(p.input("h", DType::bf16, {batch, hidden}), p.input("w", DType::bf16, {vocab, hidden}), hidden);
+  const Expr x = p.contract(p.input("h", DType::bf16, {batch, hidden}),
+                            p.input("w", DType::bf16, {vocab, hidden}), hidden);
   p.output("carried", argmax(p, x, p.index(vocab), vocab, {x}).carry[0]);
   CHECK(join(p.build()) == Join::records);
 }
@@ -365,18 +366,21 @@ TEST_CASE("a range of columns is shared out in whole global blocks") {
   const Program head = lm_head_sample({});
   Problem problem{1000, 64, 64, 16};
   problem.first_column = 16032;  // 250.5 blocks of 64
-  const KernelPlan plan = make_plan(head, problem, Schedule::parse("wgmma:b64,v128"), Target::parse("sm_90a"));
+  const KernelPlan plan =
+      make_plan(head, problem, Schedule::parse("wgmma:b64,v128"), Target::parse("sm_90a"));
   CHECK(plan.launch.columns_per_tile == 128);
   CHECK(plan.launch.first_tile_column() == 16000);
   CHECK(plan.launch.tiles() == 9);  // 16000 to 17152, of which 16032 to 17032 are the range
   CHECK_FALSE(plan.tiles_are_whole());
   problem.first_column = 16128;
   problem.columns = 1024;
-  const KernelPlan whole = make_plan(head, problem, Schedule::parse("wgmma:b64,v128"), Target::parse("sm_90a"));
+  const KernelPlan whole =
+      make_plan(head, problem, Schedule::parse("wgmma:b64,v128"), Target::parse("sm_90a"));
   CHECK(whole.launch.tiles() == 8);
   CHECK(whole.tiles_are_whole());
   problem.first_column = -1;
-  check_illegal(head, problem, {WgmmaSchedule{}}, "sm_90a", {"columns -1 to 1023; they must lie in 0 to 2^31 - 256"});
+  check_illegal(head, problem, {WgmmaSchedule{}}, "sm_90a",
+                {"columns -1 to 1023; they must lie in 0 to 2^31 - 256"});
   problem.first_column = 0x7fffff00;
   check_illegal(head, problem, {WgmmaSchedule{}}, "sm_90a", {"they must lie in 0 to 2^31 - 256"});
 }
@@ -390,10 +394,10 @@ TEST_CASE("a plan says what matters") {
   for (const std::string& part :
        {"plan " + schedule.str() + " for lm_head_sample on sm_90a",
         std::string("151936 columns, 4096 contracted"), std::string("weights aligned to 16 bytes"),
-        std::string("256 columns and 64 rows; 594 units of 256 columns to share out"), std::string("column mask 0x39"),
-        std::string("row table:"), std::string("record:"), std::string(" argmax\n"), std::string(" or\n"),
-        std::string(" logsumexp\n"), std::string("256 threads"),
-        fmt::format("{} bytes of shared memory", plan.shared_bytes)})
+        std::string("256 columns and 64 rows; 594 units of 256 columns to share out"),
+        std::string("column mask 0x39"), std::string("row table:"), std::string("record:"),
+        std::string(" argmax\n"), std::string(" or\n"), std::string(" logsumexp\n"),
+        std::string("256 threads"), fmt::format("{} bytes of shared memory", plan.shared_bytes)})
     CHECK_MESSAGE(text.find(part) != std::string::npos, part);
   CHECK(plan.launch.threads == 256);
   CHECK(plan.launch.must_stage);  // f32 hidden states

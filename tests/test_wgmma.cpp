@@ -1,4 +1,5 @@
-// The wgmma family on a GPU: its code shapes agree, and launches leave their workspace ready for the next one.
+// The wgmma family on a GPU: its code shapes agree, and launches leave their workspace ready for the next
+// one.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -27,16 +28,16 @@ std::vector<int32_t> tokens(const Case& c, const Outputs& outputs) {
   return {a.as<int32_t>(), a.as<int32_t>() + c.extents.rows};
 }
 
-/// One schedule for each shape of the code, all their other fields as the schedule space has them first, and a seeded
-/// sample of the rest.
+/// One schedule for each shape of the code, all their other fields as the schedule space has them first, and
+/// a seeded sample of the rest.
 std::vector<Schedule> code_shapes(const Program& program, const Problem& problem, Random& random) {
   std::set<std::tuple<int, int, int, int, int, int, int>> seen;
   std::vector<Schedule> chosen;
   for (const Schedule& schedule : schedule_space(program, problem, Target::parse("sm_90a"))) {
     const auto* s = std::get_if<WgmmaSchedule>(&schedule.family);
     if (!s) continue;
-    const bool first = seen.insert({s->block_batch, s->block_vocab, s->block_k, s->warpgroups_m, s->warpgroups_n,
-                                    s->cluster_m, s->cluster_n})
+    const bool first = seen.insert({s->block_batch, s->block_vocab, s->block_k, s->warpgroups_m,
+                                    s->warpgroups_n, s->cluster_m, s->cluster_n})
                            .second;
     if (first || random.below(20) == 0) chosen.push_back(schedule);
   }
@@ -51,7 +52,8 @@ void check_code_shapes(int64_t rows) {
     int64_t vocab, hidden;
     NoiseScheme noise;
   };
-  for (const Shape& shape : {Shape{3001, 136, NoiseScheme::grouped}, {1280, 512, NoiseScheme::grouped},
+  for (const Shape& shape : {Shape{3001, 136, NoiseScheme::grouped},
+                             {1280, 512, NoiseScheme::grouped},
                              {20000, 72, NoiseScheme::per_token}}) {
     const SamplingOptions options{shape.noise, DType::bf16, DType::bf16, false};
     const Case c = make_lm_head_case(options, shape.vocab, shape.hidden, rows, 61);
@@ -76,7 +78,8 @@ TEST_CASE("every wgmma code shape gives the same tokens, 200 rows") { check_code
 /// A prepared head with its inputs and outputs on the device.
 class Sampler {
  public:
-  Sampler(std::shared_ptr<Engine> engine, const Case& c, bool logprob, int64_t max_rows) : engine_(std::move(engine)) {
+  Sampler(std::shared_ptr<Engine> engine, const Case& c, bool logprob, int64_t max_rows)
+      : engine_(std::move(engine)) {
     LmHeadOptions options;
     options.vocab_size = c.extents.columns;
     options.hidden_size = c.extents.contracted;
@@ -164,7 +167,8 @@ TEST_CASE("launches of all sizes share a workspace, and repeat to the bit") {
         INFO("rows ", rows, " round ", round, " logprob ", logprob);
         CHECK(result == it->second);
         for (int64_t row = 0; row < rows; ++row)
-          CHECK(result.status[static_cast<size_t>(row)] == (row == 3 || row == 516 ? status_bad_temperature : 0u));
+          CHECK(result.status[static_cast<size_t>(row)] ==
+                (row == 3 || row == 516 ? status_bad_temperature : 0u));
         CHECK(result.any_status == (rows > 3 ? status_bad_temperature : 0u));
         CHECK(std::equal(result.token.begin(), result.token.end(), first.at(520).token.begin()));
       }

@@ -44,7 +44,7 @@ struct Measurement {
   Engine::Timing timing;
   double gigabytes_per_second = 0;  ///< bytes of the weights over the median
   double teraflops_per_second = 0;
-  double of_read = 0;  ///< share of the read ceiling
+  double of_read = 0;    ///< share of the read ceiling
   double launch_us = 0;  ///< host time of a launch; 0 on the CPU, where it includes the work
 };
 
@@ -97,7 +97,8 @@ class Bench {
     std::vector<uint64_t> seeds(count);
     std::iota(seeds.begin(), seeds.end(), uint64_t{1});
     args_.rows = rows;
-    args_.hidden_states = keep(synthetic_array(engine_, rows * head.hidden_size, head.hidden_dtype, 1, 1.0f)).data();
+    args_.hidden_states =
+        keep(synthetic_array(engine_, rows * head.hidden_size, head.hidden_dtype, 1, 1.0f)).data();
     args_.temperature = keep(DeviceArray::of(engine_, std::vector<float>(count, 1.0f))).as<float>();
     args_.seed = keep(DeviceArray::of(engine_, seeds)).as<uint64_t>();
     args_.token = keep(DeviceArray(engine_, count * sizeof(int32_t))).as<int32_t>();
@@ -145,7 +146,8 @@ class Bench {
     constexpr int kLaunches = 100;  // fewer than the driver queues before it waits
     const auto start = std::chrono::steady_clock::now();
     for (int i = 0; i < kLaunches; ++i) heads_.front().sample(nullptr, args_);
-    launch_us_ = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count() / kLaunches;
+    launch_us_ = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count() /
+                 kLaunches;
     engine_->synchronize();
     return launch_us_;
   }
@@ -250,8 +252,8 @@ int run(Options options) {
   report.device = engine->device();
   std::vector<DeviceArray> weights;
   const std::deque<LmHead> heads = make_heads(engine, head_options, max_rows, weights);
-  report.read = measure_read_ceiling(
-      engine, static_cast<size_t>(options.vocab_size * options.hidden_size) * size_bytes(head_options.weights_dtype));
+  report.read = measure_read_ceiling(engine, static_cast<size_t>(options.vocab_size * options.hidden_size) *
+                                                 size_bytes(head_options.weights_dtype));
   std::map<int32_t, Bench> benches;
   const auto measure = [&](int32_t rows) {
     Measurement m = benches.try_emplace(rows, engine, heads, rows, options).first->second.measure();
@@ -288,10 +290,11 @@ Action add_bench(CLI::App& app) {
   app.add_option("--hidden-dtype", options->hidden_dtype, "of the hidden states (default: as the weights)");
   app.add_option("--noise", options->noise, "grouped or per_token")->capture_default_str();
   app.add_option("--schedule", options->schedule, "for every batch size, instead of the built-in choice");
-  app.add_option("--launches", options->launches, "launches, one after the other, of which a measurement is the mean")
+  app.add_option("--launches", options->launches,
+                 "launches, one after the other, of which a measurement is the mean")
       ->check(CLI::Range(1, 1000));
   app.add_flag("--programmatic", options->programmatic,
-                    "a launch may start before the previous one has ended, and fetch weights");
+               "a launch may start before the previous one has ended, and fetch weights");
   app.add_option("--repeats", options->repeats, "measurements of each batch size")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
@@ -299,7 +302,8 @@ Action add_bench(CLI::App& app) {
       ->check(CLI::IsMember({"table", "md", "csv", "json", "jsonl"}))
       ->capture_default_str();
   app.add_flag("--on-request", options->on_request,
-               "measure a batch size whenever a line of stdin names one, and answer with a line of JSON: to alternate with "
+               "measure a batch size whenever a line of stdin names one, and answer with a line of JSON: to "
+               "alternate with "
                "something else");
   app.add_flag("--no-logprob", options->no_logprob, "tokens only");
   return [options] { return run(*options); };

@@ -33,21 +33,21 @@ class FragmentSource {
   virtual ~FragmentSource() = default;
   /// The contraction's value.
   virtual llvm::Value* accumulator(const Place& place) = 0;
-  /// The block's first column (global) plus what the lane adds (u32); the bits of the fragment's mask are zero
-  /// in `base`. Blocks that share a base share what is computed from it.
+  /// The block's first column (global) plus what the lane adds (u32); the bits of the fragment's mask are
+  /// zero in `base`. Blocks that share a base share what is computed from it.
   virtual SplitInteger column_base(int block) = 0;
   /// A value of the row table, or a finished reduction's component (then `node` is the reduce node).
   virtual llvm::Value* row_value(NodeId node, size_t which, int row) = 0;
   /// The row's index, i64, safe to read inputs at.
   virtual llvm::Value* row_index(int row) = 0;
-  /// Around code that rarely runs: what it computes should not be shared with, and so kept alive for, code that always
-  /// does.
+  /// Around code that rarely runs: what it computes should not be shared with, and so kept alive for, code
+  /// that always does.
   virtual void enter_rare_code() {}
   virtual void leave_rare_code() {}
   /// Whether the row counts (i1); null: it may be taken to.
   virtual llvm::Value* row_active(int) { return nullptr; }
-  /// For a reduction with a bound: a first component (of its type) that the row's state has reached somewhere,
-  /// or null. Elements whose bound is below it cannot change the row's state.
+  /// For a reduction with a bound: a first component (of its type) that the row's state has reached
+  /// somewhere, or null. Elements whose bound is below it cannot change the row's state.
   virtual llvm::Value* reached_elsewhere(NodeId, int) { return nullptr; }
   /// Address (i64) and row stride in elements (i64) of an input.
   virtual llvm::Value* input_address(uint32_t input) = 0;

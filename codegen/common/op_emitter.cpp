@@ -95,7 +95,8 @@ Value* OpEmitter::cast(DType from, DType to, Value* value) {
 }
 
 Value* MathTarget::float_to_integer(llvm::IRBuilder<>& b, Value* x, llvm::Type* to, bool is_signed) {
-  return b.CreateIntrinsic(is_signed ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat, {to, x->getType()}, {x});
+  return b.CreateIntrinsic(is_signed ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat,
+                           {to, x->getType()}, {x});
 }
 
 std::pair<Value*, Value*> MathTarget::multiply_wide(llvm::IRBuilder<>& b, Value* x, uint32_t factor) {
@@ -226,7 +227,7 @@ std::array<Value*, 4> OpEmitter::philox(std::span<Value* const> v, int rounds) {
 }
 
 Value* OpEmitter::larger(DType dtype, Value* x, Value* y) {
-  const llvm::Intrinsic::ID id = dtype == DType::f32           ? llvm::Intrinsic::maxnum
+  const llvm::Intrinsic::ID id = dtype == DType::f32        ? llvm::Intrinsic::maxnum
                                  : is_signed_integer(dtype) ? llvm::Intrinsic::smax
                                                             : llvm::Intrinsic::umax;
   return b.CreateBinaryIntrinsic(id, x, y);

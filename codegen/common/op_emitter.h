@@ -1,8 +1,8 @@
 #pragma once
 
 #include <array>
-#include <utility>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "codegen/common/llvm.h"
@@ -26,7 +26,8 @@ class MathTarget {
   /// An integer of type `to` from f32, towards zero; what does not fit saturates and NaN gives 0.
   virtual llvm::Value* float_to_integer(llvm::IRBuilder<>& b, llvm::Value* x, llvm::Type* to, bool is_signed);
   /// The upper and the lower half of a product of u32s.
-  virtual std::pair<llvm::Value*, llvm::Value*> multiply_wide(llvm::IRBuilder<>& b, llvm::Value* x, uint32_t factor);
+  virtual std::pair<llvm::Value*, llvm::Value*> multiply_wide(llvm::IRBuilder<>& b, llvm::Value* x,
+                                                              uint32_t factor);
 };
 
 /// Emits elementwise ops over scalars (`lanes` = 0) or vectors, the same for every target. The builder's

@@ -1,5 +1,7 @@
 #include "codegen/common/sweep_emitter.h"
 
+#include <numeric>
+
 namespace gumtile::codegen {
 
 using llvm::Value;
@@ -156,9 +158,8 @@ void SweepEmitter::fold_group(NodeId id, const std::vector<llvm::AllocaInst*>& s
   std::vector<Value*> lifted;
   for (size_t i = 0; i < node.operands.size(); ++i) {
     Value* value = expressions_.value(node.operands[i], place);
-    lifted.push_back(expressions_.masked()
-                         ? b.CreateSelect(expressions_.group_valid(place), value, identity[i])
-                         : value);
+    lifted.push_back(
+        expressions_.masked() ? b.CreateSelect(expressions_.group_valid(place), value, identity[i]) : value);
   }
   const std::vector<Value*> joined = ops_.combine(reduction, load_components(state), lifted);
   for (size_t i = 0; i < joined.size(); ++i) b.CreateStore(joined[i], state[i]);
@@ -166,15 +167,21 @@ void SweepEmitter::fold_group(NodeId id, const std::vector<llvm::AllocaInst*>& s
 
 /// Of the columns that a lane has in a block: columns are dismissed together.
 Value* SweepEmitter::largest_bound(NodeId bound, Place place) {
+  std::vector<int> members = expressions_.group_leaders();
+  if (analysis_.nodes[bound].level == Level::element) {
+    members.resize(expressions_.fragment_offsets().size());
+    std::iota(members.begin(), members.end(), 0);
+  }
   std::vector<Value*> bounds;
-  for (size_t member = 0; member < expressions_.fragment_offsets().size(); ++member) {
-    place.member = static_cast<int>(member);
+  for (int member : members) {
+    place.member = member;
     bounds.push_back(expressions_.value(bound, place));
   }
   while (bounds.size() > 1) {
     std::vector<Value*> next;
-    for (size_t i = 0; i < bounds.size(); i += 2)
+    for (size_t i = 0; i + 1 < bounds.size(); i += 2)
       next.push_back(ops_.larger(plan_.program.nodes[bound].dtype, bounds[i], bounds[i + 1]));
+    if (bounds.size() % 2 != 0) next.push_back(bounds.back());
     bounds = std::move(next);
   }
   return bounds[0];
@@ -207,9 +214,9 @@ void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int
     for (int block = first_block; block < first_block + blocks; ++block)
       for (int leader : grouped ? expressions_.group_leaders() : std::vector<int>{0}) {
         const Place place{row, block, leader};
-        const std::array<Value*, 2> operands{grouped ? expressions_.value(reduction.bound, place)
-                                                     : largest_bound(reduction.bound, place),
-                                             reached};
+        const std::array<Value*, 2> operands{
+            grouped ? expressions_.value(reduction.bound, place) : largest_bound(reduction.bound, place),
+            reached};
         Value* needed = b.CreateNot(ops_.emit(Op::lt, dtype, DType::pred, operands));
         if (grouped && expressions_.masked()) needed = b.CreateAnd(needed, expressions_.group_valid(place));
         if (needed->getType()->isVectorTy()) needed = b.CreateOrReduce(needed);
@@ -269,7 +276,8 @@ void SweepEmitter::store_tiles(int row, int block, Value* row_active,
       Value* stored = ops_.to_storage(output.dtype, expressions_.value(output.node, place));
       Value* column = expressions_.column(place);
       if (plan_.problem.first_column != 0)
-        column = b.CreateSub(column, ops_.constant(DType::u32, static_cast<uint64_t>(plan_.problem.first_column)));
+        column =
+            b.CreateSub(column, ops_.constant(DType::u32, static_cast<uint64_t>(plan_.problem.first_column)));
       Value* index = b.CreateAdd(first, b.CreateZExt(column, wide));
       Value* mask = ops_.splat(row_active);
       if (expressions_.masked()) mask = b.CreateAnd(mask, expressions_.column_valid(place));

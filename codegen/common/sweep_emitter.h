@@ -35,10 +35,10 @@ class SweepEmitter {
   StateValues identity() const;
   StateValues combine(const StateValues& left, const StateValues& right);
 
-  /// Folds `blocks` blocks of 64 columns of the rows from `first_row` on into `states` (one a row). Reductions with a bound come
-  /// first: the bounds of all groups are computed side by side, so that their latencies overlap, and groups that
-  /// cannot change the state are skipped. What the others compute for every group would only stay alive for
-  /// the few that are not.
+  /// Folds `blocks` blocks of 64 columns of the rows from `first_row` on into `states` (one a row).
+  /// Reductions with a bound come first: the bounds of all groups are computed side by side, so that their
+  /// latencies overlap, and groups that cannot change the state are skipped. What the others compute for
+  /// every group would only stay alive for the few that are not.
   void fold(std::span<const RowStates> states, int first_row, int first_block, int blocks);
   /// Stores one row's columns of one block to the tile outputs. `output_address` and `output_stride` give
   /// i64s.
@@ -58,7 +58,8 @@ class SweepEmitter {
   void fold_groups(NodeId id, const std::vector<llvm::AllocaInst*>& state, int row, int block);
   void fold_group(NodeId id, const std::vector<llvm::AllocaInst*>& state, const Place& place);
   llvm::Value* largest_bound(NodeId bound, Place place);
-  void fold_bounded(size_t reduction, std::span<const RowStates> states, int first_row, int first_block, int blocks);
+  void fold_bounded(size_t reduction, std::span<const RowStates> states, int first_row, int first_block,
+                    int blocks);
   std::vector<llvm::Value*> load_components(const std::vector<llvm::AllocaInst*>& state);
 
   const KernelPlan& plan_;
@@ -76,8 +77,8 @@ void emit_row_table(const KernelPlan& plan, const ProgramAnalysis& analysis, OpE
                     const std::function<void(int word, llvm::Value* value)>& put);
 
 /// Emits the finalizers of one row (scalar ops; `source.row_value` gives the finished reductions) and stores
-/// its outputs if the guard holds. `use_row_table`: row-level values are read from it. An `any` output is ored
-/// into the word at its address.
+/// its outputs if the guard holds. `use_row_table`: row-level values are read from it. An `any` output is
+/// ored into the word at its address.
 void emit_finish_row(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
                      FragmentSource& source, bool use_row_table,
                      const std::function<llvm::Value*(size_t)>& output_address);

@@ -125,7 +125,8 @@ class HostKernel {
       rows.close();
     }
     Loop tiles(b, f->getArg(2), f->getArg(3), 1, "tile");
-    Value* first_column = b.CreateAdd(b.CreateMul(tiles.index(), word(tile_columns)), word(launch_.first_tile_column()));
+    Value* first_column =
+        b.CreateAdd(b.CreateMul(tiles.index(), word(tile_columns)), word(launch_.first_tile_column()));
     // The weights' row: below zero where the first tile starts before the range.
     Value* first = b.CreateSub(first_column, word(launch_.first_column));
     Value* done = word(0);

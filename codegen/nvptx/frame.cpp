@@ -70,11 +70,7 @@ GpuFrame::GpuFrame(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEm
       analysis_(analysis),
       shared_(shared),
       sweep_(plan, analysis, ops, *this),
-      bounded_(analysis.sweep_reductions.size()) {
-  if (plan.join == Join::packed)
-    for (size_t r = bounded_; r-- > 0;)
-      if (plan.program.reductions[plan.program.nodes[analysis.sweep_reductions[r]].imm].bound != kNone)
-        bounded_ = r;
+      bounded_(plan.bounded >= 0 ? static_cast<size_t>(plan.bounded) : analysis.sweep_reductions.size()) {
   auto i32 = [&](int value) { return b.getInt32(static_cast<uint32_t>(value)); };
   thread_ = ptx::thread_index(b);
   lane_ = b.CreateAnd(thread_, 31);
@@ -145,8 +141,7 @@ SplitInteger GpuFrame::column_base(int block) {
   const auto offset = static_cast<uint32_t>(block % together * 64);
   Value* base = pair_bases_[static_cast<size_t>(block / together)];
   if (rare_ && !folds_groups_by_bound()) base = ptx::opaque(b, base);
-  return {base, offset,
-          plan_.fragment.mask | static_cast<uint32_t>(64 * (together - 1))};
+  return {base, offset, plan_.fragment.mask | static_cast<uint32_t>(64 * (together - 1))};
 }
 
 int GpuFrame::blocks_together() const {
@@ -191,8 +186,8 @@ void GpuFrame::fold_blocks(int first_row, int rows, int first_block, int blocks)
   // double the code (and the time to compile it) to save a few instructions of a group.
   sweep_.expressions().reset();
   sweep_.expressions().set_masked(!plan_.tiles_are_whole());
-  sweep_.fold(std::span(states_).subspan(static_cast<size_t>(first_row), static_cast<size_t>(rows)), first_row, first_block,
-              blocks);
+  sweep_.fold(std::span(states_).subspan(static_cast<size_t>(first_row), static_cast<size_t>(rows)),
+              first_row, first_block, blocks);
   if (!sweep_.stores_tiles()) return;
   for (int i = first_row; i < first_row + rows; ++i)
     for (int block = first_block; block < first_block + blocks; ++block)
@@ -210,12 +205,14 @@ void GpuFrame::finish_tile(Value* first_column, const std::function<Value*(const
   pair_bases_.clear();
   for (int block = 0; block < plan_.fragment.blocks; block += together)
     pair_bases_.push_back(b.CreateOr(b.CreateAdd(warp_column_, i32(64 * block)), lane_columns_));
-  // Rows that no lane of the warp has are not folded. Where a fold is short (few groups are more than a bound), rows
-  // go together, so that their latencies overlap; else one by one, or they would need too many registers.
-  const bool is_short = folds_groups_by_bound();
+  // Rows that no lane of the warp has are not folded. Where a fold is short (few groups are more than a
+  // bound), rows go together, so that their latencies overlap; else one by one, or they would need too many
+  // registers.
+  const bool is_short = plan_.join == Join::packed && folds_groups_by_bound();
   const int rows_together = is_short ? std::min(plan_.fragment.rows, 2) : 1;
-  const int blocks_folded = plan_.join == Join::packed && !is_short ? 1 : together;
-  Value* left = b.CreateSub(arguments_.rows(), b.CreateAdd(first_row_, b.CreateZExt(warp_row_, b.getInt64Ty())));
+  const int blocks_folded = folds_groups_by_bound() ? together : 1;
+  Value* left =
+      b.CreateSub(arguments_.rows(), b.CreateAdd(first_row_, b.CreateZExt(warp_row_, b.getInt64Ty())));
   auto rows_exist = [&](int row) {
     const int offset = row / 2 * plan_.fragment.row_pair_step + row % 2 * 8;
     return b.CreateICmpSGT(left, b.getInt64(static_cast<uint64_t>(offset)));

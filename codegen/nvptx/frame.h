@@ -36,9 +36,9 @@ class GpuSource : public FragmentSource {
 };
 
 /// What surrounds every GPU main loop: arguments, shared memory, the row table before it, the epilogue of
-/// each tile, and after the last one the join with the other blocks of the same rows. A warp holds rows 8 apart
-/// and whole blocks of 64 columns, laid out as an m16n8 accumulator: lane l has row l / 4 and the columns that
-/// the fragment's mask leaves to l % 4.
+/// each tile, and after the last one the join with the other blocks of the same rows. A warp holds rows 8
+/// apart and whole blocks of 64 columns, laid out as an m16n8 accumulator: lane l has row l / 4 and the
+/// columns that the fragment's mask leaves to l % 4.
 ///
 /// Threads past `plan.consumers` hold no fragment: they take part in `begin` only.
 class GpuFrame : public GpuSource {
@@ -52,8 +52,8 @@ class GpuFrame : public GpuSource {
   /// `blocks`: how many of the warp's blocks the tile has (i32); null: all.
   void finish_tile(llvm::Value* first_column, const std::function<llvm::Value*(const Place&)>& accumulate,
                    llvm::Value* blocks = nullptr);
-  /// Where `when` (i1) holds, reads what other blocks have reached, for the tiles finished from now on. Call it
-  /// some time before a tile ends: nothing waits for the answer until then.
+  /// Where `when` (i1) holds, reads what other blocks have reached, for the tiles finished from now on. Call
+  /// it some time before a tile ends: nothing waits for the answer until then.
   void ask_reached(llvm::Value* when);
   /// Joins the blocks' states; the last block of some rows finishes them.
   void end();
@@ -76,7 +76,8 @@ class GpuFrame : public GpuSource {
   llvm::Value* warp() const { return warp_; }
   /// The lane's first column within a block of 64.
   llvm::Value* lane_columns() const { return lane_columns_; }
-  /// The warp's place among those of its block, along the columns and along the rows (wgmma: the warpgroup's).
+  /// The warp's place among those of its block, along the columns and along the rows (wgmma: the
+  /// warpgroup's).
   llvm::Value* warp_n() const { return warp_n_; }
   llvm::Value* warp_m() const { return warp_m_; }
   /// The block's first row, i64, and its worker number along the columns, i32.

@@ -2,15 +2,15 @@
 #include "codegen/nvptx/frame.h"
 #include "codegen/nvptx/ptx.h"
 
-// How the blocks of a launch join their states. Blocks that share rows arrive at a counter of those rows; the last
-// one to arrive finishes them. No block ever waits for another, and the counters and words of the shared state are
-// zeros again when the launch ends.
+// How the blocks of a launch join their states. Blocks that share rows arrive at a counter of those rows; the
+// last one to arrive finishes them. No block ever waits for another, and the counters and words of the shared
+// state are zeros again when the launch ends.
 //
-// Packed states meet in one 64-bit word a row and reduction, by an atomic maximum or bitwise or: their order does
-// not matter. Others are written as records. Where many blocks share rows, the last of each twelve neighbours to
-// arrive first joins their records into one, so that a row's records are not all read by one block: measured on an
-// H200 at 64 rows, 132 records a row read by the last block took 40 us. The order of joining is always that of the
-// blocks.
+// Packed states meet in one 64-bit word a row and reduction, by an atomic maximum or bitwise or: their order
+// does not matter. Others are written as records. Where many blocks share rows, the last of each twelve
+// neighbours to arrive first joins their records into one, so that a row's records are not all read by one
+// block: measured on an H200 at 64 rows, 132 records a row read by the last block took 40 us. The order of
+// joining is always that of the blocks.
 
 namespace gumtile::codegen {
 
@@ -24,7 +24,8 @@ constexpr int kGroup = 12;              // blocks: three records for each of a q
 constexpr int kQuad = 4;
 constexpr uint32_t kOrderedMinusInfinity = 0x007fffff;
 
-/// Bits that order as unsigned integers like the floats do: positive ones above negative ones. Both zeros are one.
+/// Bits that order as unsigned integers like the floats do: positive ones above negative ones. Both zeros are
+/// one.
 Value* ordered(llvm::IRBuilder<>& b, Value* key) {
   Value* one_zero = b.CreateFAdd(key, llvm::ConstantFP::get(b.getFloatTy(), 0));
   Value* bits = b.CreateBitCast(one_zero, b.getInt32Ty());
@@ -53,11 +54,14 @@ void GpuFrame::barrier() {
     ptx::barrier_of(b, 1, plan_.consumers);
 }
 
-/// The address (i64) of a row's packed word.
+/// The address (i64) of a row's word for a reduction; with records there is only that of the bounded one.
 Value* GpuFrame::state_address(size_t reduction, Value* row) {
-  Value* counters = b.CreateAnd(b.CreateAdd(b.CreateShl(arguments_.rows(), 2), b.getInt64(255)), b.getInt64(~255ull));
+  if (plan_.join == Join::records) reduction = 0;
+  Value* counters =
+      b.CreateAnd(b.CreateAdd(b.CreateShl(arguments_.rows(), 2), b.getInt64(255)), b.getInt64(~255ull));
   Value* words = b.CreateAdd(b.CreateMul(arguments_.rows(), b.getInt64(reduction)), row);
-  Value* offset = b.CreateAdd(b.CreateAdd(counters, b.getInt64(kHeaderBytes + kGroupBytes)), b.CreateShl(words, 3));
+  Value* offset =
+      b.CreateAdd(b.CreateAdd(counters, b.getInt64(kHeaderBytes + kGroupBytes)), b.CreateShl(words, 3));
   return b.CreateAdd(arguments_.shared_state(), offset);
 }
 
@@ -69,11 +73,14 @@ int GpuFrame::any_number(size_t output) const {
 }
 
 /// The word of shared memory in which the block's rows collect an `any` output.
-Value* GpuFrame::any_word(size_t output) { return shared(plan_.shared_exchange + 4 * (1 + any_number(output))); }
+Value* GpuFrame::any_word(size_t output) {
+  return shared(plan_.shared_exchange + 4 * (1 + any_number(output)));
+}
 
 /// And the one in which groups of rows do, of the shared state.
 Value* GpuFrame::any_state(size_t output) {
-  return b.CreateAdd(arguments_.shared_state(), b.getInt64(static_cast<uint64_t>(4 * (1 + any_number(output)))));
+  return b.CreateAdd(arguments_.shared_state(),
+                     b.getInt64(static_cast<uint64_t>(4 * (1 + any_number(output)))));
 }
 
 void GpuFrame::ask_reached(Value* when) {
@@ -92,8 +99,8 @@ Value* GpuFrame::reached_elsewhere(NodeId reduction, int row) {
   return from_ordered(b, word);
 }
 
-/// Joins a lane's states of a row into the packed words. Before the end only progress of the bounded reduction
-/// is worth an atomic operation.
+/// Joins a lane's states of a row into the packed words. Before the end only progress of the bounded
+/// reduction is worth an atomic operation.
 void GpuFrame::push(const StateValues& states, int row, bool at_end) {
   Value* active = row_active(row);
   Value* index = row_index(row);
@@ -101,7 +108,7 @@ void GpuFrame::push(const StateValues& states, int row, bool at_end) {
     if (!at_end && r != bounded_) continue;
     const ReductionInfo& reduction =
         plan_.program.reductions[plan_.program.nodes[analysis_.sweep_reductions[r]].imm];
-    if (packing_of(reduction) == Packing::bit_or) {
+    if (r != bounded_ && packing_of(reduction) == Packing::bit_or) {
       Value* bits = states[r][0];
       emit_if(b, b.CreateAnd(active, b.CreateICmpNE(bits, b.getInt32(0))), [&] {
         b.CreateAtomicRMW(llvm::AtomicRMWInst::Or, global_pointer(state_address(r, index)),
@@ -119,14 +126,18 @@ void GpuFrame::push(const StateValues& states, int row, bool at_end) {
     }
     emit_if(b, wanted, [&] {
       Value* high = b.CreateShl(b.CreateZExt(key, b.getInt64Ty()), 32);
-      Value* packed = b.CreateOr(high, b.CreateZExt(b.CreateNot(states[r][1]), b.getInt64Ty()));
+      Value* packed = high;
+      if (plan_.join == Join::packed)
+        packed = b.CreateOr(high, b.CreateZExt(b.CreateNot(states[r][1]), b.getInt64Ty()));
       b.CreateAtomicRMW(llvm::AtomicRMWInst::UMax, global_pointer(state_address(r, index)), packed,
                         llvm::MaybeAlign(8), llvm::AtomicOrdering::Monotonic, ptx::device_scope(b));
     });
     if (r == bounded_) {
       llvm::AllocaInst* reached = reached_[static_cast<size_t>(row)];
-      Value* best = b.CreateBinaryIntrinsic(llvm::Intrinsic::umax, b.CreateLoad(b.getInt32Ty(), reached), key);
-      if (!at_end) b.CreateStore(b.CreateSelect(wanted, best, b.CreateLoad(b.getInt32Ty(), reached)), reached);
+      Value* best =
+          b.CreateBinaryIntrinsic(llvm::Intrinsic::umax, b.CreateLoad(b.getInt32Ty(), reached), key);
+      if (!at_end)
+        b.CreateStore(b.CreateSelect(wanted, best, b.CreateLoad(b.getInt32Ty(), reached)), reached);
     }
   }
 }
@@ -162,7 +173,8 @@ void GpuFrame::write_records(const std::vector<StateValues>& states) {
       joined = warp == 0 ? next : sweep_.combine(joined, next);
     }
     Value* global_row = b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty()));
-    emit_if(b, b.CreateICmpSLT(global_row, arguments_.rows()), [&] { write_record(joined, global_row, partial_); });
+    emit_if(b, b.CreateICmpSLT(global_row, arguments_.rows()),
+            [&] { write_record(joined, global_row, partial_); });
   });
 }
 
@@ -179,8 +191,9 @@ void GpuFrame::end() {
     });
   }
   Value* row_block = b.CreateZExt(ptx::block_index_y(b), b.getInt64Ty());
-  Value* rows_counter = b.CreateAdd(
-      arguments_.shared_state(), b.CreateAdd(b.getInt64(kHeaderBytes + kGroupBytes), b.CreateShl(row_block, 2)));
+  Value* rows_counter =
+      b.CreateAdd(arguments_.shared_state(),
+                  b.CreateAdd(b.getInt64(kHeaderBytes + kGroupBytes), b.CreateShl(row_block, 2)));
   if (plan_.join == Join::packed) {
     if_last(rows_counter, partials_, [&] { finish_block(nullptr, nullptr, nullptr); });
     return;
@@ -231,8 +244,8 @@ void GpuFrame::end() {
   b.SetInsertPoint(done);
 }
 
-/// Counts the block in, after all that its threads wrote; whether it is the last of `expected`. Then the counter is
-/// zero again, and what the others wrote can be read.
+/// Counts the block in, after all that its threads wrote; whether it is the last of `expected`. Then the
+/// counter is zero again, and what the others wrote can be read.
 Value* GpuFrame::arrive(Value* counter, Value* expected) {
   barrier();
   Value* flag = shared(plan_.shared_exchange);
@@ -254,7 +267,8 @@ void GpuFrame::if_last(Value* counter, Value* expected, const std::function<void
   emit_if(b, arrive(counter, expected), body);
 }
 
-/// A quad of lanes takes one row at a time, with its number in the block; rows that do not exist repeat the last one.
+/// A quad of lanes takes one row at a time, with its number in the block; rows that do not exist repeat the
+/// last one.
 void GpuFrame::for_each_row(const std::function<void(Value* local, Value* row)>& body) {
   Loop rows(b, b.CreateLShr(thread_, 2), b.getInt32(static_cast<uint32_t>(plan_.launch.rows_per_block)),
             plan_.consumers / kQuad, "row");
@@ -265,7 +279,8 @@ void GpuFrame::for_each_row(const std::function<void(Value* local, Value* row)>&
 
 /// Whether the lane is the one of its quad that writes, and the row is not a repeated one.
 Value* GpuFrame::owns_row(Value* local) {
-  Value* exists = b.CreateICmpSLT(b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty())), arguments_.rows());
+  Value* exists =
+      b.CreateICmpSLT(b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty())), arguments_.rows());
   return b.CreateAnd(exists, b.CreateICmpEQ(b.CreateAnd(lane_, 3), b.getInt32(0)));
 }
 
@@ -274,7 +289,11 @@ void GpuFrame::finish_block(Value* first, Value* step, Value* count) {
   if (plan_.join == Join::records) {
     for_each_row([&](Value* local, Value* row) {
       const StateValues states = join_records(row, first, step, count);
-      emit_if(b, owns_row(local), [&] { finish_row(states, local, row); });
+      emit_if(b, owns_row(local), [&] {
+        if (bounded_ < states.size())
+          b.CreateAlignedStore(b.getInt64(0), global_pointer(state_address(0, row)), llvm::Align(8));
+        finish_row(states, local, row);
+      });
     });
   } else {
     for_each_thread(b, thread_, plan_.launch.rows_per_block, plan_.consumers, [&](Value* local) {
@@ -293,7 +312,8 @@ StateValues GpuFrame::join_records(Value* row, Value* first, Value* step, Value*
   Loop loop(b, b.getInt32(0), count, kGroup, "record");
   std::vector<StateValues> records;
   for (int i = 0; i < kGroup / kQuad; ++i) {
-    Value* index = b.CreateAdd(b.CreateAdd(loop.index(), quad_lane), b.getInt32(static_cast<uint32_t>(i * kQuad)));
+    Value* index =
+        b.CreateAdd(b.CreateAdd(loop.index(), quad_lane), b.getInt32(static_cast<uint32_t>(i * kQuad)));
     Value* exists = b.CreateICmpSLT(index, count);
     Value* at = b.CreateAdd(first, b.CreateMul(b.CreateSelect(exists, index, b.getInt32(0)), step));
     std::vector<Value*> words;
@@ -364,7 +384,8 @@ void GpuFrame::finish_row(const StateValues& states, Value* local, Value* row) {
   finished_local_ = nullptr;
 }
 
-/// Hands out what the block's rows collected, or where there are other blocks of rows, the last of them does so.
+/// Hands out what the block's rows collected, or where there are other blocks of rows, the last of them does
+/// so.
 void GpuFrame::publish_any_outputs() {
   std::vector<size_t> outputs;
   for (size_t o = 0; o < plan_.program.outputs.size(); ++o)

@@ -30,8 +30,8 @@ class NvptxKernel {
   }
 
  private:
-  /// A kernel whose parameters are the array of argument words and the tensor maps, by value; the entry block is
-  /// open.
+  /// A kernel whose parameters are the array of argument words and the tensor maps, by value; the entry block
+  /// is open.
   llvm::Function* begin_kernel(const std::string& name, int threads, size_t tensor_maps) {
     auto* words = llvm::ArrayType::get(b.getInt64Ty(), plan_.launch.argument_words());
     auto* map = llvm::ArrayType::get(b.getInt8Ty(), 128);
@@ -58,12 +58,13 @@ class NvptxKernel {
     llvm::Function* f = begin_kernel(plan_.launch.sweep, plan_.threads, plan_.launch.tensor_maps.size());
     const auto* mma = std::get_if<MmaSyncSchedule>(&plan_.schedule.family);
     const bool wgmma = std::holds_alternative<WgmmaSchedule>(plan_.schedule.family);
-    // One block a multiprocessor may have all its registers. And copies of 2 bytes are many plain loads in flight:
-    // without a word on occupancy ptxas aims at more blocks than shared memory allows, and spills a few of the
-    // registers that it saves.
+    // One block a multiprocessor may have all its registers. And copies of 2 bytes are many plain loads in
+    // flight: without a word on occupancy ptxas aims at more blocks than shared memory allows, and spills a
+    // few of the registers that it saves.
     if (wgmma || (mma && mma->copy_bytes == 2)) f->addFnAttr("nvvm.minctasm", "1");
     if (plan_.launch.cluster_m * plan_.launch.cluster_n > 1)
-      f->addFnAttr("nvvm.cluster_dim", fmt::format("{},{},1", plan_.launch.cluster_n, plan_.launch.cluster_m));
+      f->addFnAttr("nvvm.cluster_dim",
+                   fmt::format("{},{},1", plan_.launch.cluster_n, plan_.launch.cluster_m));
     const Arguments arguments(b, f->getArg(0), plan_);
     auto* bytes = llvm::ArrayType::get(b.getInt8Ty(), 0);
     auto* shared =

@@ -113,8 +113,8 @@ class MmaSyncLoop {
     b.CreateStore(b.CreateSelect(wraps, b.CreateAdd(tile, frame_.partials()), tile), produce_tile_);
   }
 
-  /// `count` rows from `first` (rows that do not exist repeat one that does) of 64 elements from `k` into the stage at
-  /// `shared`.
+  /// `count` rows from `first` (rows that do not exist repeat one that does) of 64 elements from `k` into the
+  /// stage at `shared`.
   void copy_rows(Value* base, Value* stride, Value* first, Value* last, Value* k, Value* shared, int count,
                  int bytes) {
     Value* stride_bytes = b.CreateShl(stride, 1);

@@ -33,19 +33,22 @@ class NvptxMath : public MathTarget {
   llvm::Value* float_to_f16(llvm::IRBuilder<>& b, llvm::Value* x) override {
     return b.CreateBitCast(b.CreateFPTrunc(x, b.getHalfTy()), b.getInt16Ty());
   }
-  /// cvt to a 32-bit integer saturates, and takes NaN as 0 (PTX ISA, "cvt"); it rounds to nearest even by itself.
-  llvm::Value* float_to_integer(llvm::IRBuilder<>& b, llvm::Value* x, llvm::Type* to, bool is_signed) override {
+  /// cvt to a 32-bit integer saturates, and takes NaN as 0 (PTX ISA, "cvt"); it rounds to nearest even by
+  /// itself.
+  llvm::Value* float_to_integer(llvm::IRBuilder<>& b, llvm::Value* x, llvm::Type* to,
+                                bool is_signed) override {
     if (!to->isIntegerTy(32)) return MathTarget::float_to_integer(b, x, to, is_signed);
     const auto* call = llvm::dyn_cast<llvm::IntrinsicInst>(x);
     const bool nearest = call && call->getIntrinsicID() == llvm::Intrinsic::rint;
     llvm::Value* from = nearest ? call->getArgOperand(0) : x;
-    const llvm::Intrinsic::ID id = nearest
-                                       ? (is_signed ? llvm::Intrinsic::nvvm_f2i_rn : llvm::Intrinsic::nvvm_f2ui_rn)
-                                       : (is_signed ? llvm::Intrinsic::nvvm_f2i_rz : llvm::Intrinsic::nvvm_f2ui_rz);
+    const llvm::Intrinsic::ID id =
+        nearest ? (is_signed ? llvm::Intrinsic::nvvm_f2i_rn : llvm::Intrinsic::nvvm_f2ui_rn)
+                : (is_signed ? llvm::Intrinsic::nvvm_f2i_rz : llvm::Intrinsic::nvvm_f2ui_rz);
     return b.CreateIntrinsic(id, {}, {from});
   }
   /// Written out: LLVM makes 64-bit arithmetic of a chain of such products.
-  std::pair<llvm::Value*, llvm::Value*> multiply_wide(llvm::IRBuilder<>& b, llvm::Value* x, uint32_t factor) override {
+  std::pair<llvm::Value*, llvm::Value*> multiply_wide(llvm::IRBuilder<>& b, llvm::Value* x,
+                                                      uint32_t factor) override {
     auto* result = llvm::StructType::get(b.getInt32Ty(), b.getInt32Ty());
     auto* type = llvm::FunctionType::get(result, {b.getInt32Ty(), b.getInt32Ty()}, false);
     auto* code = llvm::InlineAsm::get(

@@ -38,7 +38,8 @@ Value* block_index_y(llvm::IRBuilder<>& b) {
 
 Value* opaque(llvm::IRBuilder<>& b, Value* value) {
   auto* type = llvm::FunctionType::get(value->getType(), {value->getType()}, false);
-  return b.CreateCall(type, llvm::InlineAsm::get(type, "", value->getType()->isFloatTy() ? "=f,0" : "=r,0", false), {value});
+  return b.CreateCall(
+      type, llvm::InlineAsm::get(type, "", value->getType()->isFloatTy() ? "=f,0" : "=r,0", false), {value});
 }
 
 Value* grid_size_y(llvm::IRBuilder<>& b) {
@@ -61,8 +62,8 @@ Value* load_fresh(llvm::IRBuilder<>& b, Value* global) {
 
 Value* load_relaxed_if(llvm::IRBuilder<>& b, Value* condition, Value* address, Value* otherwise) {
   return assembly(b, b.getInt32Ty(),
-                  "{ .reg .pred p; setp.ne.b32 p, $2, 0; @p ld.relaxed.gpu.global.u32 $0, [$3]; }", "=r,0,r,l",
-                  {otherwise, b.CreateZExt(condition, b.getInt32Ty()), address}, true);
+                  "{ .reg .pred p; setp.ne.b32 p, $2, 0; @p ld.relaxed.gpu.global.u32 $0, [$3]; }",
+                  "=r,0,r,l", {otherwise, b.CreateZExt(condition, b.getInt32Ty()), address}, true);
 }
 
 void barrier(llvm::IRBuilder<>& b) {

@@ -23,15 +23,15 @@ void barrier(llvm::IRBuilder<>& b);
 /// The same for the first `threads` threads, by a hardware barrier of its own.
 void barrier_of(llvm::IRBuilder<>& b, int number, int threads);
 
-/// Adds 1 to a word at an address (i64) and returns what it was. What the thread (and with `barrier`, its block) wrote
-/// before is visible to who counts in later.
+/// Adds 1 to a word at an address (i64) and returns what it was. What the thread (and with `barrier`, its
+/// block) wrote before is visible to who counts in later.
 llvm::Value* count_in(llvm::IRBuilder<>& b, llvm::Value* address);
 /// The scope of atomic operations that the whole device sees.
 llvm::SyncScope::ID device_scope(llvm::IRBuilder<>& b);
 /// An i32 as another block last wrote it.
 llvm::Value* load_fresh(llvm::IRBuilder<>& b, llvm::Value* global);
-/// The same from an address (i64) where `condition` (i1) holds, else `otherwise`; nothing waits for the load until
-/// its result is used.
+/// The same from an address (i64) where `condition` (i1) holds, else `otherwise`; nothing waits for the load
+/// until its result is used.
 llvm::Value* load_relaxed_if(llvm::IRBuilder<>& b, llvm::Value* condition, llvm::Value* address,
                              llvm::Value* otherwise);
 

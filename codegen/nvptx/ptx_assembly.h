@@ -9,8 +9,9 @@
 namespace gumtile::codegen::ptx {
 
 /// A call of inline assembly that the whole warp executes together.
-inline llvm::Value* assembly(llvm::IRBuilder<>& b, llvm::Type* result, std::string_view text, std::string_view constraints,
-                llvm::ArrayRef<llvm::Value*> operands, bool touches_memory) {
+inline llvm::Value* assembly(llvm::IRBuilder<>& b, llvm::Type* result, std::string_view text,
+                             std::string_view constraints, llvm::ArrayRef<llvm::Value*> operands,
+                             bool touches_memory) {
   std::vector<llvm::Type*> types;
   for (llvm::Value* operand : operands) types.push_back(operand->getType());
   auto* type = llvm::FunctionType::get(result, types, false);

@@ -11,7 +11,8 @@ namespace gumtile::codegen::ptx {
 using llvm::Value;
 
 void barrier_init(llvm::IRBuilder<>& b, Value* barrier, int count) {
-  assembly(b, b.getVoidTy(), fmt::format("mbarrier.init.shared::cta.b64 [$0], {};", count), "r", {barrier}, true);
+  assembly(b, b.getVoidTy(), fmt::format("mbarrier.init.shared::cta.b64 [$0], {};", count), "r", {barrier},
+           true);
 }
 
 void fence_barrier_init(llvm::IRBuilder<>& b) {
@@ -19,7 +20,8 @@ void fence_barrier_init(llvm::IRBuilder<>& b) {
 }
 
 void barrier_expect(llvm::IRBuilder<>& b, Value* barrier, Value* bytes) {
-  assembly(b, b.getVoidTy(), "mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;", "r,r", {barrier, bytes}, true);
+  assembly(b, b.getVoidTy(), "mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;", "r,r",
+           {barrier, bytes}, true);
 }
 
 void barrier_arrive(llvm::IRBuilder<>& b, Value* barrier) {
@@ -34,9 +36,10 @@ void barrier_arrive_at(llvm::IRBuilder<>& b, Value* barrier, Value* rank) {
 }
 
 void barrier_wait(llvm::IRBuilder<>& b, Value* barrier, Value* parity) {
-  assembly(b, b.getVoidTy(),
-           "{ .reg .pred done; WAIT: mbarrier.try_wait.parity.shared::cta.b64 done, [$0], $1; @!done bra WAIT; }",
-           "r,r", {barrier, parity}, true);
+  assembly(
+      b, b.getVoidTy(),
+      "{ .reg .pred done; WAIT: mbarrier.try_wait.parity.shared::cta.b64 done, [$0], $1; @!done bra WAIT; }",
+      "r,r", {barrier, parity}, true);
 }
 
 Value* cluster_rank(llvm::IRBuilder<>& b) {
@@ -58,8 +61,8 @@ Value* broadcast(llvm::IRBuilder<>& b, Value* value) {
 }
 
 void set_registers(llvm::IRBuilder<>& b, int count, bool more) {
-  assembly(b, b.getVoidTy(), fmt::format("setmaxnreg.{}.sync.aligned.u32 {};", more ? "inc" : "dec", count), "", {},
-           true);
+  assembly(b, b.getVoidTy(), fmt::format("setmaxnreg.{}.sync.aligned.u32 {};", more ? "inc" : "dec", count),
+           "", {}, true);
 }
 
 void wait_for_previous_grid(llvm::IRBuilder<>& b) {
@@ -74,8 +77,8 @@ void prefetch_tensor_map(llvm::IRBuilder<>& b, Value* map) {
   assembly(b, b.getVoidTy(), "prefetch.tensormap [$0];", "l", {map}, true);
 }
 
-void copy_tensor(llvm::IRBuilder<>& b, Value* to, Value* map, Value* x, Value* y, Value* barrier, L2Policy policy,
-                 int multicast) {
+void copy_tensor(llvm::IRBuilder<>& b, Value* to, Value* map, Value* x, Value* y, Value* barrier,
+                 L2Policy policy, int multicast) {
   constexpr std::string_view text =
       "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes{}.L2::cache_hint "
       "[$0], [$1, {{$2, $3}}], [$4]{}, $5;";
@@ -85,7 +88,8 @@ void copy_tensor(llvm::IRBuilder<>& b, Value* to, Value* map, Value* x, Value* y
     assembly(b, b.getVoidTy(), fmt::format(text, ".multicast::cluster", ", $6"), "r,l,r,r,r,l,h",
              {to, map, x, y, barrier, hint, b.getInt16(mask)}, true);
   else
-    assembly(b, b.getVoidTy(), fmt::format(text, "", ""), "r,l,r,r,r,l", {to, map, x, y, barrier, hint}, true);
+    assembly(b, b.getVoidTy(), fmt::format(text, "", ""), "r,l,r,r,r,l", {to, map, x, y, barrier, hint},
+             true);
 }
 
 void wgmma_fence(llvm::IRBuilder<>& b) {
@@ -139,7 +143,8 @@ std::vector<Value*> wgmma(llvm::IRBuilder<>& b, DType dtype, const std::vector<V
   for (size_t i = 0; i < n; ++i) registers += fmt::format("{}${}", i == 0 ? "" : ",", i);
   // Tied inputs take operand numbers of their own.
   const std::string text = fmt::format(
-      "{{ .reg .pred p; setp.ne.b32 p, ${}, 0; wgmma.mma_async.sync.aligned.m64n{}k16.f32.{}.{} {{{}}}, ${}, ${}, p, "
+      "{{ .reg .pred p; setp.ne.b32 p, ${}, 0; wgmma.mma_async.sync.aligned.m64n{}k16.f32.{}.{} {{{}}}, ${}, "
+      "${}, p, "
       "1, 1, 0, 0; }}",
       2 * n + 2, 2 * n, name(dtype), name(dtype), registers, 2 * n, 2 * n + 1);
   return on_sums(b, text, sums, "l,l,r", {left, right, b.CreateZExt(accumulate, b.getInt32Ty())});

@@ -5,8 +5,8 @@
 #include "codegen/common/llvm.h"
 #include "gumtile/dtype.h"
 
-/// PTX instructions of Hopper (sm_90, wgmma sm_90a): one small function each. Shared-memory addresses are i32s in
-/// the block's own window; tensor maps are pointers to the kernel's parameters.
+/// PTX instructions of Hopper (sm_90, wgmma sm_90a): one small function each. Shared-memory addresses are
+/// i32s in the block's own window; tensor maps are pointers to the kernel's parameters.
 namespace gumtile::codegen::ptx {
 
 // ---- mbarriers (PTX ISA, section "Parallel Synchronization and Communication Instructions: mbarrier") ----
@@ -18,8 +18,8 @@ void fence_barrier_init(llvm::IRBuilder<>& b);
 /// Arrives, and has the phase wait for `bytes` (i32) more.
 void barrier_expect(llvm::IRBuilder<>& b, llvm::Value* barrier, llvm::Value* bytes);
 void barrier_arrive(llvm::IRBuilder<>& b, llvm::Value* barrier);
-/// Arrives at the barrier at the same place in block `rank` (i32) of the cluster. Without a release fence of the
-/// whole device, which would double the time of a main loop: measured on an H200.
+/// Arrives at the barrier at the same place in block `rank` (i32) of the cluster. Without a release fence of
+/// the whole device, which would double the time of a main loop: measured on an H200.
 void barrier_arrive_at(llvm::IRBuilder<>& b, llvm::Value* barrier, llvm::Value* rank);
 /// Waits until the phase of this parity (i32) is complete.
 void barrier_wait(llvm::IRBuilder<>& b, llvm::Value* barrier, llvm::Value* parity);
@@ -48,8 +48,8 @@ enum class L2Policy : uint64_t {
   evict_last = 0x14F0000000000000,
 };
 void prefetch_tensor_map(llvm::IRBuilder<>& b, llvm::Value* map);
-/// A box at element (x, y) to shared memory at `to`; its bytes count towards `barrier`. With `multicast` (a mask of
-/// cluster ranks, not 0) to the same place in each of those blocks, towards the barriers there.
+/// A box at element (x, y) to shared memory at `to`; its bytes count towards `barrier`. With `multicast` (a
+/// mask of cluster ranks, not 0) to the same place in each of those blocks, towards the barriers there.
 void copy_tensor(llvm::IRBuilder<>& b, llvm::Value* to, llvm::Value* map, llvm::Value* x, llvm::Value* y,
                  llvm::Value* barrier, L2Policy policy, int multicast);
 
@@ -61,7 +61,8 @@ void wgmma_commit(llvm::IRBuilder<>& b);
 void wgmma_wait(llvm::IRBuilder<>& b, int pending);
 /// Waits for all groups; the accumulators' values are what it returns.
 std::vector<llvm::Value*> wgmma_wait_all(llvm::IRBuilder<>& b, const std::vector<llvm::Value*>& sums);
-/// The descriptor (i64) of a K-major operand at a shared address, 128-byte swizzle, groups of 8 rows 1024 bytes apart.
+/// The descriptor (i64) of a K-major operand at a shared address, 128-byte swizzle, groups of 8 rows 1024
+/// bytes apart.
 llvm::Value* wgmma_descriptor(llvm::IRBuilder<>& b, llvm::Value* address);
 /// m64nNk16 with N = 2 * sums.size(), f32 accumulators. `accumulate` (i1): else the old sums count as 0.
 std::vector<llvm::Value*> wgmma(llvm::IRBuilder<>& b, DType dtype, const std::vector<llvm::Value*>& sums,

@@ -70,8 +70,8 @@ class SimtLoop {
     steps.close();
   }
 
-  /// Rows first .. first + count of an input into shared rows from `shared_row`; rows that do not exist repeat one
-  /// that does, elements past the end are zero.
+  /// Rows first .. first + count of an input into shared rows from `shared_row`; rows that do not exist
+  /// repeat one that does, elements past the end are zero.
   void fill(uint32_t input, Value* first, Value* last, Value* k_first, int shared_row, int count) {
     const DType operand = plan_.program.contractions[analysis_.contraction].operand_dtype;
     const DType dtype = plan_.program.inputs[input].dtype;

@@ -3,13 +3,17 @@
 #include "codegen/nvptx/ptx.h"
 #include "codegen/nvptx/ptx_hopper.h"
 
-// Hopper's main loop. One warp streams both operands by bulk tensor copies through a ring of shared-memory stages;
-// consumer warpgroups multiply them by wgmma as they land. The ring runs on across tiles, so that weights keep
-// streaming while a tile's epilogue runs. A block takes a contiguous range of columns; the last tile of a range may be
-// shorter than the others.
+// Hopper's main loop. One warp streams both operands by bulk tensor copies through a ring of shared-memory
+// stages; consumer warpgroups multiply them by wgmma as they land. The ring runs on across tiles, so that
+// weights keep streaming while a tile's epilogue runs. A block takes a contiguous range of columns; the last
+// tile of a range may be shorter than the others.
 //
-// A stage holds block_k elements of K of the block's rows of the left operand, then of the tile's rows of the right
-// one, in slabs of 64 elements: one row in 128 bytes, swizzled as TMA and wgmma agree on.
+// Tried, and not kept: the second of two warpgroups started 1 to 3 stages after the first, so that one
+// multiplies while the other folds, gave less than 0.5% at 256 and 512 rows (H200, 151936 x 4096): the card
+// is limited by power there.
+//
+// A stage holds block_k elements of K of the block's rows of the left operand, then of the tile's rows of the
+// right one, in slabs of 64 elements: one row in 128 bytes, swizzled as TMA and wgmma agree on.
 
 namespace gumtile::codegen {
 
@@ -27,8 +31,8 @@ constexpr int kAskAhead = 8;
 
 class WgmmaLoop {
  public:
-  WgmmaLoop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops, const Arguments& arguments,
-            GpuFrame& frame, Value* left_map, Value* right_map)
+  WgmmaLoop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
+            const Arguments& arguments, GpuFrame& frame, Value* left_map, Value* right_map)
       : plan_(plan),
         schedule_(std::get<WgmmaSchedule>(plan.schedule.family)),
         dtype_(plan.program.contractions[analysis.contraction].operand_dtype),
@@ -50,8 +54,8 @@ class WgmmaLoop {
     share_out_columns();
     make_state();
     Value* produces = b.CreateICmpEQ(frame_.thread(), i32(plan_.consumers));
-    // The thread that readies the barriers is the one that copies: it need not wait for the others to see them, but in
-    // a cluster for the other block's.
+    // The thread that readies the barriers is the one that copies: it need not wait for the others to see
+    // them, but in a cluster for the other block's.
     emit_if(b, produces, [&] { init_barriers(); });
     if (clustered()) {
       ptx::warp_barrier(b);
@@ -92,11 +96,13 @@ class WgmmaLoop {
     return b.CreateAdd(base_, b.CreateAdd(b.CreateShl(stage, 3), i32(plan_.shared_barriers)));
   }
   Value* empty_barrier(Value* stage) { return b.CreateAdd(full_barrier(stage), i32(8 * schedule_.stages)); }
-  Value* stage_address(Value* stage) { return b.CreateAdd(base_, b.CreateMul(stage, i32(plan_.shared_stage))); }
+  Value* stage_address(Value* stage) {
+    return b.CreateAdd(base_, b.CreateMul(stage, i32(plan_.shared_stage)));
+  }
   int right_offset() const { return schedule_.block_batch * kRowBytes * slabs_; }
 
-  /// The block's range of units: even shares, in the order of the blocks. The blocks of a cluster along the columns
-  /// halve a common share and run the same number of tiles.
+  /// The block's range of units: even shares, in the order of the blocks. The blocks of a cluster along the
+  /// columns halve a common share and run the same number of tiles.
   void share_out_columns() {
     Value* units = b.getInt64(static_cast<uint64_t>(plan_.launch.tiles()));
     const int together = schedule_.cluster_n;
@@ -120,7 +126,9 @@ class WgmmaLoop {
   }
 
   /// The tile's first unit, and how many it has (fewer than units_per_tile_ in the last tile of a range).
-  Value* tile_begin(Value* tile) { return b.CreateAdd(range_begin_, b.CreateMul(tile, i32(units_per_tile_))); }
+  Value* tile_begin(Value* tile) {
+    return b.CreateAdd(range_begin_, b.CreateMul(tile, i32(units_per_tile_)));
+  }
   Value* tile_units(Value* begin) {
     Value* rest = b.CreateSub(range_end_, begin);
     rest = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, rest, i32(0));
@@ -174,10 +182,11 @@ class WgmmaLoop {
     for (llvm::AllocaInst* variable : {stage_, parity_, tile_, step_}) b.CreateStore(b.getInt32(0), variable);
   }
 
-  /// Fills all stages for the first time: no consumer has to release them. Where no earlier kernel writes the weights,
-  /// they need not wait for one.
+  /// Fills all stages for the first time: no consumer has to release them. Where no earlier kernel writes the
+  /// weights, they need not wait for one.
   void start_copies() {
-    Value* stable = b.CreateICmpNE(b.CreateAnd(arguments_.flags(), uint64_t{launch_weights_stable}), b.getInt64(0));
+    Value* stable =
+        b.CreateICmpNE(b.CreateAnd(arguments_.flags(), uint64_t{launch_weights_stable}), b.getInt64(0));
     emit_if(b, b.CreateNot(stable), [&] { ptx::wait_for_previous_grid(b); });
     Value* count = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, all_steps(), i32(schedule_.stages));
     for (const bool right : {true, false}) {
@@ -221,7 +230,8 @@ class WgmmaLoop {
   }
   Value* left_box_rows() {
     return b.CreateTrunc(
-        b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, arguments_.rows(), b.getInt64(kAtomRows)), b.getInt32Ty());
+        b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, arguments_.rows(), b.getInt64(kAtomRows)),
+        b.getInt32Ty());
   }
   /// Boxes of the right operand that the current tile has in a slab.
   Value* right_boxes() {
@@ -250,8 +260,8 @@ class WgmmaLoop {
       Value* to = b.CreateAdd(stage_address(get(stage_)), i32(offset));
       Value* k = b.CreateAdd(b.CreateMul(get(step_), i32(schedule_.block_k)), i32(slab * kSlabK));
       ptx::copy_tensor(b, to, left ? left_map_ : right_map_, k, b.CreateAdd(row, i32(box * rows)),
-                       full_barrier(get(stage_)), left ? ptx::L2Policy::evict_last : ptx::L2Policy::evict_first,
-                       shares ? 3 : 0);
+                       full_barrier(get(stage_)),
+                       left ? ptx::L2Policy::evict_last : ptx::L2Policy::evict_first, shares ? 3 : 0);
     });
   }
 
@@ -285,8 +295,8 @@ class WgmmaLoop {
     const int blocks = plan_.fragment.blocks;
     Value* present = b.CreateSub(b.CreateMul(units, i32(unit_ / 64)), b.CreateMul(group_n_, i32(blocks)));
     present = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, present, i32(blocks));
-    // Each possible width of a tile has its own loop; blocks that do not exist are never multiplied, except that a
-    // warpgroup without any keeps up with the others by the narrowest.
+    // Each possible width of a tile has its own loop; blocks that do not exist are never multiplied, except
+    // that a warpgroup without any keeps up with the others by the narrowest.
     const int narrowest = std::min(blocks, unit_ / 64);
     multiply_widths(present, blocks, narrowest);
     Value* first_column = b.CreateAdd(b.CreateMul(begin, i32(unit_)), i32(plan_.launch.first_tile_column()));
@@ -384,7 +394,8 @@ class WgmmaLoop {
   /// Gives a stage back to the producers that fill it: one arrival a warp and block of the cluster.
   void release(Value* stage) {
     if (!clustered()) {
-      emit_if(b, b.CreateICmpEQ(frame_.lane(), i32(0)), [&] { ptx::barrier_arrive(b, empty_barrier(stage)); });
+      emit_if(b, b.CreateICmpEQ(frame_.lane(), i32(0)),
+              [&] { ptx::barrier_arrive(b, empty_barrier(stage)); });
       return;
     }
     emit_if(b, b.CreateICmpULT(frame_.lane(), i32(2)),

@@ -21,10 +21,11 @@ enum LaunchFlags : uint32_t {
 /// then two words for each input (address, row stride in elements) and two for each output (address, row
 /// stride). Inputs and outputs are in the Program's order.
 ///
-/// GPU, in stream order: `stage` where the left input needs it (grid: one block of 256 threads a row; reads the
-/// left input, writes the staged operand), then `sweep` (grid: partials x ceil(rows / rows_per_block), both
-/// rounded up to whole clusters), whose last block of each rows_per_block rows finishes them. The shared state
-/// is all zeros between launches: kernels leave it so. After the argument words come `tensor_maps`, by value.
+/// GPU, in stream order: `stage` where the left input needs it (grid: one block of 256 threads a row; reads
+/// the left input, writes the staged operand), then `sweep` (grid: partials x ceil(rows / rows_per_block),
+/// both rounded up to whole clusters), whose last block of each rows_per_block rows finishes them. The shared
+/// state is all zeros between launches: kernels leave it so. After the argument words come `tensor_maps`, by
+/// value.
 ///
 /// Host entries: `stage(args, row_begin, row_end)`; `sweep(args, partial, tile_begin, tile_end)`, one call a
 /// worker, tiles of `columns_per_tile`; `finish(args, row_begin, row_end)`.
@@ -32,7 +33,8 @@ struct LaunchSpec {
   /// A tensor map (TMA descriptor) that the sweep takes: boxes of `box_rows` x 64 elements of an input, in
   /// shared memory with the 128-byte swizzle.
   struct TensorMap {
-    bool left = false;  ///< of the contraction's left operand as the sweep reads it (staged or not), else the right
+    bool left =
+        false;  ///< of the contraction's left operand as the sweep reads it (staged or not), else the right
     int box_rows = 64;  ///< of the left operand no more than it has
     int l2_promotion = 128;
   };
@@ -47,13 +49,13 @@ struct LaunchSpec {
   int64_t contracted = 0;    ///< elements of a row of both operands of the contraction
   int64_t first_column = 0;  ///< the global index of the first column
   int columns_per_tile = 0;  ///< the unit in which columns are shared out; tiles are aligned to it globally
-  int record_words = 0;  ///< 32-bit words a row and partial
+  int record_words = 0;      ///< 32-bit words a row and partial
   int host_state_words =
       0;  ///< host: further words a row and partial that a worker keeps its running state in
 
-  int cluster_m = 1;       ///< GPU: blocks of a cluster along the rows (grid y)
-  int cluster_n = 1;       ///< and along the columns (grid x)
-  int packed_words = 0;    ///< GPU: 64-bit words of shared state a row
+  int cluster_m = 1;     ///< GPU: blocks of a cluster along the rows (grid y)
+  int cluster_n = 1;     ///< and along the columns (grid x)
+  int packed_words = 0;  ///< GPU: 64-bit words of shared state a row
   std::vector<TensorMap> tensor_maps;
 
   int contraction_left = -1;  ///< input whose rows are contracted; -1: none
@@ -82,8 +84,8 @@ struct LaunchSpec {
   int64_t records_bytes(int64_t rows, int64_t partials) const {
     return rows * partials * (record_words + host_state_words) * 4;
   }
-  /// GPU: the shared state's bytes. A header of 256 bytes (word 0 counts finished groups of rows, words from 1
-  /// on collect the `any` outputs), 4096 bytes and 4 bytes a row that count arrivals, and the packed words.
+  /// GPU: the shared state's bytes. A header of 256 bytes (word 0 counts finished groups of rows, words from
+  /// 1 on collect the `any` outputs), 4096 bytes and 4 bytes a row that count arrivals, and the packed words.
   int64_t shared_state_bytes(int64_t rows) const {
     return 256 + 4096 + (4 * rows + 255) / 256 * 256 + 8 * rows * packed_words;
   }

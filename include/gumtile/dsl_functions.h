@@ -29,8 +29,8 @@ struct Pick {
 Pick argmax(ProgramBuilder& p, Expr key, Expr index, Axis axis, const std::vector<Expr>& carry = {},
             std::optional<Expr> bound = std::nullopt);
 
-/// log(sum(exp(x))) over all columns, through groups: one exponential per column. f32. `group_max`: the largest x of
-/// each group, where it is at hand.
+/// log(sum(exp(x))) over all columns, through groups: one exponential per column. f32. `group_max`: the
+/// largest x of each group, where it is at hand.
 Expr logsumexp(ProgramBuilder& p, Expr x, Split split, std::optional<Expr> group_max = std::nullopt);
 
 /// The value of `x` at column `index`, where exactly one member of the group (or column) has it.
@@ -43,8 +43,8 @@ Expr value_at(ProgramBuilder& p, Expr x, Expr index, Axis column, Axis over);
 /// input.
 Expr gumbel(Expr hi, Expr lo);
 
-/// No less than what any backend makes of `gumbel(hi, lo)`, for all lo; without a logarithm, and at most 0.09 more
-/// where it matters (hi from 64 to 2^28).
+/// Positive, and no less than what any backend makes of `gumbel(hi, lo)`, for all lo; without a logarithm,
+/// and at most 0.09 more where it matters (hi from 64 to 2^28).
 Expr gumbel_bound(Expr hi);
 
 /// The stream of one (request, position): words S0..S2. seed, offset: u64; draw: u32.
@@ -52,7 +52,7 @@ std::array<Expr, 3> random_stream(ProgramBuilder& p, Expr seed, Expr offset, uin
 
 /// What scheme 1 draws for each column.
 struct TokenNoise {
-  Expr gumbel;  ///< f32, one per column
+  Expr gumbel;  ///< f32
   Expr bound;   ///< f32, no less than `gumbel` and cheaper
 };
 /// Noise scheme 1: one Gumbel for each column.

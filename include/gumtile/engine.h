@@ -40,8 +40,8 @@ using StreamHandle = void*;
 
 /// How a launch fits between others of its stream. Kernels of families other than wgmma ignore both.
 struct LaunchOptions {
-  /// May start before the stream's previous kernel has ended (programmatic dependent launch): it then waits on the
-  /// device before it reads or writes anything, but for what `weights_stable` allows.
+  /// May start before the stream's previous kernel has ended (programmatic dependent launch): it then waits
+  /// on the device before it reads or writes anything, but for what `weights_stable` allows.
   bool programmatic_dependent = false;
   /// No kernel that may still run writes the weights: they are fetched without waiting.
   bool weights_stable = false;
@@ -59,13 +59,13 @@ class Kernel {
 
   const KernelArtifact& artifact() const;
 
-  /// Prepares for launches whose right operand of the contraction (weights) lies here, so that they need not describe it
-  /// to the driver again; others still may. Not to be called while launches are in flight.
+  /// Prepares for launches whose right operand of the contraction (weights) lies here, so that they need not
+  /// describe it to the driver again; others still may. Not to be called while launches are in flight.
   void bind_weights(const void* data, int64_t row_stride);
 
-  /// Bytes of device (or host) memory that a launch of up to `max_rows` rows needs, aligned to 256. May be shared
-  /// by launches in stream order, also of other kernels, if it is as large as the largest sum of one's state and
-  /// another's scratch, and all are given the same size of it.
+  /// Bytes of device (or host) memory that a launch of up to `max_rows` rows needs, aligned to 256. May be
+  /// shared by launches in stream order, also of other kernels, if it is as large as the largest sum of one's
+  /// state and another's scratch, and all are given the same size of it.
   struct WorkspaceBytes {
     size_t state = 0;    ///< at the workspace's start: zeros between launches
     size_t scratch = 0;  ///< at its end: needs no initialisation
@@ -74,14 +74,15 @@ class Kernel {
   WorkspaceBytes workspace(int64_t max_rows) const;
   size_t workspace_bytes(int64_t max_rows) const { return workspace(max_rows).total(); }
 
-  /// Readies a workspace for its first launch, on `stream`, and again after a launch that failed or when its contents
-  /// were lost. Every launch leaves the workspace ready for the next one. Does not allocate, synchronise or throw.
+  /// Readies a workspace for its first launch, on `stream`, and again after a launch that failed or when its
+  /// contents were lost. Every launch leaves the workspace ready for the next one. Does not allocate,
+  /// synchronise or throw.
   Status workspace_init(StreamHandle stream, void* workspace, size_t workspace_bytes) const noexcept;
 
   /// Inputs and outputs in the Program's order (`artifact().launch.inputs`). Does not allocate, synchronise
   /// (on a GPU) or throw; can be captured into a CUDA graph. On `cpu` it returns when the work is done.
-  /// `workspace` must be aligned to 256 bytes and initialised. A null `stream` is the legacy default stream. With no
-  /// rows nothing is written.
+  /// `workspace` must be aligned to 256 bytes and initialised. A null `stream` is the legacy default stream.
+  /// With no rows nothing is written.
   Status launch(StreamHandle stream, int64_t rows, std::span<const Binding> inputs,
                 std::span<const Binding> outputs, void* workspace, size_t workspace_bytes,
                 const LaunchOptions& options = {}) const noexcept;

@@ -27,8 +27,8 @@ struct SampleArgs {
   float* logprob = nullptr;                ///< [rows], optional
   uint32_t* status = nullptr;              ///< [rows] StatusBits, optional
   uint32_t* any_status = nullptr;          ///< one word, optional
-  void* workspace = nullptr;  ///< made ready by `workspace_init`
-  size_t workspace_bytes = 0;  ///< the same for every launch on a workspace
+  void* workspace = nullptr;               ///< made ready by `workspace_init`
+  size_t workspace_bytes = 0;              ///< the same for every launch on a workspace
   LaunchOptions launch;
 };
 
@@ -66,8 +66,8 @@ class LmHead {
   /// rows than are prepared.
   size_t workspace_bytes(int64_t max_rows) const;
 
-  /// Readies a workspace on `stream` before its first launch, and again after a launch that failed or when its contents
-  /// were lost. Does not allocate, synchronise or throw.
+  /// Readies a workspace on `stream` before its first launch, and again after a launch that failed or when
+  /// its contents were lost. Does not allocate, synchronise or throw.
   Status workspace_init(StreamHandle stream, void* workspace, size_t workspace_bytes) const noexcept;
 
   /// Samples on `stream`. Does not allocate, synchronise or throw. Thread safe with a workspace for each

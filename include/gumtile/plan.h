@@ -26,9 +26,9 @@ struct Problem {
 /// `mask` has 4 of the 6 low bits; a lane's two other bits are its number modulo 4.
 struct FragmentLayout {
   uint32_t mask = 0x39;
-  int rows = 1;          ///< rows a lane holds (GPU: in pairs 8 apart)
+  int rows = 1;            ///< rows a lane holds (GPU: in pairs 8 apart)
   int row_pair_step = 16;  ///< GPU: from one pair of rows to the next
-  int blocks = 1;        ///< blocks of 64 columns a lane takes part in
+  int blocks = 1;          ///< blocks of 64 columns a lane takes part in
 };
 
 /// A value that many lanes read, kept in 32-bit words.
@@ -60,6 +60,7 @@ struct KernelPlan {
 
   // GPU.
   Join join = Join::records;
+  int bounded = -1;      ///< the sweep reduction whose progress the blocks of a row share; -1: none
   int warps_n = 1;       ///< warps (or warpgroups) side by side along the columns
   int consumers = 0;     ///< threads that hold fragments; the others only copy
   int tile_columns = 0;  ///< columns of a tile
@@ -73,7 +74,8 @@ struct KernelPlan {
 
   LaunchSpec launch;
 
-  /// Whether no tile has columns outside of the problem's range: tiles are aligned to `launch.columns_per_tile`.
+  /// Whether no tile has columns outside of the problem's range: tiles are aligned to
+  /// `launch.columns_per_tile`.
   bool tiles_are_whole() const {
     const int64_t unit = launch.columns_per_tile;
     return problem.first_column % unit == 0 && (problem.first_column + problem.columns) % unit == 0;
@@ -98,8 +100,8 @@ struct Card {
 Schedule default_schedule(const Program& program, const Problem& problem, const Target& target,
                           const Card& card = {});
 
-/// The legal schedules of all families that are worth trying: what a tuner searches. Those of one family give the
-/// same tokens.
+/// The legal schedules of all families that are worth trying: what a tuner searches. Those of one family give
+/// the same tokens.
 std::vector<Schedule> schedule_space(const Program& program, const Problem& problem, const Target& target);
 
 }  // namespace gumtile

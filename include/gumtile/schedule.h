@@ -37,16 +37,16 @@ struct MmaSyncSchedule {
 /// producer warp streams both operands; consumer warpgroups multiply and fold. One persistent block a
 /// multiprocessor takes a contiguous range of columns.
 struct WgmmaSchedule {
-  int block_batch = 64;      ///< rows per block: 64 * warpgroups_m, or 128 * warpgroups_m
-  int block_vocab = 128;     ///< columns per tile, a multiple of 64 * warpgroups_n
-  int block_k = 64;          ///< columns of the contracted axis per stage: 64 or 128
-  int stages = 9;            ///< shared-memory stages: what is in flight
-  int warpgroups_m = 1;      ///< consumer warpgroups along the rows
-  int warpgroups_n = 1;      ///< consumer warpgroups along the columns
-  int cluster_m = 1;         ///< blocks along the rows that share the weights by multicast: 1 or 2
-  int cluster_n = 1;         ///< blocks along the columns that share the hidden states by multicast: 1 or 2
-  int l2_promotion = 128;    ///< bytes that L2 fetches for a read of the weights: 64, 128 or 256
-  int box_rows = 64;         ///< rows of the weights that one copy takes: 32, 64, 128 or 256
+  int block_batch = 64;    ///< rows per block: 64 * warpgroups_m, or 128 * warpgroups_m
+  int block_vocab = 128;   ///< columns per tile, a multiple of 64 * warpgroups_n
+  int block_k = 64;        ///< columns of the contracted axis per stage: 64 or 128
+  int stages = 9;          ///< shared-memory stages: what is in flight
+  int warpgroups_m = 1;    ///< consumer warpgroups along the rows
+  int warpgroups_n = 1;    ///< consumer warpgroups along the columns
+  int cluster_m = 1;       ///< blocks along the rows that share the weights by multicast: 1 or 2
+  int cluster_n = 1;       ///< blocks along the columns that share the hidden states by multicast: 1 or 2
+  int l2_promotion = 128;  ///< bytes that L2 fetches for a read of the weights: 64, 128 or 256
+  int box_rows = 64;       ///< rows of the weights that one copy takes: 32, 64, 128 or 256
   bool operator==(const WgmmaSchedule&) const = default;
 };
 

@@ -64,7 +64,8 @@ Kernel::WorkspaceBytes LoadedKernel::workspace(int64_t max_rows) const noexcept 
           records_bytes(max_rows) + align_up(static_cast<uint64_t>(staged))};
 }
 
-Status LoadedKernel::workspace_init(StreamHandle stream, void* workspace, size_t workspace_bytes) const noexcept {
+Status LoadedKernel::workspace_init(StreamHandle stream, void* workspace,
+                                    size_t workspace_bytes) const noexcept {
   if (!has_shared_state() || workspace_bytes == 0) return Status::ok;
   if (workspace == nullptr || reinterpret_cast<uintptr_t>(workspace) % kWorkspaceAlignment != 0)
     return Status::invalid_argument;
@@ -93,7 +94,8 @@ Status LoadedKernel::launch(StreamHandle stream, int64_t rows, std::span<const B
   const uint64_t memory = reinterpret_cast<uintptr_t>(workspace);
   const Kernel::WorkspaceBytes needed = this->workspace(rows);
   if (workspace_bytes < needed.total()) return Status::workspace_too_small;
-  if (memory % kWorkspaceAlignment != 0 || (memory == 0 && needed.total() != 0)) return Status::invalid_argument;
+  if (memory % kWorkspaceAlignment != 0 || (memory == 0 && needed.total() != 0))
+    return Status::invalid_argument;
   // From the end, so that no launch's scratch meets the state of another one with more rows.
   const uint64_t scratch = memory + (workspace_bytes & ~(kWorkspaceAlignment - 1)) - needed.scratch;
 

@@ -15,8 +15,8 @@ namespace gumtile::engine {
 inline constexpr size_t kWorkspaceAlignment = 256;
 
 /// An artifact on its device. This class does what is the same on all of them: checking and packing
-/// arguments, laying out the workspace (the shared state at its start; the records and the staged left operand
-/// at its end), deciding whether to stage.
+/// arguments, laying out the workspace (the shared state at its start; the records and the staged left
+/// operand at its end), deciding whether to stage.
 class LoadedKernel {
  public:
   virtual ~LoadedKernel() = default;

@@ -91,9 +91,13 @@ Kernel& Kernel::operator=(Kernel&&) noexcept = default;
 
 const KernelArtifact& Kernel::artifact() const { return impl_->loaded->artifact(); }
 
-void Kernel::bind_weights(const void* data, int64_t row_stride) { impl_->loaded->bind_weights(data, row_stride); }
+void Kernel::bind_weights(const void* data, int64_t row_stride) {
+  impl_->loaded->bind_weights(data, row_stride);
+}
 
-Kernel::WorkspaceBytes Kernel::workspace(int64_t max_rows) const { return impl_->loaded->workspace(max_rows); }
+Kernel::WorkspaceBytes Kernel::workspace(int64_t max_rows) const {
+  return impl_->loaded->workspace(max_rows);
+}
 
 Status Kernel::workspace_init(StreamHandle stream, void* workspace, size_t workspace_bytes) const noexcept {
   return impl_->loaded->workspace_init(stream, workspace, workspace_bytes);

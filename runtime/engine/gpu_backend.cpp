@@ -161,7 +161,8 @@ class GpuKernel final : public LoadedKernel {
                                             static_cast<cuda::CUstream>(stream)));
   }
 
-  Status run(StreamHandle stream, const ArgumentWords& words, const LaunchOptions& options) const noexcept override {
+  Status run(StreamHandle stream, const ArgumentWords& words,
+             const LaunchOptions& options) const noexcept override {
     const Driver& driver = context_->driver();
     const LaunchContext current(driver, context_->handle());
     if (current.result() != CUresult::success) return status_of(current.result());
@@ -175,15 +176,15 @@ class GpuKernel final : public LoadedKernel {
         parameters[i + 1] = const_cast<cuda::CUtensorMap*>(&weights_map_);
         continue;
       }
-      if (encode(spec().tensor_maps[i], matrix, maps[i]) != CUresult::success) return Status::invalid_argument;
+      if (encode(spec().tensor_maps[i], matrix, maps[i]) != CUresult::success)
+        return Status::invalid_argument;
       parameters[i + 1] = &maps[i];
     }
     auto* const on = static_cast<cuda::CUstream>(stream);
     const uint64_t rows = words[word_rows];
     if (words[word_staged] != 0) {
-      const CUresult result =
-          driver.cuLaunchKernel(stage_, static_cast<unsigned>(rows), 1, 1, kStageThreads, 1, 1, 0, on,
-                                parameters.data(), nullptr);
+      const CUresult result = driver.cuLaunchKernel(stage_, static_cast<unsigned>(rows), 1, 1, kStageThreads,
+                                                    1, 1, 0, on, parameters.data(), nullptr);
       if (result != CUresult::success) return status_of(result);
     }
     const auto grid_x = static_cast<unsigned>(words[word_partials]);
@@ -229,7 +230,8 @@ class GpuKernel final : public LoadedKernel {
       return {words[word_staged], static_cast<uint64_t>(spec().staged_stride), words[word_rows]};
     const int input = description.left ? spec().contraction_left : spec().contraction_right;
     const uint64_t* binding = words.data() + word_bindings + 2 * static_cast<size_t>(input);
-    return {binding[0], binding[1], description.left ? words[word_rows] : static_cast<uint64_t>(spec().columns)};
+    return {binding[0], binding[1],
+            description.left ? words[word_rows] : static_cast<uint64_t>(spec().columns)};
   }
 
   /// Boxes of 64 elements: rows past the matrix's end, and elements past a row's, are zeros.
@@ -238,16 +240,17 @@ class GpuKernel final : public LoadedKernel {
     const uint64_t sizes[] = {static_cast<uint64_t>(spec().contracted), matrix.rows};
     const uint64_t strides_bytes[] = {matrix.row_stride * size_bytes(spec().staged_dtype)};
     const auto box_rows = static_cast<uint64_t>(description.box_rows);
-    const uint32_t box[] = {kBoxElements,
-                            static_cast<uint32_t>(description.left ? std::min(box_rows, matrix.rows) : box_rows)};
+    const uint32_t box[] = {
+        kBoxElements, static_cast<uint32_t>(description.left ? std::min(box_rows, matrix.rows) : box_rows)};
     const uint32_t steps[] = {1, 1};
-    const auto type = spec().staged_dtype == DType::f16 ? cuda::CUtensorMapDataType::f16 : cuda::CUtensorMapDataType::bf16;
+    const auto type =
+        spec().staged_dtype == DType::f16 ? cuda::CUtensorMapDataType::f16 : cuda::CUtensorMapDataType::bf16;
     const auto promotion = description.l2_promotion == 256   ? cuda::CUtensorMapL2promotion::bytes256
                            : description.l2_promotion == 128 ? cuda::CUtensorMapL2promotion::bytes128
                                                              : cuda::CUtensorMapL2promotion::bytes64;
     return context_->driver().cuTensorMapEncodeTiled(
-        &map, type, 2, reinterpret_cast<void*>(static_cast<uintptr_t>(matrix.address)), sizes, strides_bytes, box, steps,
-        cuda::CUtensorMapInterleave::none, cuda::CUtensorMapSwizzle::bytes128, promotion,
+        &map, type, 2, reinterpret_cast<void*>(static_cast<uintptr_t>(matrix.address)), sizes, strides_bytes,
+        box, steps, cuda::CUtensorMapInterleave::none, cuda::CUtensorMapSwizzle::bytes128, promotion,
         cuda::CUtensorMapFloatOOBfill::zeros);
   }
 

@@ -102,7 +102,8 @@ struct LmHead::Impl {
   Schedule schedule_for(const Problem& problem) const {
     if (options.schedule) return *options.schedule;
     const DeviceDescription& device = engine->device();
-    return default_schedule(program, problem, device.target, {device.workers, device.memory_bytes_per_second});
+    return default_schedule(program, problem, device.target,
+                            {device.workers, device.memory_bytes_per_second});
   }
 
   const Prepared* load(const Problem& problem, const Schedule& schedule) {
@@ -123,7 +124,8 @@ LmHead::LmHead(std::shared_ptr<Engine> engine, const LmHeadOptions& options, con
   require(options.vocab_size >= 1, fmt::format("vocab_size is {}; at least 1 is needed", options.vocab_size));
   require(options.hidden_size >= 1,
           fmt::format("hidden_size is {}; at least 1 is needed", options.hidden_size));
-  require(options.first_token >= 0, fmt::format("first_token is {}; at least 0 is needed", options.first_token));
+  require(options.first_token >= 0,
+          fmt::format("first_token is {}; at least 0 is needed", options.first_token));
   require(weights != nullptr, "the address of the weights is null");
   if (weights_row_stride == 0) weights_row_stride = options.hidden_size;
   require(weights_row_stride >= options.hidden_size,
@@ -195,7 +197,8 @@ size_t LmHead::workspace_bytes(int64_t max_rows) const {
 
 Status LmHead::workspace_init(StreamHandle stream, void* workspace, size_t workspace_bytes) const noexcept {
   const Kernel* kernel = kernel_for(1);
-  return kernel == nullptr ? Status::not_prepared : kernel->workspace_init(stream, workspace, workspace_bytes);
+  return kernel == nullptr ? Status::not_prepared
+                           : kernel->workspace_init(stream, workspace, workspace_bytes);
 }
 
 const Kernel* LmHead::kernel_for(int64_t rows) const noexcept {
@@ -239,8 +242,8 @@ Status LmHead::sample(StreamHandle stream, const SampleArgs& args) const noexcep
   std::array<Binding, output_sources> outputs;
   for (size_t i = 0; i < impl_->outputs.count; ++i) outputs[i] = given_outputs[impl_->outputs.source[i]];
   return kernel->launch(stream, args.rows, std::span(inputs.data(), impl_->inputs.count),
-                        std::span(outputs.data(), impl_->outputs.count), args.workspace,
-                        args.workspace_bytes, args.launch);
+                        std::span(outputs.data(), impl_->outputs.count), args.workspace, args.workspace_bytes,
+                        args.launch);
 }
 
 const LmHeadOptions& LmHead::options() const { return impl_->options; }

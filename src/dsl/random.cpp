@@ -29,9 +29,9 @@ Expr gumbel(Expr hi, Expr lo) {
 }
 
 Expr gumbel_bound(Expr hi) {
-  // E = -ln(1 - u) >= u, so G = -ln(E) <= -ln(u), and u >= hi / 2^32. A float's bits, read as an integer, are 2^23
-  // times its biased exponent plus its mantissa: b / 2^23 - 127 <= log2(x). The last term is more than what the
-  // backends' logarithms and the roundings here are off by; a hi of 0 gives 110.
+  // E = -ln(1 - u) >= u, so G = -ln(E) <= -ln(u), and u >= hi / 2^32. A float's bits, read as an integer, are
+  // 2^23 times its biased exponent plus its mantissa: b / 2^23 - 127 <= log2(x). The last term is more than
+  // what the backends' logarithms and the roundings here are off by; a hi of 0 gives 110.
   const Expr bits = bitcast(cast(hi, DType::f32), DType::u32);
   return fma(cast(bits, DType::f32), -kLn2 * 0x1p-23f, (127.0f + 32.0f) * kLn2 + 1e-3f);
 }

@@ -86,8 +86,8 @@ ProgramAnalysis analyze(const Program& program) {
 
 namespace {
 
-/// What `dsl_functions.h`'s argmax without carried values makes of its combine: the larger key, then the lower
-/// index; a key that is NaN loses.
+/// What `dsl_functions.h`'s argmax without carried values makes of its combine: the larger key, then the
+/// lower index; a key that is NaN loses.
 Lambda argmax_combine() {
   const DType f = DType::f32;
   const DType u = DType::u32;

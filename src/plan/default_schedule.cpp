@@ -30,10 +30,11 @@ MmaSyncSchedule mma_sync_schedule(const Problem& problem, const Target& target) 
   return s;
 }
 
-/// Fills shared memory with stages; what the row table and the exchange of states take beside them is a guess that the
-/// built-in Programs stay below. Measured, us (tokens only):
+/// Fills shared memory with stages; what the row table and the exchange of states take beside them is a guess
+/// that the built-in Programs stay below. Measured, us (tokens only):
 /// - promotion of L2 fetches to 256 bytes gains 5% on an H100 and loses 2.5 to 5% on an H200;
-/// - 151936 x 4096, 256 rows: pairs that share the weights 451 on an H100, 446 on an H200; no pairs 599 and 476;
+/// - 151936 x 4096, 256 rows: pairs that share the weights 451 on an H100, 446 on an H200; no pairs 599 and
+/// 476;
 /// - 128256 x 8192 on an H200: 64 rows in pairs 473, alone 479; 128 rows with 256 columns 498, with 128 503.
 WgmmaSchedule wgmma_schedule(const Problem& problem, const Target& target, const Card& card) {
   constexpr double kSlowMemory = 4.0e12;  // between an H100's 3.35 TB/s and an H200's 4.8 TB/s
@@ -52,18 +53,22 @@ WgmmaSchedule wgmma_schedule(const Problem& problem, const Target& target, const
     s.cluster_n = 2;
   if (problem.max_rows > 64 && problem.max_rows <= 128 && deep && !slow) s.block_vocab = 256;
   // A small vocabulary in narrower tiles keeps more multiprocessors busy.
-  while (s.block_vocab > 64 && problem.columns * 2 < int64_t{s.block_vocab} * card.multiprocessors) s.block_vocab /= 2;
+  while (s.block_vocab > 64 && problem.columns * 2 < int64_t{s.block_vocab} * card.multiprocessors)
+    s.block_vocab /= 2;
   const int reserve = 64 * s.block_batch + 1024;
-  s.stages = std::clamp((target.gpu().shared_bytes - reserve) / ((s.block_batch + s.block_vocab) * 2 * s.block_k), 2, 32);
+  s.stages = std::clamp(
+      (target.gpu().shared_bytes - reserve) / ((s.block_batch + s.block_vocab) * 2 * s.block_k), 2, 32);
   return s;
 }
 
 }  // namespace
 
-Schedule default_schedule(const Program& program, const Problem& problem, const Target& target, const Card& card) {
+Schedule default_schedule(const Program& program, const Problem& problem, const Target& target,
+                          const Card& card) {
   if (!target.is_cuda()) return {HostSchedule{}};
   const ProgramAnalysis analysis = analyze(program);
-  if (why_no_wgmma(program, analysis, problem, target).empty()) return {wgmma_schedule(problem, target, card)};
+  if (why_no_wgmma(program, analysis, problem, target).empty())
+    return {wgmma_schedule(problem, target, card)};
   if (why_no_mma_sync(program, analysis, target).empty()) return {mma_sync_schedule(problem, target)};
   SimtSchedule s;
   s.block_batch = problem.max_rows <= 8 ? 8 : problem.max_rows <= 16 ? 16 : 32;

@@ -68,8 +68,9 @@ void check_wgmma(const Program& program, const ProgramAnalysis& analysis, const 
   const std::string reason = why_no_wgmma(program, analysis, problem, target);
   require(reason.empty(), schedule, reason);
   const int warpgroups = s.warpgroups_m * s.warpgroups_n;
-  require(warpgroups >= 1 && warpgroups <= 3, schedule,
-          fmt::format("wg={}x{} are {} consumer warpgroups; 1 to 3", s.warpgroups_m, s.warpgroups_n, warpgroups));
+  require(
+      warpgroups >= 1 && warpgroups <= 3, schedule,
+      fmt::format("wg={}x{} are {} consumer warpgroups; 1 to 3", s.warpgroups_m, s.warpgroups_n, warpgroups));
   require(s.block_batch == 64 * s.warpgroups_m || s.block_batch == 128 * s.warpgroups_m, schedule,
           fmt::format("b{} must be 64 or 128 rows for each of {} warpgroups along the rows", s.block_batch,
                       s.warpgroups_m));
@@ -81,11 +82,12 @@ void check_wgmma(const Program& program, const ProgramAnalysis& analysis, const 
   const int accumulators = s.block_batch / s.warpgroups_m * (s.block_vocab / s.warpgroups_n) / 128;
   // 65536 registers a multiprocessor, less what the producer warp holds.
   const int most = warpgroups <= 2 ? 128 : 64;
-  require(accumulators <= most, schedule,
-          fmt::format("a warpgroup's {} x {} tile takes {} accumulator registers a thread; at most {} with {} "
-                      "warpgroups",
-                      s.block_batch / s.warpgroups_m, s.block_vocab / s.warpgroups_n, accumulators, most,
-                      warpgroups));
+  require(
+      accumulators <= most, schedule,
+      fmt::format("a warpgroup's {} x {} tile takes {} accumulator registers a thread; at most {} with {} "
+                  "warpgroups",
+                  s.block_batch / s.warpgroups_m, s.block_vocab / s.warpgroups_n, accumulators, most,
+                  warpgroups));
   require(s.stages >= 2 && s.stages <= 32, schedule, fmt::format("stages={} must lie in 2..32", s.stages));
   require(s.cluster_m >= 1 && s.cluster_n >= 1 && s.cluster_m * s.cluster_n <= 2, schedule,
           fmt::format("cluster={}x{} must be 1x1, 2x1 or 1x2", s.cluster_m, s.cluster_n));

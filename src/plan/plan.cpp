@@ -101,7 +101,10 @@ LaunchSpec make_launch(const KernelPlan& plan, const ProgramAnalysis& analysis) 
   bool any_output = false;
   for (const OutputInfo& output : program.outputs) any_output |= output.kind != OutputInfo::Kind::tile;
   if (any_output && !plan.target.is_cuda()) launch.finish = plan.name + "_finish";
-  if (plan.join == Join::packed) launch.packed_words = static_cast<int>(analysis.sweep_reductions.size());
+  // With records one word tells how far a reduction with a bound has come.
+  launch.packed_words = plan.join == Join::packed ? static_cast<int>(analysis.sweep_reductions.size())
+                        : plan.target.is_cuda() && plan.bounded >= 0 ? 1
+                                                                     : 0;
   if (analysis.contraction != kNone) {
     const ContractionInfo& c = program.contractions[analysis.contraction];
     launch.contraction_left = static_cast<int>(c.left);
@@ -179,11 +182,16 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
   }
   if (target.is_cuda()) {
     if (is_packed(program, analysis)) plan.join = Join::packed;
+    for (size_t r = 0; r < analysis.sweep_reductions.size(); ++r) {
+      const ReductionInfo& reduction = program.reductions[program.nodes[analysis.sweep_reductions[r]].imm];
+      if (plan.bounded < 0 && reduction.bound != kNone && reduction.state[0] == DType::f32)
+        plan.bounded = static_cast<int>(r);
+    }
     plan.shared_exchange = align(plan.shared_row_table + rows_per_block * plan.row_table_words * 4, 128);
     plan.shared_bytes = plan.shared_exchange + 128;  // the first words tell the block whether it is the last
     if (plan.join == Join::records)
-      plan.shared_bytes = std::max(plan.shared_bytes, plan.shared_exchange + plan.warps_n * rows_per_block *
-                                                                                 plan.record_words * 4);
+      plan.shared_bytes = std::max(
+          plan.shared_bytes, plan.shared_exchange + plan.warps_n * rows_per_block * plan.record_words * 4);
     const int limit = target.gpu().shared_bytes;
     if (plan.shared_bytes > limit)
       throw Error(

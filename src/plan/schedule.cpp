@@ -52,8 +52,7 @@ void read_fields(std::string_view schedule, std::string_view text, const std::ve
     }
     if (!known) {
       std::string names;
-      for (const Field& field : fields)
-        names += fmt::format(" {}{}", field.prefix, field.pair ? "MxN" : "N");
+      for (const Field& field : fields) names += fmt::format(" {}{}", field.prefix, field.pair ? "MxN" : "N");
       fail(schedule, fmt::format("unknown field '{}'; this family has{}", part, names));
     }
   }

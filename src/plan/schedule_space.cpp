@@ -48,12 +48,13 @@ void add_wgmma(Space& space, const Problem& problem) {
   struct Shape {
     int block_batch, block_vocab, warpgroups_m, warpgroups_n;
   };
-  // Left out, as some epilogues spill with so many accumulators in few registers: 256 x 128 as 2x1, 128 x 256 as 1x2,
-  // 192 x 128 as 3x1. On an H200 256 x 128 took 454 us for 256 rows of 151936 x 4096, 128 x 256 as 2x1 in pairs 446.
+  // Left out, as some epilogues spill with so many accumulators in few registers: 256 x 128 as 2x1, 128 x 256
+  // as 1x2, 192 x 128 as 3x1. On an H200 256 x 128 took 454 us for 256 rows of 151936 x 4096, 128 x 256 as
+  // 2x1 in pairs 446.
   constexpr Shape kShapes[] = {
-      {64, 64, 1, 1},   {64, 128, 1, 1},  {64, 192, 1, 1},  {64, 256, 1, 1},  {64, 128, 1, 2},  {64, 256, 1, 2},
-      {64, 192, 1, 3},  {128, 64, 1, 1},  {128, 128, 1, 1}, {128, 64, 2, 1},  {128, 128, 2, 1},
-      {128, 192, 2, 1}, {128, 256, 2, 1}, {192, 64, 3, 1},  {256, 64, 2, 1},
+      {64, 64, 1, 1},   {64, 128, 1, 1},  {64, 192, 1, 1},  {64, 256, 1, 1},  {64, 128, 1, 2},
+      {64, 256, 1, 2},  {64, 192, 1, 3},  {128, 64, 1, 1},  {128, 128, 1, 1}, {128, 64, 2, 1},
+      {128, 128, 2, 1}, {128, 192, 2, 1}, {128, 256, 2, 1}, {192, 64, 3, 1},  {256, 64, 2, 1},
   };
   for (const Shape& shape : kShapes) {
     // The smallest number of rows that covers the batch, or several blocks of many rows.
@@ -66,8 +67,8 @@ void add_wgmma(Space& space, const Problem& problem) {
             for (int box : {64, 128}) {
               if (cluster_m > 1 && problem.max_rows <= shape.block_batch) continue;
               if (k == 128 && (box == 128 || shape.warpgroups_n > 1)) continue;
-              space.add_stages({shape.block_batch, shape.block_vocab, k, 2, shape.warpgroups_m, shape.warpgroups_n,
-                                cluster_m, cluster_n, promotion, box});
+              space.add_stages({shape.block_batch, shape.block_vocab, k, 2, shape.warpgroups_m,
+                                shape.warpgroups_n, cluster_m, cluster_n, promotion, box});
             }
   }
 }
@@ -87,7 +88,8 @@ std::vector<Schedule> schedule_space(const Program& program, const Problem& prob
       for (int m : {1, 2, 4})
         for (int n : {1, 2, 4})
           for (int stages : {2, 4, 8})
-            space.add({MmaSyncSchedule{rows, columns, stages, m, n, std::min(problem.weights_alignment, 16)}});
+            space.add(
+                {MmaSyncSchedule{rows, columns, stages, m, n, std::min(problem.weights_alignment, 16)}});
   for (int rows : {8, 16, 32})
     for (int k : {16, 32}) space.add({SimtSchedule{rows, 256, k}});
   return space.schedules;

@@ -13,10 +13,11 @@ const std::vector<GpuCapability>& gpu_capabilities() {
   // Shared memory: CUDA C++ Programming Guide, table of compute capabilities (opt-in maximum per block).
   // PTX versions: PTX ISA, section "Target ISA notes".
   static const std::vector<GpuCapability> table = {
-      {70, 96 * 1024, false, false, 60, 0},  {75, 64 * 1024, false, false, 63, 0},   {80, 163 * 1024, true, false, 70, 0},
-      {86, 99 * 1024, true, false, 71, 0},   {87, 163 * 1024, true, false, 74, 0},   {89, 99 * 1024, true, false, 78, 0},
-      {90, 227 * 1024, true, true, 78, 80}, {100, 227 * 1024, true, false, 86, 86}, {103, 227 * 1024, true, false, 88, 88},
-      {120, 99 * 1024, true, false, 87, 87},
+      {70, 96 * 1024, false, false, 60, 0},   {75, 64 * 1024, false, false, 63, 0},
+      {80, 163 * 1024, true, false, 70, 0},   {86, 99 * 1024, true, false, 71, 0},
+      {87, 163 * 1024, true, false, 74, 0},   {89, 99 * 1024, true, false, 78, 0},
+      {90, 227 * 1024, true, true, 78, 80},   {100, 227 * 1024, true, false, 86, 86},
+      {103, 227 * 1024, true, false, 88, 88}, {120, 99 * 1024, true, false, 87, 87},
   };
   return table;
 }

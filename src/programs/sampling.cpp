@@ -52,7 +52,10 @@ struct Choice {
 Choice choose_per_token(ProgramBuilder& p, Expr scaled, const Request& request, Axis vocab, bool carry) {
   const TokenNoise noise = gumbel_per_token(p, request.stream, vocab);
   const Expr key = select(request.greedy, scaled, scaled + noise.gumbel);
-  const Expr bound = select(request.greedy, scaled, scaled + noise.bound);  // rounding is monotonic
+  // Rounding is monotonic, and the bound of the noise is positive, so that this holds for greedy rows too. A
+  // bound for a whole group (its largest logit with its largest noise) is cheaper but dismisses too little:
+  // measured on an H100 at 256 rows of 151936 x 4096, 589 us instead of 526.
+  const Expr bound = scaled + noise.bound;
   const Pick best =
       argmax(p, key, p.index(vocab), vocab, carry ? std::vector<Expr>{scaled} : std::vector<Expr>{}, bound);
   return {best, carry ? std::optional(best.carry[0]) : std::nullopt};
@@ -71,10 +74,10 @@ Choice choose_grouped(ProgramBuilder& p, Expr scaled, Expr group_max, const Requ
   const Expr token = branch(plain, first_largest, drawn);
   const Expr key =
       branch(plain, group_max, (group_max + (log2(cast(sum, DType::f32)) - 27.0f) * kLn2) + noise.gumbel);
-  // The key in the same order of operations, with the logarithm replaced by more than any backend's log2(2^31) returns
-  // and the noise by a bound of its own: rounding is monotonic, so never below the key.
-  const Expr bound =
-      select(request.greedy, group_max, (group_max + (31.0001f - 27.0f) * kLn2) + noise.bound);
+  // The key in the same order of operations, with the logarithm replaced by more than any backend's
+  // log2(2^31) returns and the noise by a bound of its own: rounding is monotonic, so never below the key.
+  // Nor is what is added ever negative, so that it holds for greedy rows too.
+  const Expr bound = (group_max + (31.0001f - 27.0f) * kLn2) + noise.bound;
   std::vector<Expr> carried;
   if (carry) carried.push_back(value_at(p, scaled, token, vocab, split.member));
   const Pick best = argmax(p, key, token, split.group, carried, bound);
@@ -86,15 +89,16 @@ void sample(ProgramBuilder& p, Expr logits, Axis batch, Axis vocab, const Sampli
   const Request request = read_request(p, batch);
   const Split split = p.split(vocab, kGroupMask);
   const Expr scaled = logits * request.inverse_temperature;
-  // The largest scaled logit: multiplying by a positive number and rounding keep the order, so one product does.
+  // The largest scaled logit: multiplying by a positive number and rounding keep the order, so one product
+  // does.
   const Expr group_max = reduce_max(p, logits, split.member) * request.inverse_temperature;
   const Choice choice = options.noise == NoiseScheme::grouped
                             ? choose_grouped(p, scaled, group_max, request, vocab, split, options.logprob)
                             : choose_per_token(p, scaled, request, vocab, options.logprob);
   auto flag = [&](const Expr& condition, uint32_t bit) { return select(condition, p.constant_u32(bit), 0); };
-  const Expr group_status = select(group_max < kInf, p.constant_u32(0),
-                                   select(group_max == kInf, p.constant_u32(status_inf_logit),
-                                          p.constant_u32(status_nan_logit)));
+  const Expr group_status =
+      select(group_max < kInf, p.constant_u32(0),
+             select(group_max == kInf, p.constant_u32(status_inf_logit), p.constant_u32(status_nan_logit)));
   const Expr seen = reduce_or(p, group_status, split.group);
   const Expr empty = (choice.best.key == -kInf) & ((seen & uint32_t{status_nan_logit}) == 0);
   const Expr status =
