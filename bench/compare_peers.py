@@ -22,6 +22,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -39,6 +40,7 @@ EXAMPLE = """example:
 FORMAT = "gumtile compare_peers 1"
 WEIGHT_BYTES = 2  # bf16
 WARMUPS = 3
+ENOUGH_BYTES = 2**30  # several times the largest last-level caches
 
 
 # Peers: from tensors to a call that a CUDA graph can capture.
@@ -91,22 +93,24 @@ def allow_recompiles():
 
 
 class Replay:
-    """A call captured as a CUDA graph. Graphs of one `pool` share memory: their outputs are not for reading."""
+    """Calls captured as one CUDA graph. Graphs of one `pool` share memory: their outputs are not for reading."""
 
-    def __init__(self, call, pool):
-        self.call = call  # owns what the graph reads
+    def __init__(self, calls, pool):
+        self.calls = calls  # own what the graph reads
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARMUPS):
-                call()
+                for call in calls:
+                    call()
         torch.cuda.synchronize()
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph, pool=pool):
-            call()
+            for call in calls:
+                call()
 
     def time(self, repeats):
-        """Times of replays, in microseconds."""
+        """Times of a call, in microseconds, for each replay."""
         for _ in range(WARMUPS):
             self.graph.replay()
         events = [torch.cuda.Event(enable_timing=True) for _ in range(repeats + 1)]
@@ -115,7 +119,7 @@ class Replay:
             self.graph.replay()
             event.record()
         torch.cuda.synchronize()
-        return [1000 * a.elapsed_time(b) for a, b in zip(events, events[1:])]
+        return [1000 * a.elapsed_time(b) / len(self.calls) for a, b in zip(events, events[1:])]
 
     def keep_busy(self):
         """Work for the GPU for a moment."""
@@ -127,7 +131,9 @@ class Replay:
 def prepare_peers(peers, shape, batches):
     """Replays by batch and name. A peer that fails is removed from `peers`."""
     vocab_size, hidden_size = shape
-    weights = torch.randn(vocab_size, hidden_size, device="cuda", dtype=torch.bfloat16)
+    # As `gumtile bench` does: weights that a cache could hold are used in several copies, in one graph.
+    copies = min(max(-(-ENOUGH_BYTES // (vocab_size * hidden_size * WEIGHT_BYTES)), 1), 16)
+    weights = torch.randn(copies, vocab_size, hidden_size, device="cuda", dtype=torch.bfloat16)
     weights /= hidden_size**0.5
     pools = {name: torch.cuda.graph_pool_handle() for name in peers}  # apart: a failed capture spoils its own only
     replays = {batch: {} for batch in batches}
@@ -136,7 +142,8 @@ def prepare_peers(peers, shape, batches):
         temperature = torch.ones(batch, device="cuda", dtype=torch.float32)
         for name in list(peers):
             try:
-                replays[batch][name] = Replay(PEERS[name](hidden, weights, temperature), pools[name])
+                calls = [PEERS[name](hidden, copy, temperature) for copy in weights]
+                replays[batch][name] = Replay(calls, pools[name])
             except Exception as error:  # whatever a library throws: the others are worth timing
                 leave_out(peers, name, error)
     return replays
@@ -157,7 +164,8 @@ class Gumtile:
         command = [args.gumtile, "bench", "--vocab-size", str(vocab_size), "--hidden-size", str(hidden_size),
                    "--batches", ",".join(map(str, args.batches)), "--device", "cuda:0", "--repeats", str(args.repeats),
                    "--on-request", *shlex.split(options)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
                                         text=True)
 
     def measure(self, batch):
@@ -169,7 +177,9 @@ class Gumtile:
             pass
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(self.process.stderr.read().strip() or f"exit status {self.process.wait()}")
+            status = self.process.wait()
+            self.errors.seek(0)
+            raise RuntimeError(self.errors.read().strip() or f"exit status {status}")
         return json.loads(line)
 
     def close(self):
@@ -310,13 +320,17 @@ def start_variants(args, shape, variants):
     return running
 
 
-def measure_batch(args, times, batch, replays, running):
+def measure_batch(args, times, batch, replays, running, variants):
     """All contenders in turn, a few replays each, so that heat and power limits meet them alike."""
     for _ in range(args.rounds):
         for name, replay in replays.items():
             times.add_peer(batch, name, replay.time(args.repeats))
-        for name, gumtile in running.items():
-            times.add_variant(name, gumtile.measure(batch))
+        for name, gumtile in list(running.items()):
+            try:
+                times.add_variant(name, gumtile.measure(batch))
+            except RuntimeError as error:
+                running.pop(name)
+                leave_out(variants, name, error)
 
 
 def measure(args):
@@ -332,7 +346,7 @@ def measure(args):
         progress(shape, "prepared", begin)
         for batch in args.batches:
             begin = time.monotonic()
-            measure_batch(args, times, batch, replays[batch], running)
+            measure_batch(args, times, batch, replays[batch], running, variants)
             busy = next(iter(replays[batch].values()), None)
             result["clocks"].append({"shape": shape_name(shape), "batch": batch, **query_clocks(busy)})
             result["shapes"] = [*done, times.report(args.peak_tflops)]

@@ -5,6 +5,8 @@
 #include <limits>
 #include <map>
 
+#include "gumtile/dsl.h"
+#include "gumtile/dsl_functions.h"
 #include "gumtile/jit.h"
 #include "gumtile/lm_head.h"
 #include "tests/sampling_check.h"
@@ -285,6 +287,37 @@ TEST_CASE("the other Programs agree with the interpreter") {
                                                                      : 6e-2f;
             CHECK(std::fabs(outputs[o].get(i) - expected[o].get(i)) <= tolerance);
           }
+      }
+    }
+  }
+}
+
+TEST_CASE("a guard that is the same for all rows lets no row in that does not exist") {
+  for (const bool constant : {false, true}) {
+    ProgramBuilder p("uniform_guard");
+    const Axis batch = p.axis("batch");
+    const Axis vocab = p.axis("vocab");
+    const Axis hidden = p.axis("hidden");
+    const Tensor h = p.input("hidden_states", DType::bf16, {batch, hidden});
+    const Tensor w = p.input("weights", DType::bf16, {vocab, hidden});
+    const Expr flag = p.input("flag", DType::i32, {}).at({});
+    p.guard(constant ? p.constant(DType::i32, 1) != 0 : flag != 0);
+    const Expr logits = p.contract(h, w, hidden);
+    p.output("best", argmax(p, logits, p.index(vocab), vocab).index);
+    p.tile_output("logits", logits);
+    Case c = make_case(p.build(), {5, 200, 64});
+    Random random(92);
+    for (const char* name : {"hidden_states", "weights"}) {  // exact in any order of adding
+      Array& a = c.input(name);
+      for (int64_t i = 0; i < a.rows * a.columns; ++i) a.set(i, static_cast<float>(random.below(7)) - 3.0f);
+    }
+    for (int32_t value : {0, 1}) {
+      *c.input("flag").as<int32_t>() = value;
+      const Outputs expected = run_interpreter(c);
+      for (const auto& engine : engines()) {
+        const Outputs outputs = run_engine(c, *engine);
+        INFO(engine->device().id, " flag ", value, " constant ", constant);
+        for (size_t o = 0; o < outputs.size(); ++o) CHECK(outputs[o].bytes == expected[o].bytes);
       }
     }
   }

@@ -130,10 +130,15 @@ Value* GpuFrame::row_value(NodeId node, size_t which, int row) {
 }
 
 Value* GpuFrame::row_active(int row) {
-  // The table has zeros for rows that do not exist.
-  if (plan_.program.row_guard != kNone) return row_value(plan_.program.row_guard, 0, row);
   Value* index = b.CreateAdd(first_row_, b.CreateZExt(local_row(row), b.getInt64Ty()));
-  return b.CreateICmpSLT(index, arguments_.rows());
+  Value* exists = b.CreateICmpSLT(index, arguments_.rows());
+  const NodeId guard = plan_.program.row_guard;
+  if (guard == kNone) return exists;
+  const Node& node = plan_.program.nodes[guard];
+  if (node.op == Op::constant) return node.imm != 0 ? exists : b.getFalse();
+  // The table has zeros for rows that do not exist, but for values that are the same for all rows.
+  if (analysis_.nodes[guard].per_row) return row_value(guard, 0, row);
+  return b.CreateAnd(exists, row_value(guard, 0, row));
 }
 
 SplitInteger GpuFrame::column_base(int block) {

@@ -102,7 +102,6 @@ class GpuFrame : public GpuSource {
   void write_records(const std::vector<StateValues>& states);
   void write_record(const StateValues& states, llvm::Value* row, llvm::Value* partial);
   llvm::Value* arrive(llvm::Value* counter, llvm::Value* expected);
-  void if_last(llvm::Value* counter, llvm::Value* expected, const std::function<void()>& body);
   llvm::Value* owns_row(llvm::Value* local);
   void for_each_row(const std::function<void(llvm::Value* local, llvm::Value* row)>& body);
   void finish_block(llvm::Value* first, llvm::Value* step, llvm::Value* count);

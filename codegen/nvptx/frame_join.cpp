@@ -195,7 +195,7 @@ void GpuFrame::end() {
       b.CreateAdd(arguments_.shared_state(),
                   b.CreateAdd(b.getInt64(kHeaderBytes + kGroupBytes), b.CreateShl(row_block, 2)));
   if (plan_.join == Join::packed) {
-    if_last(rows_counter, partials_, [&] { finish_block(nullptr, nullptr, nullptr); });
+    emit_if(b, arrive(rows_counter, partials_), [&] { finish_block(nullptr, nullptr, nullptr); });
     return;
   }
   auto i32 = [&](int value) { return b.getInt32(static_cast<uint32_t>(value)); };
@@ -261,10 +261,6 @@ Value* GpuFrame::arrive(Value* counter, Value* expected) {
   barrier();
   Value* last = b.CreateICmpNE(b.CreateAlignedLoad(b.getInt32Ty(), flag, llvm::Align(4)), b.getInt32(0));
   return last;
-}
-
-void GpuFrame::if_last(Value* counter, Value* expected, const std::function<void()>& body) {
-  emit_if(b, arrive(counter, expected), body);
 }
 
 /// A quad of lanes takes one row at a time, with its number in the block; rows that do not exist repeat the

@@ -125,8 +125,7 @@ class MmaSyncLoop {
       Value* chunk = b.CreateAnd(index, 7);
       auto copy = [&] {
         Value* from_row = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b.CreateAdd(first, row), last);
-        if (plan_.problem.first_column != 0)
-          from_row = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, from_row, b.getInt32(0));
+        from_row = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, from_row, b.getInt32(0));
         Value* row_offset = b.CreateMul(b.CreateZExt(from_row, b.getInt64Ty()), stride_bytes);
         Value* element = b.CreateAdd(k, b.CreateShl(chunk, 3));
         Value* swizzled = b.CreateShl(b.CreateXor(chunk, b.CreateAnd(row, 7)), 4);

@@ -47,8 +47,10 @@ WgmmaSchedule wgmma_schedule(const Problem& problem, const Target& target, const
   s.block_vocab = problem.max_rows <= 128 ? 128 : 256;
   s.box_rows = 64;
   // Blocks in pairs: with two halves of a batch they share the weights, else the hidden states.
+  // An odd number of blocks along the rows would leave one of a pair without rows.
+  const int64_t row_blocks = (problem.max_rows + s.block_batch - 1) / s.block_batch;
   if (problem.max_rows > 128)
-    s.cluster_m = 2;
+    (row_blocks % 2 == 0 ? s.cluster_m : s.cluster_n) = 2;
   else if (problem.max_rows > 64 || (problem.max_rows > 32 && deep))
     s.cluster_n = 2;
   if (problem.max_rows > 64 && problem.max_rows <= 128 && deep && !slow) s.block_vocab = 256;

@@ -67,6 +67,8 @@ void check_wgmma(const Program& program, const ProgramAnalysis& analysis, const 
   require(target.is_cuda(), schedule, "the wgmma family needs a GPU target");
   const std::string reason = why_no_wgmma(program, analysis, problem, target);
   require(reason.empty(), schedule, reason);
+  require(s.warpgroups_m > 0 && s.warpgroups_n > 0, schedule,
+          fmt::format("wg={}x{} must both be at least 1", s.warpgroups_m, s.warpgroups_n));
   const int warpgroups = s.warpgroups_m * s.warpgroups_n;
   require(
       warpgroups >= 1 && warpgroups <= 3, schedule,
