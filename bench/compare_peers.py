@@ -34,8 +34,8 @@ except ImportError:  # --summary does without
 EXAMPLE = """example:
   bench/compare_peers.py --gumtile build/release/bin/gumtile --shapes 151936x4096,128256x8192 \\
       --variant tokens=--no-logprob --variant logprob= --variant per_token="--noise per_token --no-logprob" \\
-      --out bench/results/peers.json
-  bench/compare_peers.py --summary bench/results/peers.json
+      --out bench/results/h200-peers.json
+  bench/compare_peers.py --summary bench/results/h200-peers.json
 """
 FORMAT = "gumtile compare_peers 1"
 WEIGHT_BYTES = 2  # bf16

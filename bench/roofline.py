@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 EXAMPLE = """example:
-  bench/roofline.py bench/results/peers.json --out docs/roofline.svg
+  bench/roofline.py bench/results/h200-peers.json --out docs/roofline.svg
 """
 FORMAT = "gumtile compare_peers 1"
 COLUMNS = 2
