@@ -224,6 +224,10 @@ bench=(bench --vocab-size 256 --hidden-size 64 --batches '1,3' --device cpu --re
 succeeds "${bench[@]}" --format json
 json '[m["batch"] for m in d["results"]] == [1, 3] and d["ceiling"]["gigabytes_per_second"] > 0'
 json 'all(m["command"].startswith("gumtile bench ") and m["median_us"] > 0 for m in d["results"])'
+# A batch size whenever a line asks for one, a line of JSON for each.
+checks=$((checks + 1))
+answers=$(printf '3\n1\n3\n' | "$gumtile" "${bench[@]}" --on-request 2>stderr | grep -o '"batch":[0-9]*' | tr '\n' ' ')
+if [[ $answers != '"batch":3 "batch":1 "batch":3 ' ]]; then fail "bench --on-request answered '$answers'"; fi
 fails 64 '1,0' bench --batches 1,0
 fails 64 'hidden size' bench --hidden-size 0
 

@@ -175,6 +175,41 @@ TEST_CASE("the Gumbel variate of every kind of word is finite and as accurate as
   for (const auto& engine : engines()) check(engine->device().id, run_engine(run, *engine));
 }
 
+TEST_CASE("the bound of the noise is positive, never below the noise, and close where winners are") {
+  std::vector<Word> words = sweep();
+  for (uint32_t hi : {0u, 1u, 2u, 65535u, 65536u, (1u << 26) - 1, 1u << 26, ~0u - 1, ~0u})
+    for (uint32_t lo : {0u, ~0u})
+      words.push_back({hi, lo});  // of each hi, the largest noise is that of lo = 0
+  Columns c("bound", 2);
+  c.p.tile_output("noise", gumbel(c.in[0], c.in[1]));
+  c.p.tile_output("bound", gumbel_bound(c.in[0]));
+  Case run = make_case(c.p.build(), {1, static_cast<int64_t>(words.size()), 0});
+  for (size_t i = 0; i < words.size(); ++i) {
+    run.inputs[0].as<uint32_t>()[i] = words[i].hi;
+    run.inputs[1].as<uint32_t>()[i] = words[i].lo;
+  }
+  auto check = [&](const std::string& where, const Outputs& outputs) {
+    const auto* noise = outputs[0].as<float>();
+    const auto* bound = outputs[1].as<float>();
+    int64_t below = 0;
+    int64_t not_positive = 0;
+    double widest = 0;
+    for (size_t i = 0; i < words.size(); ++i) {
+      below += !(bound[i] >= noise[i]);
+      not_positive += !(bound[i] > 0);
+      if (words[i].hi >= 64 && words[i].hi < 1u << 28)
+        widest = std::max(widest, static_cast<double>(bound[i]) - noise[i]);
+    }
+    INFO(where);
+    CHECK(below == 0);
+    CHECK(not_positive == 0);
+    CHECK(widest <= 0.09);
+    CHECK(widest >= 0.05);  // there are words where it is not tight
+  };
+  check("interpreter", run_interpreter(run));
+  for (const auto& engine : engines()) check(engine->device().id, run_engine(run, *engine));
+}
+
 TEST_CASE("the noise of a token does not depend on the row or the schedule that computes it") {
   // The same (seed, offset) in rows 0, 5 and 30, and each engine's other schedules.
   ProgramBuilder p("noise");

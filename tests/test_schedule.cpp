@@ -322,6 +322,18 @@ TEST_CASE("cards of one architecture get different schedules") {
     CHECK(promotion(h100) == 256);
     CHECK(promotion(h200) == 128);
   }
+  const auto choice = [&](int64_t columns, int64_t rows) {
+    const Problem problem{columns, 4096, rows, 16};
+    return std::get<WgmmaSchedule>(
+        default_schedule(lm_head_sample({}), problem, Target::parse("sm_90a"), h200).family);
+  };
+  // A pair along the rows only where no block of it would be left without rows.
+  CHECK(choice(151936, 256).cluster_m == 2);
+  CHECK(choice(151936, 384).cluster_m == 1);
+  CHECK(choice(151936, 512).cluster_m == 2);
+  // Narrower tiles for a vocabulary that would leave most multiprocessors idle.
+  CHECK(choice(151936, 1).block_vocab == 128);
+  CHECK(choice(4000, 1).block_vocab == 64);
 }
 
 TEST_CASE("the schedule space holds legal schedules, and not too many") {

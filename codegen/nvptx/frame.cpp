@@ -171,8 +171,7 @@ void GpuFrame::begin() {
       reached_.push_back(entry.CreateAlloca(entry.getInt32Ty()));
       b.CreateStore(b.getInt32(0), reached_.back());
     }
-  if (plan_.row_table.empty()) return;
-  for_each_thread(b, thread_, plan_.launch.rows_per_block, plan_.threads, [&](Value* local) {
+  auto fill_row = [&](Value* local) {
     current_row = b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty()));
     Value* base = b.CreateMul(local, b.getInt32(static_cast<uint32_t>(4 * plan_.row_table_words)));
     emit_row_table(plan_, analysis_, ops_, *this, b.CreateICmpSLT(current_row, arguments_.rows()),
@@ -181,7 +180,9 @@ void GpuFrame::begin() {
                      b.CreateAlignedStore(value, shared(b.CreateAdd(base, b.getInt32(offset))),
                                           llvm::Align(4));
                    });
-  });
+  };
+  if (!plan_.row_table.empty())
+    for_each_thread(b, thread_, plan_.launch.rows_per_block, plan_.threads, fill_row);
   current_row = nullptr;
   ptx::barrier(b);
 }
@@ -206,10 +207,10 @@ void GpuFrame::finish_tile(Value* first_column, const std::function<Value*(const
   accumulate_ = accumulate;
   auto i32 = [&](int value) { return b.getInt32(static_cast<uint32_t>(value)); };
   const int together = blocks_together();
-  warp_column_ = b.CreateAdd(first_column, b.CreateMul(warp_n_, i32(64 * plan_.fragment.blocks)));
+  Value* warp_column = b.CreateAdd(first_column, b.CreateMul(warp_n_, i32(64 * plan_.fragment.blocks)));
   pair_bases_.clear();
   for (int block = 0; block < plan_.fragment.blocks; block += together)
-    pair_bases_.push_back(b.CreateOr(b.CreateAdd(warp_column_, i32(64 * block)), lane_columns_));
+    pair_bases_.push_back(b.CreateOr(b.CreateAdd(warp_column, i32(64 * block)), lane_columns_));
   // Rows that no lane of the warp has are not folded. Where a fold is short (few groups are more than a
   // bound), rows go together, so that their latencies overlap; else one by one, or they would need too many
   // registers.
@@ -228,8 +229,8 @@ void GpuFrame::finish_tile(Value* first_column, const std::function<Value*(const
       if (present) wanted = b.CreateAnd(wanted, b.CreateICmpSLT(i32(block), present));
       emit_if(b, wanted, [&] { fold_blocks(row, rows_together, block, blocks_folded); });
     }
+  if (bounded_ == analysis_.sweep_reductions.size()) return;
   emit_if(b, rows_exist(0), [&] {
-    if (bounded_ == analysis_.sweep_reductions.size()) return;
     for (int i = 0; i < plan_.fragment.rows; ++i)
       push(sweep_.load(states_[static_cast<size_t>(i)]), i, false);
   });

@@ -130,9 +130,8 @@ class GpuFrame : public GpuSource {
   llvm::Value* partial_;
   llvm::Value* partials_;
   llvm::Value* lane_columns_;
-  bool rare_ = false;
+  bool rare_ = false;                      ///< what is emitted rarely runs
   llvm::Value* finished_local_ = nullptr;  ///< while a row is finished: its number in the block
-  llvm::Value* warp_column_ = nullptr;     ///< the first column of the warp's part of the tile
   std::vector<llvm::Value*> pair_bases_;
   std::vector<RowStates> states_;
   std::vector<llvm::AllocaInst*> reached_;  ///< a row: the ordered key that other blocks have reached

@@ -18,9 +18,9 @@ using llvm::Value;
 
 namespace {
 
-constexpr uint64_t kHeaderBytes = 256;
-constexpr uint64_t kGroupBytes = 4096;  // counters of groups of neighbours
-constexpr int kGroup = 12;              // blocks: three records for each of a quad's lanes
+constexpr uint64_t kHeaderBytes = LaunchSpec::kStateHeaderBytes;
+constexpr uint64_t kGroupBytes = LaunchSpec::kGroupCounterBytes;
+constexpr int kGroup = 12;  // blocks: three records for each of a quad's lanes
 constexpr int kQuad = 4;
 constexpr uint32_t kOrderedMinusInfinity = 0x007fffff;
 

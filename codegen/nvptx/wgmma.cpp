@@ -66,7 +66,6 @@ class WgmmaLoop {
     ptx::warp_barrier(b);
     ptx::wait_for_previous_grid(b);
     frame_.begin();
-    if (plan_.row_table.empty()) ptx::barrier(b);
     llvm::Function* f = b.GetInsertBlock()->getParent();
     auto* consumer = llvm::BasicBlock::Create(b.getContext(), "consumer", f);
     auto* producer = llvm::BasicBlock::Create(b.getContext(), "producer", f);

@@ -84,10 +84,13 @@ struct LaunchSpec {
   int64_t records_bytes(int64_t rows, int64_t partials) const {
     return rows * partials * (record_words + host_state_words) * 4;
   }
-  /// GPU: the shared state's bytes. A header of 256 bytes (word 0 counts finished groups of rows, words from
-  /// 1 on collect the `any` outputs), 4096 bytes and 4 bytes a row that count arrivals, and the packed words.
+  /// GPU: the shared state's bytes. A header (word 0 counts finished groups of rows, words from 1 on collect
+  /// the `any` outputs), counters of arrivals for groups of blocks and 4 bytes a row of them for groups of
+  /// rows, and the packed words.
+  static constexpr int64_t kStateHeaderBytes = 256;
+  static constexpr int64_t kGroupCounterBytes = 4096;
   int64_t shared_state_bytes(int64_t rows) const {
-    return 256 + 4096 + (4 * rows + 255) / 256 * 256 + 8 * rows * packed_words;
+    return kStateHeaderBytes + kGroupCounterBytes + (4 * rows + 255) / 256 * 256 + 8 * rows * packed_words;
   }
   int64_t staged_bytes(int64_t rows) const {
     return rows * staged_stride * static_cast<int64_t>(size_bytes(staged_dtype));

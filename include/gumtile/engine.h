@@ -59,8 +59,10 @@ class Kernel {
 
   const KernelArtifact& artifact() const;
 
-  /// Prepares for launches whose right operand of the contraction (weights) lies here, so that they need not
-  /// describe it to the driver again; others still may. Not to be called while launches are in flight.
+  /// Prepares for launches whose right operand of the contraction (weights [columns, contracted],
+  /// `row_stride` elements from row to row) lies here, so that they need not describe it to the driver again;
+  /// launches with other weights still work. Where the driver refuses it, launches describe it themselves.
+  /// Does not throw. Not to be called while launches are in flight.
   void bind_weights(const void* data, int64_t row_stride);
 
   /// Bytes of device (or host) memory that a launch of up to `max_rows` rows needs, aligned to 256. May be

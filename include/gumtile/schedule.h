@@ -34,7 +34,7 @@ struct MmaSyncSchedule {
 };
 
 /// Hopper's warpgroup MMA (wgmma m64nNk16) fed by TMA through an mbarrier pipeline: bf16 and f16, sm_90a. One
-/// producer warp streams both operands; consumer warpgroups multiply and fold. One persistent block a
+/// producer thread streams both operands; consumer warpgroups multiply and fold. One persistent block a
 /// multiprocessor takes a contiguous range of columns.
 struct WgmmaSchedule {
   int block_batch = 64;    ///< rows per block: 64 * warpgroups_m, or 128 * warpgroups_m
