@@ -84,10 +84,7 @@ KernelArtifact compile(const KernelPlan& plan) {
   }
   artifact.launch = compilation.launch();
   artifact.schedule = plan.schedule.str();
-  artifact.key =
-      hash_hex(fmt::format("{}\n{}\n{} {} {} {}\n{}\nllvm {}\nptx {}", print(plan.program), artifact.schedule,
-                           plan.problem.columns, plan.problem.contracted, plan.problem.weights_alignment,
-                           plan.problem.first_column, artifact.target, llvm_version(), artifact.ptx_version));
+  artifact.key = hash_hex(key_text(plan) + compiler_identity(plan.target));
   artifact.compile_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return artifact;
@@ -97,6 +94,13 @@ std::string emit(const KernelPlan& plan, Stage stage) {
   Compilation compilation(plan);
   return stage == Stage::llvm ? codegen::print_ir(compilation.module())
                               : compilation.generate(llvm::CodeGenFileType::AssemblyFile);
+}
+
+std::string compiler_identity(const Target& target) {
+  std::string text = fmt::format("gumtile {}, LLVM {}", GUMTILE_VERSION, LLVM_VERSION_STRING);
+  if (target.is_cuda()) return text;
+  const codegen::HostMachine host = codegen::make_host_machine(target);
+  return text + fmt::format(", {} {}", host.cpu, host.machine->getTargetFeatureString().str());
 }
 
 std::string llvm_version() { return LLVM_VERSION_STRING; }

@@ -12,9 +12,7 @@ namespace {
 class Jit : public KernelSource {
  public:
   KernelArtifact get(const KernelPlan& plan) override {
-    const std::string key =
-        print(plan.program) + plan.schedule.str() + plan.target.str() + std::to_string(plan.problem.columns) +
-        " " + std::to_string(plan.problem.contracted) + " " + std::to_string(plan.problem.weights_alignment);
+    const std::string key = key_text(plan);
     {
       const std::lock_guard lock(mutex_);
       if (auto it = known_.find(key); it != known_.end()) return it->second;
@@ -23,6 +21,8 @@ class Jit : public KernelSource {
     const std::lock_guard lock(mutex_);
     return known_.emplace(key, std::move(artifact)).first->second;
   }
+
+  std::string identity(const Target& target) const override { return compiler_identity(target); }
 
  private:
   std::mutex mutex_;

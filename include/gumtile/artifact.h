@@ -99,9 +99,9 @@ struct LaunchSpec {
 
 /// What code generation hands to the runtime; the only thing that passes between them.
 struct KernelArtifact {
-  enum class Format : uint8_t { ptx, shared_object };
+  enum class Format : uint8_t { ptx, cubin, shared_object };
   Format format = Format::ptx;
-  std::string code;  ///< PTX text, or the bytes of an ELF shared object
+  std::string code;  ///< PTX text, or the bytes of a cubin or of an ELF shared object
   LaunchSpec launch;
   std::string target;    ///< Target::str()
   std::string schedule;  ///< Schedule::str()

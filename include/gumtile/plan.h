@@ -90,6 +90,10 @@ struct KernelPlan {
 KernelPlan make_plan(const Program& program, const Problem& problem, const Schedule& schedule,
                      const Target& target);
 
+/// The canonical text of all that decides the generated code beside the compiler itself: Program, problem,
+/// schedule and target. Equal texts, equal code.
+std::string key_text(const KernelPlan& plan);
+
 /// What the built-in choice of a schedule looks at beside the architecture: cards of one architecture differ.
 struct Card {
   int multiprocessors = 132;

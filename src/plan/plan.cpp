@@ -223,6 +223,13 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
   return plan;
 }
 
+std::string key_text(const KernelPlan& plan) {
+  const Problem& p = plan.problem;  // not max_rows: the number of rows is a run-time argument
+  return fmt::format("{}\nschedule {}\ntarget {}\ncolumns {} from {}, contracted {}, weights aligned to {}\n",
+                     print(plan.program), plan.schedule.str(), plan.target.str(), p.columns, p.first_column,
+                     p.contracted, p.weights_alignment);
+}
+
 std::string KernelPlan::str() const {
   std::string out = fmt::format("plan {} for {} on {}\n", schedule.str(), program.name, target.str());
   out += fmt::format("problem: {} columns, {} contracted, weights aligned to {} bytes\n", problem.columns,

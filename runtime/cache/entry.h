@@ -1,0 +1,26 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "gumtile/artifact.h"
+
+namespace gumtile::cache {
+
+/// The version of the entry format; entries of another one are not read.
+inline constexpr uint32_t kEntryFormat = 1;
+
+/// One self-contained entry: magic, format version, sizes, XXH3-128 of all that follows, the full key text,
+/// metadata (JSON), the code.
+std::string encode_entry(std::string_view key_text, const KernelArtifact& artifact);
+
+struct Entry {
+  std::string key_text;
+  KernelArtifact artifact;
+};
+
+/// Nothing where a single bit of `bytes` is not as it was written, or where they are more or fewer.
+std::optional<Entry> decode_entry(std::string_view bytes);
+
+}  // namespace gumtile::cache

@@ -1,0 +1,1 @@
+#include "gumtile/module_cache.h"
