@@ -50,13 +50,13 @@ done:
 )";
 
 /// Device 0's primary context, or nothing (and a message) without a GPU.
-std::optional<PrimaryContext> gpu() {
+std::optional<Context> gpu() {
   std::string why_not;
   if (list_devices(&why_not).empty()) {
     MESSAGE("skipped: " << why_not);
     return std::nullopt;
   }
-  return PrimaryContext(0);
+  return Context::primary(0);
 }
 
 void launch_add(const Driver& driver, const Function& function, CUdeviceptr words, uint32_t count,
@@ -112,7 +112,7 @@ TEST_CASE("the driver is loaded once, from any thread, or says why not") {
   const Error error = error_of([] { Driver::require(); });
   CHECK(error.code() == ErrorCode::device_unavailable);
   CHECK(std::string(error.what()).find(why_not) != std::string::npos);
-  CHECK(error_of([] { PrimaryContext(0); }).code() == ErrorCode::device_unavailable);
+  CHECK(error_of([] { Context::primary(0); }).code() == ErrorCode::device_unavailable);
 }
 
 TEST_CASE("failed calls become errors that name the result, the call and the culprit") {
@@ -153,12 +153,12 @@ TEST_CASE("devices are described") {
   }
   if (!devices.empty()) {
     const int beyond = static_cast<int>(devices.size());
-    CHECK(error_of([&] { PrimaryContext context(beyond); }).code() == ErrorCode::device_unavailable);
+    CHECK(error_of([&] { Context::primary(beyond); }).code() == ErrorCode::device_unavailable);
   }
 }
 
 TEST_CASE("contexts are pushed, restored, and moved") {
-  std::optional<PrimaryContext> context = gpu();
+  std::optional<Context> context = gpu();
   if (!context) return;
   const Driver& driver = context->driver();
   auto current = [&] {
@@ -172,14 +172,14 @@ TEST_CASE("contexts are pushed, restored, and moved") {
     CHECK(current() == context->handle());
   }
   CHECK(current() == before);
-  PrimaryContext moved = std::move(*context);
+  Context moved = std::move(*context);
   CHECK(context->handle() == nullptr);
   const ScopedContext scope = moved.push();
   CHECK(current() == moved.handle());
 }
 
 TEST_CASE("device memory is copied and cleared") {
-  std::optional<PrimaryContext> context = gpu();
+  std::optional<Context> context = gpu();
   if (!context) return;
   DeviceBuffer outlives_scope;
   {
@@ -211,7 +211,7 @@ TEST_CASE("device memory is copied and cleared") {
 }
 
 TEST_CASE("PTX is compiled, launched, timed, and kept as a cubin") {
-  std::optional<PrimaryContext> context = gpu();
+  std::optional<Context> context = gpu();
   if (!context) return;
   const Driver& driver = context->driver();
   const ScopedContext scope = context->push();
@@ -248,7 +248,7 @@ TEST_CASE("PTX is compiled, launched, timed, and kept as a cubin") {
 }
 
 TEST_CASE("bad PTX fails with the compiler's log") {
-  std::optional<PrimaryContext> context = gpu();
+  std::optional<Context> context = gpu();
   if (!context) return;
   const ScopedContext scope = context->push();
   std::string ptx = kAddKernel;
@@ -263,7 +263,7 @@ TEST_CASE("bad PTX fails with the compiler's log") {
 }
 
 TEST_CASE("a captured graph replays its work, and a failed capture leaves the stream usable") {
-  std::optional<PrimaryContext> context = gpu();
+  std::optional<Context> context = gpu();
   if (!context) return;
   const Driver& driver = context->driver();
   const ScopedContext scope = context->push();
@@ -300,7 +300,7 @@ TEST_CASE("a captured graph replays its work, and a failed capture leaves the st
 }
 
 TEST_CASE("one stream waits for an event of another") {
-  std::optional<PrimaryContext> context = gpu();
+  std::optional<Context> context = gpu();
   if (!context) return;
   const Driver& driver = context->driver();
   const ScopedContext scope = context->push();

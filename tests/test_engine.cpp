@@ -627,19 +627,19 @@ TEST_CASE("a sampling head binds its arguments by name and shares kernels betwee
   LmHeadOptions options;
   options.vocab_size = 4;
   options.hidden_size = 16;
-  options.logprob = false;
+
   LmHead head(engine, options, weights.data(), 24);
-  head.prepare(20);
+  head.prepare(20, {0});
   CHECK(source->loads == 1);
   const Kernel* kernel = head.kernel_for(1);
   REQUIRE(kernel != nullptr);
   CHECK(head.kernel_for(20) == kernel);
   CHECK(head.kernel_for(0) == nullptr);
   CHECK(head.kernel_for(21) == nullptr);
-  head.prepare(40);
+  head.prepare(40, {0});
   CHECK(source->loads == 1);
   CHECK(head.kernel_for(1) == kernel);
-  head.prepare(2);
+  head.prepare(2, {0});
   CHECK(head.kernel_for(40) == kernel);
   for (int64_t rows = 1; rows <= 40; ++rows) {
     REQUIRE(head.workspace_bytes(rows) >= head.workspace_bytes(rows - 1));

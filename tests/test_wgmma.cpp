@@ -83,7 +83,6 @@ class Sampler {
     LmHeadOptions options;
     options.vocab_size = c.extents.columns;
     options.hidden_size = c.extents.contracted;
-    options.logprob = logprob;
     auto upload = [&](const char* which) {
       const Array& a = const_cast<Case&>(c).input(which);
       void* memory = allocate(a.bytes.size());
@@ -91,7 +90,7 @@ class Sampler {
       return memory;
     };
     head_.emplace(engine_, options, upload("weights"));
-    head_->prepare(max_rows);
+    head_->prepare(max_rows, {logprob ? Features{feature_logprob} : kNoFeatures});
     args.hidden_states = upload("hidden_states");
     args.temperature = static_cast<const float*>(upload("temperature"));
     args.seed = static_cast<const uint64_t*>(upload("seed"));

@@ -10,10 +10,10 @@
 #include <map>
 #include <numeric>
 
-#include "gumtile/jit.h"
 #include "gumtile/lm_head.h"
 #include "tools/bench_ceiling.h"
 #include "tools/command.h"
+#include "tools/open_engine.h"
 #include "tools/options.h"
 #include "tools/output.h"
 #include "tools/synthetic.h"
@@ -72,7 +72,7 @@ std::string command_line(const Report& report, const std::string& batches) {
 
 /// Heads with equal weights at different addresses, used in turn so that no cache holds what is read next.
 std::deque<LmHead> make_heads(const std::shared_ptr<Engine>& engine, const LmHeadOptions& options,
-                              int64_t max_rows, std::vector<DeviceArray>& weights) {
+                              int64_t max_rows, Features features, std::vector<DeviceArray>& weights) {
   constexpr int64_t kEnough = int64_t{1} << 30;  // several times the largest last-level caches
   constexpr int64_t kMaxCopies = 16;
   const int64_t elements = options.vocab_size * options.hidden_size;
@@ -82,7 +82,7 @@ std::deque<LmHead> make_heads(const std::shared_ptr<Engine>& engine, const LmHea
   std::deque<LmHead> heads;
   for (int64_t copy = 0; copy < copies; ++copy) {
     weights.push_back(synthetic_array(engine, elements, options.weights_dtype, 0, scale));
-    heads.emplace_back(engine, options, weights.back().data()).prepare(max_rows);
+    heads.emplace_back(engine, options, weights.back().data()).prepare(max_rows, {features});
   }
   return heads;
 }
@@ -102,7 +102,7 @@ class Bench {
     args_.temperature = keep(DeviceArray::of(engine_, std::vector<float>(count, 1.0f))).as<float>();
     args_.seed = keep(DeviceArray::of(engine_, seeds)).as<uint64_t>();
     args_.token = keep(DeviceArray(engine_, count * sizeof(int32_t))).as<int32_t>();
-    if (head.logprob) args_.logprob = keep(DeviceArray(engine_, count * sizeof(float))).as<float>();
+    if (!options.no_logprob) args_.logprob = keep(DeviceArray(engine_, count * sizeof(float))).as<float>();
     args_.status = keep(DeviceArray(engine_, count * sizeof(uint32_t))).as<uint32_t>();
     args_.workspace_bytes = heads.front().workspace_bytes(rows);
     args_.workspace = keep(DeviceArray(engine_, args_.workspace_bytes)).data();
@@ -129,7 +129,10 @@ class Bench {
     const double elements = static_cast<double>(head.vocab_size) * static_cast<double>(head.hidden_size);
     Measurement m;
     m.rows = args_.rows;
-    m.schedule = heads_.front().kernel_for(args_.rows)->artifact().schedule;
+    m.schedule = heads_.front()
+                     .kernel_for(args_.rows, options_.no_logprob ? kNoFeatures : Features{feature_logprob})
+                     ->artifact()
+                     .schedule;
     m.timing = timing;
     m.launch_us = launch_host_us();
     m.gigabytes_per_second = elements * static_cast<double>(size_bytes(head.weights_dtype)) / seconds * 1e-9;
@@ -238,7 +241,7 @@ int run(Options options) {
   head_options.weights_dtype = parse_matrix_dtype("--dtype", options.dtype);
   head_options.hidden_dtype = parse_matrix_dtype("--hidden-dtype", options.hidden_dtype);
   head_options.noise = parse_noise("--noise", options.noise);
-  head_options.logprob = !options.no_logprob;
+  const Features features = options.no_logprob ? kNoFeatures : Features{feature_logprob};
   if (!options.schedule.empty()) head_options.schedule = Schedule::parse(options.schedule);
   const std::vector<int32_t> batches = parse_i32_list("--batches", options.batches, "batch");
   const int32_t max_rows = *std::max_element(batches.begin(), batches.end());
@@ -247,11 +250,11 @@ int run(Options options) {
     throw Error(ErrorCode::usage, fmt::format("--batches: '{}' has a batch below 1", options.batches));
 
   Report report;
-  const std::shared_ptr<Engine> engine = Engine::open(options.device, make_jit());
+  const std::shared_ptr<Engine> engine = open_engine(options.device);
   report.options = options;
   report.device = engine->device();
   std::vector<DeviceArray> weights;
-  const std::deque<LmHead> heads = make_heads(engine, head_options, max_rows, weights);
+  const std::deque<LmHead> heads = make_heads(engine, head_options, max_rows, features, weights);
   report.read = measure_read_ceiling(engine, static_cast<size_t>(options.vocab_size * options.hidden_size) *
                                                  size_bytes(head_options.weights_dtype));
   std::map<int32_t, Bench> benches;

@@ -2,16 +2,16 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <chrono>
 #include <numeric>
 #include <optional>
 
-#include "gumtile/jit.h"
 #include "gumtile/lm_head.h"
 #include "tools/command.h"
+#include "tools/open_engine.h"
 #include "tools/options.h"
 #include "tools/output.h"
 #include "tools/sample_inputs.h"
-#include "tools/timed_source.h"
 
 namespace gumtile::tools {
 namespace {
@@ -74,10 +74,8 @@ struct Result {
 };
 
 struct Timings {
-  size_t variants = 0;  ///< kernels compiled: one for each batch bucket that needs its own
-  double first_compile_ms = 0;
-  double compile_ms = 0;
-  double load_ms = 0;  ///< planning and loading, all variants
+  double prepare_ms = 0;  ///< all that comes before the first launch
+  EngineStats engine;     ///< what it consisted of, summed over threads
   double first_launch_ms = 0;
   std::optional<Engine::Timing> launch;  ///< none where nothing was launched
 };
@@ -88,8 +86,8 @@ void require_launched(Status status) {
                 fmt::format("the launch failed: {}", name(status)));
 }
 
-Result sample_once(const std::shared_ptr<Engine>& engine, const LmHead& head, const void* hidden_states,
-                   const Requests& requests, size_t rows, Timings& timings) {
+Result sample_once(const std::shared_ptr<Engine>& engine, const LmHead& head, Features features,
+                   const void* hidden_states, const Requests& requests, size_t rows, Timings& timings) {
   const DeviceArray temperature = DeviceArray::of(engine, requests.temperature);
   const DeviceArray seed = DeviceArray::of(engine, requests.seed);
   const DeviceArray offset = DeviceArray::of(engine, requests.offset);
@@ -108,7 +106,7 @@ Result sample_once(const std::shared_ptr<Engine>& engine, const LmHead& head, co
   args.seed = seed.as<uint64_t>();
   args.offset = offset.as<uint64_t>();
   args.token = token.as<int32_t>();
-  args.logprob = head.options().logprob ? logprob.as<float>() : nullptr;
+  args.logprob = (features & feature_logprob) != 0 ? logprob.as<float>() : nullptr;
   args.status = status.as<uint32_t>();
   args.workspace = workspace.data();
   args.workspace_bytes = workspace_bytes;
@@ -119,7 +117,7 @@ Result sample_once(const std::shared_ptr<Engine>& engine, const LmHead& head, co
   engine->synchronize();
   timings.first_launch_ms = milliseconds_since(start);
   Result result{token.read<int32_t>(rows), {}, status.read<uint32_t>(rows)};
-  if (head.options().logprob) result.logprob = logprob.read<float>(rows);
+  if ((features & feature_logprob) != 0) result.logprob = logprob.read<float>(rows);
   constexpr int kRepeats = 10;
   if (rows != 0)
     timings.launch =
@@ -133,10 +131,14 @@ bool is_active(const Requests& requests, size_t row) {
 }
 
 Json timings_json(const Timings& timings) {
-  Json json = {{"variants", timings.variants},
-               {"first_compile_ms", rounded(timings.first_compile_ms, 3)},
-               {"compile_ms", rounded(timings.compile_ms, 3)},
-               {"load_ms", rounded(timings.load_ms, 3)},
+  Json json = {{"prepare_ms", rounded(timings.prepare_ms, 3)},
+               {"kernels", timings.engine.loads},
+               {"compiles", timings.engine.compiles},
+               {"cache_hits", timings.engine.cache_hits},
+               {"compile_ms", rounded(timings.engine.compile_ms, 3)},
+               {"assemble_ms", rounded(timings.engine.assemble_ms, 3)},
+               {"cache_ms", rounded(timings.engine.cache_ms, 3)},
+               {"load_ms", rounded(timings.engine.load_ms, 3)},
                {"first_launch_ms", rounded(timings.first_launch_ms, 3)},
                {"launch_us", nullptr}};
   if (timings.launch)
@@ -174,7 +176,7 @@ int run(const Options& options) {
   Requests requests = parse_requests(options);
   LmHeadOptions head_options;
   head_options.noise = parse_noise("--noise", options.noise);
-  head_options.logprob = !options.no_logprob;
+  const Features features = options.no_logprob ? kNoFeatures : Features{feature_logprob};
   if (!options.schedule.empty()) head_options.schedule = Schedule::parse(options.schedule);
   const SampleInputs inputs = open_inputs(options.inputs);
   spread_requests(requests, static_cast<size_t>(inputs.rows));
@@ -183,24 +185,20 @@ int run(const Options& options) {
   head_options.hidden_dtype = inputs.hidden_dtype;
   head_options.weights_dtype = inputs.weights_dtype;
 
-  const auto source = std::make_shared<TimedSource>(make_jit());
-  const std::shared_ptr<Engine> engine = Engine::open(options.device, source);
+  const std::shared_ptr<Engine> engine = open_engine(options.device);
   const PlacedMatrix weights = place_weights(engine, inputs);
   const PlacedMatrix hidden_states = place_hidden_states(engine, inputs);
 
   LmHead head(engine, head_options, weights.data);
   Timings timings;
   const auto start = std::chrono::steady_clock::now();
-  head.prepare(std::max<int64_t>(inputs.rows, 1));
-  const std::vector<double> compile_ms = source->compile_ms();
-  timings.variants = compile_ms.size();
-  timings.first_compile_ms = compile_ms.empty() ? 0 : compile_ms.front();
-  timings.compile_ms = std::accumulate(compile_ms.begin(), compile_ms.end(), 0.0);
-  timings.load_ms = milliseconds_since(start) - timings.compile_ms;
-  const Result result =
-      sample_once(engine, head, hidden_states.data, requests, static_cast<size_t>(inputs.rows), timings);
+  head.prepare(std::max<int64_t>(inputs.rows, 1), {features});
+  timings.prepare_ms = milliseconds_since(start);
+  timings.engine = engine->stats();
+  const Result result = sample_once(engine, head, features, hidden_states.data, requests,
+                                    static_cast<size_t>(inputs.rows), timings);
 
-  const KernelArtifact& artifact = head.kernel_for(std::max<int64_t>(inputs.rows, 1))->artifact();
+  const KernelArtifact& artifact = head.kernel_for(std::max<int64_t>(inputs.rows, 1), features)->artifact();
   const DeviceDescription& device = engine->device();
   if (options.format == "json") {
     const Json json = {{"device", device.id},
@@ -223,10 +221,12 @@ int run(const Options& options) {
                       device.id, device.name, artifact.target, artifact.schedule);
   if (options.timing)
     text += fmt::format(
-        "cold JIT: {:.0f} ms for the first of {} variants, {:.0f} ms for all; loading {:.1f} ms; "
-        "first launch {:.2f} ms\n",
-        timings.first_compile_ms, timings.variants, timings.compile_ms, timings.load_ms,
-        timings.first_launch_ms);
+        "prepared {} kernels in {:.1f} ms: {} compiled in {:.0f} ms, assembled in {:.0f} ms, {} from the "
+        "cache "
+        "in {:.1f} ms, loaded in {:.1f} ms; first launch {:.2f} ms\n",
+        timings.engine.loads, timings.prepare_ms, timings.engine.compiles, timings.engine.compile_ms,
+        timings.engine.assemble_ms, timings.engine.cache_hits, timings.engine.cache_ms,
+        timings.engine.load_ms, timings.first_launch_ms);
   write_stdout(text);
   return 0;
 }

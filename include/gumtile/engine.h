@@ -11,6 +11,7 @@
 
 #include "gumtile/artifact.h"
 #include "gumtile/kernel_source.h"
+#include "gumtile/log.h"
 #include "gumtile/target.h"
 
 namespace gumtile {
@@ -24,6 +25,7 @@ enum class Status : int {
   invalid_argument,     ///< a null or misaligned pointer, a negative count
   launch_failed,        ///< the driver refused, before the kernel ran
   context_lost,         ///< an earlier kernel fault made the device's context unusable
+  forked,               ///< the engine was opened in a parent process: open one in this process
 };
 std::string_view name(Status status);
 
@@ -48,9 +50,12 @@ struct LaunchOptions {
 };
 
 class Engine;
+class ModuleCache;
+class TuningRecords;
 
 /// One compiled and loaded kernel: a Program for one problem under one schedule. Launching is thread safe as
-/// long as concurrent launches have workspaces of their own. Keeps its engine's device alive.
+/// long as concurrent launches have workspaces of their own. Keeps its engine's device alive. Kernels of
+/// equal plans share their code on the device.
 class Kernel {
  public:
   ~Kernel();
@@ -107,19 +112,60 @@ struct DeviceDescription {
   double memory_bytes_per_second = 0;
 };
 
+/// How an engine is opened.
+struct EngineOptions {
+  std::shared_ptr<KernelSource> source;         ///< null: nothing can be loaded
+  std::shared_ptr<ModuleCache> cache;           ///< where compiled kernels are kept; null: nowhere
+  std::shared_ptr<const TuningRecords> tuning;  ///< null: the built-in heuristic chooses all schedules
+  Log log;
+  /// GPU: works in the context that is current on the calling thread (which must outlive the engine) instead
+  /// of the device's primary one.
+  bool use_current_context = false;
+  int max_blocks = 0;   ///< GPU: bounds a launch's blocks along the columns, to share the card; 0: all of it
+  int cpu_threads = 0;  ///< 0: all that this process may use
+};
+
+/// The usual options: compiled kernels are kept in the user's cache folder (`default_cache_folder()`),
+/// schedules are those that were tuned for the card, by the user or by gumtile's makers, where there are
+/// such.
+EngineOptions default_engine_options(std::shared_ptr<KernelSource> source, const Log& log = {});
+
+/// What an engine did since it was opened.
+struct EngineStats {
+  uint64_t compiles = 0;         ///< artifacts that the source made
+  uint64_t cache_hits = 0;       ///< artifacts from the cache
+  uint64_t assemblies = 0;       ///< PTX that the driver compiled
+  uint64_t loads = 0;            ///< kernels loaded onto the device
+  uint64_t shared = 0;           ///< kernels that were loaded already
+  double compile_ms = 0;         ///< all together, of all threads
+  double assemble_ms = 0;        ///<
+  double cache_ms = 0;           ///< looking into the cache
+  double load_ms = 0;            ///<
+  uint64_t allocated_bytes = 0;  ///< device memory held by `allocate`; nothing else holds any but for code
+};
+
 /// Owns one device: a GPU's primary context (retained, pushed and popped around each call) or a CPU thread
 /// pool. Thread safe.
 class Engine {
  public:
   /// `device`: "auto" (the first GPU, else the CPU), "cpu", "cuda:N". Throws Error(device_unavailable) naming
   /// what is there, or Error(usage) for another text.
+  static std::shared_ptr<Engine> open(std::string_view device, EngineOptions options);
   static std::shared_ptr<Engine> open(std::string_view device, std::shared_ptr<KernelSource> source);
   ~Engine();
 
   const DeviceDescription& device() const;
+  const EngineOptions& options() const;
+  EngineStats stats() const;
 
-  /// Compiles (through the source) and loads; forces the driver to load the code. Throws Error.
+  /// Takes the code from the cache or the source and loads it; forces the driver to load it now. What is
+  /// loaded already is shared; threads that ask for the same at the same time wait for the first. Throws
+  /// Error.
   Kernel load(const KernelPlan& plan);
+
+  /// Why the device could not read `bytes` at `data`: empty where it can, or where nobody can tell. Asks the
+  /// driver: for set-up and debugging.
+  std::string pointer_fault(const void* data, size_t bytes) const;
 
   // Memory and synchronisation for tools, tests and examples; an application brings its own. Copies are done
   // when they return and wait for earlier work on the default stream only: `synchronize` others first. All

@@ -15,6 +15,7 @@ enum class ErrorCode : int {
   internal = 70,            ///< a fault of gumtile itself
   cannot_create = 73,       ///< an output could not be written
   io = 74,                  ///< reading failed
+  cancelled = 130,          ///< the caller, or the user, asked to stop
 };
 
 /// Thrown by set-up calls. `what()` says what was expected, what was found, and what to do; `notes()` add

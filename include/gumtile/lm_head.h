@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +34,15 @@ struct SampleArgs {
   LaunchOptions launch;
 };
 
+/// What a launch may ask for beyond a token and its status; bits of a set. A kernel that is prepared for more
+/// than a launch asks for gives the same tokens, at most slower.
+using Features = uint32_t;
+enum Feature : Features {
+  feature_logprob = 1,  ///< the token's log-probability
+};
+inline constexpr Features kNoFeatures = 0;
+inline constexpr Features kAllFeatures = feature_logprob;
+
 struct LmHeadOptions {
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;
@@ -40,30 +51,57 @@ struct LmHeadOptions {
   DType hidden_dtype = DType::bf16;  ///< rounded to weights_dtype where it is another type
   DType weights_dtype = DType::bf16;
   NoiseScheme noise = NoiseScheme::grouped;
-  bool logprob = true;
-  std::optional<Schedule> schedule;  ///< for every bucket, instead of the built-in choice
+  std::optional<Schedule> schedule;  ///< for every bucket, instead of tuning records and the built-in choice
+};
+
+/// What is prepared.
+struct PrepareOptions {
+  int64_t max_rows = 1;
+  /// One kernel a bucket is made for each set. A launch takes the one with the fewest features of those that
+  /// have all it asks for.
+  std::vector<Features> feature_sets = {feature_logprob};
+  /// Called on the preparing thread whenever a kernel is ready; `false` cancels. Empty: nobody asks.
+  std::function<bool(int done, int total)> progress;
+  int threads = 0;  ///< that compile at a time; 0: as many as there are processors, up to 16
+};
+
+/// One kernel of a head, and who chose it.
+struct KernelChoice {
+  Features features = 0;
+  int64_t max_rows = 0;  ///< the upper end of the batch bucket
+  std::string schedule;
+  std::string rule;  ///< "option", "user record …", "shipped record …" or "built-in heuristic"
+  std::string note;  ///< why something else was not taken; empty: there is nothing to say
 };
 
 /// A sampling LM head on one engine: borrowed weights and a prepared kernel for every batch bucket. One
-/// kernel family serves all buckets, so that a request's token does not depend on its neighbours.
+/// kernel family serves all buckets and feature sets, so that a request's token does not depend on its
+/// neighbours.
 class LmHead {
  public:
   /// `weights`: [vocab_size, hidden_size] on the engine's device, row-major with `weights_row_stride`
   /// elements a row (0: hidden_size). Borrowed: must outlive the head; bytes changed in place take effect at
-  /// the next launch.
+  /// the next launch. Throws Error(usage) where the device cannot read them.
   LmHead(std::shared_ptr<Engine> engine, const LmHeadOptions& options, const void* weights,
          int64_t weights_row_stride = 0);
   ~LmHead();
   LmHead(LmHead&&) noexcept;
   LmHead& operator=(LmHead&&) noexcept;
 
-  /// Compiles and loads a kernel for each bucket up to `max_rows`. Throws Error. Not to be called while
-  /// launches are in flight. A later call only adds to what is prepared: captured graphs and pointers to
-  /// kernels stay valid.
-  void prepare(int64_t max_rows);
+  /// Compiles (or takes from the engine's cache) and loads a kernel for each feature set and each bucket up
+  /// to `max_rows`. Throws Error; Error(cancelled) where `progress` said so, after which what was prepared
+  /// before still serves. Not to be called while launches are in flight. A later call only adds to what is
+  /// prepared: captured graphs and pointers to kernels stay valid.
+  void prepare(const PrepareOptions& options);
+  void prepare(int64_t max_rows, std::vector<Features> feature_sets = {feature_logprob});
 
-  /// Bytes of workspace, aligned to 256, for launches of up to `max_rows` rows. Throws Error(usage) for more
-  /// rows than are prepared.
+  /// Other weights of the same shape from the next launch on; nothing is compiled. Throws Error(usage) where
+  /// they are aligned to less than those that the head was prepared for, or the device cannot read them. Not
+  /// to be called while launches are being made; graphs captured before keep the old address.
+  void set_weights(const void* weights, int64_t weights_row_stride = 0);
+
+  /// Bytes of workspace, aligned to 256, for launches of up to `max_rows` rows with any prepared features.
+  /// Throws Error(usage) for more rows than are prepared.
   size_t workspace_bytes(int64_t max_rows) const;
 
   /// Readies a workspace on `stream` before its first launch, and again after a launch that failed or when
@@ -71,12 +109,20 @@ class LmHead {
   Status workspace_init(StreamHandle stream, void* workspace, size_t workspace_bytes) const noexcept;
 
   /// Samples on `stream`. Does not allocate, synchronise or throw. Thread safe with a workspace for each
-  /// stream. With no rows nothing is written. `not_prepared` before `prepare`, and where `logprob` is asked
-  /// of a head without.
+  /// stream. With no rows nothing is written. `not_prepared` before `prepare`, and where `args` asks for a
+  /// feature that no prepared set has; the stream, and a capture on it, are then left as they were.
   Status sample(StreamHandle stream, const SampleArgs& args) const noexcept;
 
-  /// The kernel that serves a batch of `rows`; null where none is prepared.
-  const Kernel* kernel_for(int64_t rows) const noexcept;
+  /// What is wrong with `args`, in words; empty where nothing is. Asks the driver about every pointer: for
+  /// debugging, not for every launch. `slots`: how many slots there are, to check the arrays over slots; 0:
+  /// as many as rows.
+  std::vector<std::string> validate(const SampleArgs& args, int64_t slots = 0) const;
+
+  /// The kernel that serves a batch of `rows` with these features; null where none is prepared.
+  const Kernel* kernel_for(int64_t rows, Features features = 0) const noexcept;
+
+  /// All prepared kernels, by feature set and bucket.
+  std::vector<KernelChoice> choices() const;
 
   const LmHeadOptions& options() const;
 

@@ -93,7 +93,14 @@ ThreadPool::ThreadPool(int threads) : threads_(threads > 0 ? threads : default_t
   }
 }
 
-ThreadPool::~ThreadPool() { stop_threads(); }
+ThreadPool::~ThreadPool() {
+  if (fork_mark_.forked()) {
+    // The threads stayed behind in the parent: joining them would never end.
+    for (std::thread& worker : workers_) worker.detach();
+    return;
+  }
+  stop_threads();
+}
 
 void ThreadPool::start_threads() {
   const BlockedSignals blocked;

@@ -7,13 +7,16 @@
 #include <type_traits>
 #include <vector>
 
+#include "runtime/cpu/fork.h"
+
 namespace gumtile::cpu {
 
 /// Threads that share the tasks of one call after another. The calling thread takes part as worker 0; the
 /// others sleep between calls, after spinning for some microseconds. `run` and `run_on_each_worker` allocate
 /// nothing, may be called from several threads (one call runs at a time, the others wait their turn), and
 /// return when all tasks are done; everything that the tasks wrote is then visible to the caller. They must
-/// not be called from within a task of the same pool (deadlock), and tasks must not throw (std::terminate).
+/// not be used in a forked child (which may destroy the pool), nor called from within a task of the same pool
+/// (deadlock), and tasks must not throw (std::terminate).
 class ThreadPool {
  public:
   /// What runs a task: `context` as given to `run`, the task's number, and the number of the worker it runs
@@ -79,6 +82,7 @@ class ThreadPool {
   bool enter();
   void leave();
 
+  ForkMark fork_mark_;
   int threads_;
   std::vector<std::thread> workers_;
   std::mutex one_call_at_a_time_;

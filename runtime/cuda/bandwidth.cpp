@@ -65,7 +65,7 @@ again:
 }  // namespace
 
 double measure_read_bandwidth(int ordinal, size_t bytes) {
-  const PrimaryContext context(ordinal);
+  const Context context = Context::primary(ordinal);
   const Driver& driver = context.driver();
   const ScopedContext current = context.push();
   const Module module = Module::load_ptx(driver, read_kernel());

@@ -76,31 +76,54 @@ ScopedContext::~ScopedContext() {
   driver_.cuCtxPopCurrent(&popped);
 }
 
-PrimaryContext::PrimaryContext(int ordinal) : driver_(&Driver::require()) {
-  device_ = find_device(*driver_, ordinal);
-  check(*driver_, driver_->cuDevicePrimaryCtxRetain(&context_, device_),
+Context Context::primary(int ordinal) {
+  const Driver& driver = Driver::require();
+  Context context(driver, find_device(driver, ordinal));
+  check(driver, driver.cuDevicePrimaryCtxRetain(&context.context_, context.device_),
         fmt::format("retaining the primary context of device cuda:{}", ordinal));
+  context.retained_ = true;
+  return context;
 }
 
-PrimaryContext::~PrimaryContext() { release(); }
+Context Context::current(int ordinal) {
+  const Driver& driver = Driver::require();
+  Context context(driver, find_device(driver, ordinal));
+  check(driver, driver.cuCtxGetCurrent(&context.context_), "asking for the current CUDA context");
+  CUdevice device = 0;
+  if (context.context_ == nullptr || driver.cuCtxGetDevice(&device) != CUresult::success ||
+      device != context.device_)
+    throw Error(
+        ErrorCode::usage,
+        fmt::format("the calling thread's current CUDA context was to be used, but {}; make a context "
+                    "of device cuda:{} current first",
+                    context.context_ == nullptr ? "there is none" : "it is of another device", ordinal));
+  return context;
+}
 
-PrimaryContext::PrimaryContext(PrimaryContext&& other) noexcept
-    : driver_(other.driver_), device_(other.device_), context_(std::exchange(other.context_, nullptr)) {}
+Context::~Context() { release(); }
 
-PrimaryContext& PrimaryContext::operator=(PrimaryContext&& other) noexcept {
+Context::Context(Context&& other) noexcept
+    : driver_(other.driver_),
+      device_(other.device_),
+      context_(std::exchange(other.context_, nullptr)),
+      retained_(std::exchange(other.retained_, false)) {}
+
+Context& Context::operator=(Context&& other) noexcept {
   if (this != &other) {
     release();
     driver_ = other.driver_;
     device_ = other.device_;
     context_ = std::exchange(other.context_, nullptr);
+    retained_ = std::exchange(other.retained_, false);
   }
   return *this;
 }
 
-void PrimaryContext::release() noexcept {
+void Context::release() noexcept {
   // A failure here means that the driver is shutting down: nothing is left to release.
-  if (context_ != nullptr) driver_->cuDevicePrimaryCtxRelease(device_);
+  if (retained_) driver_->cuDevicePrimaryCtxRelease(device_);
   context_ = nullptr;
+  retained_ = false;
 }
 
 }  // namespace gumtile::cuda

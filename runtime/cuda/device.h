@@ -45,15 +45,20 @@ class ScopedContext {
   const Driver& driver_;
 };
 
-/// Holds a device's primary context, the one that the CUDA runtime, PyTorch and others use. Construction may
-/// initialise the GPU (hundreds of milliseconds) but makes nothing current. Outlive everything made in it.
-class PrimaryContext {
+/// The context that a device is used through. Either its primary context, the one that the CUDA runtime,
+/// PyTorch and others use, held until the end; or one of the caller's, borrowed. Outlive everything made in
+/// it.
+class Context {
  public:
-  /// Throws `Error` (device_unavailable) without a driver or such a device.
-  explicit PrimaryContext(int ordinal);
-  ~PrimaryContext();
-  PrimaryContext(PrimaryContext&& other) noexcept;
-  PrimaryContext& operator=(PrimaryContext&& other) noexcept;
+  /// Retains the primary context, which may initialise the GPU (hundreds of milliseconds) but makes nothing
+  /// current. Throws `Error` (device_unavailable) without a driver or such a device.
+  static Context primary(int ordinal);
+  /// Borrows what is current on this thread. Throws `Error` (usage) where nothing is, or where it is a
+  /// context of another device.
+  static Context current(int ordinal);
+  ~Context();
+  Context(Context&& other) noexcept;
+  Context& operator=(Context&& other) noexcept;
 
   const Driver& driver() const { return *driver_; }
   CUdevice device() const { return device_; }
@@ -63,11 +68,13 @@ class PrimaryContext {
   ScopedContext push() const { return {*driver_, context_}; }
 
  private:
+  Context(const Driver& driver, CUdevice device) : driver_(&driver), device_(device) {}
   void release() noexcept;
 
   const Driver* driver_ = nullptr;
   CUdevice device_ = 0;
   CUcontext context_ = nullptr;  ///< null once moved from
+  bool retained_ = false;
 };
 
 }  // namespace gumtile::cuda

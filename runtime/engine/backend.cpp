@@ -81,7 +81,7 @@ bool LoadedKernel::is_misaligned(const ArgumentWords& words, int input, size_t e
 
 Status LoadedKernel::launch(StreamHandle stream, int64_t rows, std::span<const Binding> inputs,
                             std::span<const Binding> outputs, void* workspace, size_t workspace_bytes,
-                            const LaunchOptions& options) const noexcept {
+                            const LaunchOptions& options, const BoundWeights* weights) const noexcept {
   if (rows == 0) return Status::ok;
   if (rows < 0) return Status::invalid_argument;
   if (rows > row_limit()) return Status::too_many_rows;
@@ -113,7 +113,7 @@ Status LoadedKernel::launch(StreamHandle stream, int64_t rows, std::span<const B
   words[word_partials] = static_cast<uint64_t>(partials(rows));
   words[word_shared_state] = memory;
   words[word_flags] = options.weights_stable ? uint64_t{launch_weights_stable} : 0;
-  return run(stream, words, options);
+  return run(stream, words, options, weights);
 }
 
 }  // namespace gumtile::engine

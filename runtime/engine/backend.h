@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "gumtile/engine.h"
 #include "runtime/engine/arguments.h"
@@ -14,9 +15,14 @@ namespace gumtile::engine {
 /// The alignment of workspaces and of the parts within them.
 inline constexpr size_t kWorkspaceAlignment = 256;
 
-/// An artifact on its device. This class does what is the same on all of them: checking and packing
-/// arguments, laying out the workspace (the shared state at its start; the records and the staged left
-/// operand at its end), deciding whether to stage.
+/// What a kernel keeps of weights that were bound to it. Backends derive from it.
+struct BoundWeights {
+  virtual ~BoundWeights() = default;
+};
+
+/// An artifact on its device; immutable, shared by the Kernels of equal plans. This class does what is the
+/// same on all of them: checking and packing arguments, laying out the workspace (the shared state at its
+/// start; the records and the staged left operand at its end), deciding whether to stage.
 class LoadedKernel {
  public:
   virtual ~LoadedKernel() = default;
@@ -26,12 +32,15 @@ class LoadedKernel {
   const KernelArtifact& artifact() const noexcept { return artifact_; }
 
   /// As the functions of `Kernel`.
-  virtual void bind_weights(const void* /*data*/, int64_t /*row_stride*/) {}
+  virtual std::unique_ptr<const BoundWeights> bind_weights(const void* /*data*/,
+                                                           int64_t /*row_stride*/) const {
+    return nullptr;
+  }
   Kernel::WorkspaceBytes workspace(int64_t max_rows) const noexcept;
   Status workspace_init(StreamHandle stream, void* workspace, size_t workspace_bytes) const noexcept;
   Status launch(StreamHandle stream, int64_t rows, std::span<const Binding> inputs,
                 std::span<const Binding> outputs, void* workspace, size_t workspace_bytes,
-                const LaunchOptions& options) const noexcept;
+                const LaunchOptions& options, const BoundWeights* weights) const noexcept;
 
  protected:
   /// `always_stage`: staging does not wait for a left input that the sweep cannot read as it lies. Throws
@@ -50,8 +59,9 @@ class LoadedKernel {
   virtual int64_t max_records(int64_t max_rows) const noexcept = 0;
 
   /// Starts the entry points; `words` is complete. `stage` is to run where words[word_staged] is not 0.
-  virtual Status run(StreamHandle stream, const ArgumentWords& words,
-                     const LaunchOptions& options) const noexcept = 0;
+  /// `weights`: what this kernel's `bind_weights` returned, or null.
+  virtual Status run(StreamHandle stream, const ArgumentWords& words, const LaunchOptions& options,
+                     const BoundWeights* weights) const noexcept = 0;
 
   /// Whether the sweep keeps a shared state in the workspace.
   virtual bool has_shared_state() const noexcept = 0;
@@ -77,7 +87,15 @@ class Backend {
 
   const DeviceDescription& device() const noexcept { return device_; }
 
-  virtual std::unique_ptr<LoadedKernel> load(KernelArtifact artifact) = 0;
+  virtual std::unique_ptr<const LoadedKernel> load(KernelArtifact artifact) = 0;
+
+  /// Whether `assemble` changes the artifact: PTX, of which the driver makes a cubin.
+  virtual bool assembles(const KernelArtifact& /*artifact*/) const { return false; }
+  virtual KernelArtifact assemble(KernelArtifact artifact) { return artifact; }
+  /// What decides, beside the artifact, the code that `assemble` makes.
+  virtual std::string assembler_identity() const { return {}; }
+
+  virtual std::string pointer_fault(const void* /*data*/, size_t /*bytes*/) const { return {}; }
 
   virtual void* allocate(size_t bytes) = 0;
   virtual void release(void* memory) = 0;

@@ -55,8 +55,8 @@ class CpuKernel final : public LoadedKernel {
     return Status::ok;
   }
 
-  Status run(StreamHandle /*stream*/, const ArgumentWords& words,
-             const LaunchOptions& /*options*/) const noexcept override {
+  Status run(StreamHandle /*stream*/, const ArgumentWords& words, const LaunchOptions& /*options*/,
+             const BoundWeights* /*weights*/) const noexcept override {
     const auto rows = static_cast<int64_t>(words[word_rows]);
     if (words[word_staged] != 0) run_rows(stage_, rows, words);
     const int64_t tiles = spec().tiles();
@@ -86,7 +86,7 @@ class CpuKernel final : public LoadedKernel {
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend() : pool_(std::make_shared<cpu::ThreadPool>()) {
+  explicit CpuBackend(int threads) : pool_(std::make_shared<cpu::ThreadPool>(threads)) {
     device_.name = cpu::cpu_info().brand;
     device_.id = "cpu";
     device_.workers = pool_->threads();
@@ -96,7 +96,7 @@ class CpuBackend final : public Backend {
       device_.memory_bytes = static_cast<size_t>(pages) * static_cast<size_t>(page_bytes);
   }
 
-  std::unique_ptr<LoadedKernel> load(KernelArtifact artifact) override {
+  std::unique_ptr<const LoadedKernel> load(KernelArtifact artifact) override {
     return std::make_unique<CpuKernel>(std::move(artifact), pool_);
   }
 
@@ -139,6 +139,6 @@ class CpuBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> open_cpu() { return std::make_unique<CpuBackend>(); }
+std::unique_ptr<Backend> open_cpu(int threads) { return std::make_unique<CpuBackend>(threads); }
 
 }  // namespace gumtile::engine

@@ -4,12 +4,18 @@
 #include <fmt/ranges.h>
 
 #include <charconv>
+#include <mutex>
+#include <unordered_map>
 #include <utility>
 
 #include "gumtile/error.h"
+#include "gumtile/module_cache.h"
+#include "gumtile/tuning.h"
+#include "runtime/cpu/fork.h"
 #include "runtime/engine/backend.h"
 #include "runtime/engine/cpu_backend.h"
 #include "runtime/engine/gpu_backend.h"
+#include "runtime/engine/kernel_loader.h"
 
 namespace gumtile {
 namespace {
@@ -33,18 +39,18 @@ int parse_ordinal(std::string_view device) {
   return ordinal;
 }
 
-std::unique_ptr<engine::Backend> open_first() {
+std::unique_ptr<engine::Backend> open_first(const EngineOptions& options) {
   for (const cuda::DeviceInfo& info : cuda::list_devices())
-    if (info.sm_major >= kOldestSmMajor) return engine::open_gpu(info);
-  return engine::open_cpu();
+    if (info.sm_major >= kOldestSmMajor) return engine::open_gpu(info, options);
+  return engine::open_cpu(options.cpu_threads);
 }
 
-std::unique_ptr<engine::Backend> open_ordinal(int ordinal) {
+std::unique_ptr<engine::Backend> open_ordinal(int ordinal, const EngineOptions& options) {
   std::string why_not;
   const std::vector<cuda::DeviceInfo> devices = cuda::list_devices(&why_not);
   std::vector<std::string> present{"'cpu'"};
   for (const cuda::DeviceInfo& info : devices) {
-    if (info.ordinal == ordinal) return engine::open_gpu(info);
+    if (info.ordinal == ordinal) return engine::open_gpu(info, options);
     present.push_back(fmt::format("'cuda:{}' ({})", info.ordinal, info.name));
   }
   throw Error(ErrorCode::device_unavailable,
@@ -52,10 +58,10 @@ std::unique_ptr<engine::Backend> open_ordinal(int ordinal) {
                           devices.empty() ? ": " : "", why_not, fmt::join(present, ", ")));
 }
 
-std::unique_ptr<engine::Backend> open_backend(std::string_view device) {
-  if (device == "auto") return open_first();
-  if (device == "cpu") return engine::open_cpu();
-  return open_ordinal(parse_ordinal(device));
+std::unique_ptr<engine::Backend> open_backend(std::string_view device, const EngineOptions& options) {
+  if (device == "auto") return open_first(options);
+  if (device == "cpu") return engine::open_cpu(options.cpu_threads);
+  return open_ordinal(parse_ordinal(device), options);
 }
 
 }  // namespace
@@ -76,12 +82,27 @@ std::string_view name(Status status) {
       return "launch_failed";
     case Status::context_lost:
       return "context_lost";
+    case Status::forked:
+      return "forked";
   }
   return "unknown";
 }
 
+EngineOptions default_engine_options(std::shared_ptr<KernelSource> source, const Log& log) {
+  EngineOptions options;
+  options.source = std::move(source);
+  ModuleCacheOptions cache;
+  cache.log = log;
+  options.cache = std::make_shared<ModuleCache>(std::move(cache));
+  options.tuning = TuningRecords::load({}, log);
+  options.log = log;
+  return options;
+}
+
 struct Kernel::Impl {
-  std::unique_ptr<engine::LoadedKernel> loaded;
+  std::shared_ptr<const engine::LoadedKernel> loaded;
+  std::unique_ptr<const engine::BoundWeights> weights;
+  cpu::ForkMark fork_mark;
 };
 
 Kernel::Kernel(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -92,7 +113,7 @@ Kernel& Kernel::operator=(Kernel&&) noexcept = default;
 const KernelArtifact& Kernel::artifact() const { return impl_->loaded->artifact(); }
 
 void Kernel::bind_weights(const void* data, int64_t row_stride) {
-  impl_->loaded->bind_weights(data, row_stride);
+  impl_->weights = impl_->loaded->bind_weights(data, row_stride);
 }
 
 Kernel::WorkspaceBytes Kernel::workspace(int64_t max_rows) const {
@@ -100,56 +121,112 @@ Kernel::WorkspaceBytes Kernel::workspace(int64_t max_rows) const {
 }
 
 Status Kernel::workspace_init(StreamHandle stream, void* workspace, size_t workspace_bytes) const noexcept {
+  if (impl_->fork_mark.forked()) return Status::forked;
   return impl_->loaded->workspace_init(stream, workspace, workspace_bytes);
 }
 
 Status Kernel::launch(StreamHandle stream, int64_t rows, std::span<const Binding> inputs,
                       std::span<const Binding> outputs, void* workspace, size_t workspace_bytes,
                       const LaunchOptions& options) const noexcept {
-  return impl_->loaded->launch(stream, rows, inputs, outputs, workspace, workspace_bytes, options);
+  if (impl_->fork_mark.forked()) return Status::forked;
+  return impl_->loaded->launch(stream, rows, inputs, outputs, workspace, workspace_bytes, options,
+                               impl_->weights.get());
 }
 
 struct Engine::Impl {
+  EngineOptions options;
   std::unique_ptr<engine::Backend> backend;
-  std::shared_ptr<KernelSource> source;
+  std::unique_ptr<engine::KernelLoader> loader;
+  cpu::ForkMark fork_mark;
+  std::mutex allocations_mutex;
+  std::unordered_map<void*, size_t> allocations;
+  uint64_t allocated_bytes = 0;
+
+  engine::Backend& usable_backend() const {
+    if (fork_mark.forked())
+      throw Error(ErrorCode::device_unavailable,
+                  "the engine was opened before this process was forked; neither a CUDA context nor threads "
+                  "survive a fork: open an engine in this process");
+    return *backend;
+  }
 };
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
-std::shared_ptr<Engine> Engine::open(std::string_view device, std::shared_ptr<KernelSource> source) {
+std::shared_ptr<Engine> Engine::open(std::string_view device, EngineOptions options) {
   auto impl = std::make_unique<Impl>();
-  impl->backend = open_backend(device);
-  impl->source = std::move(source);
+  impl->backend = open_backend(device, options);
+  impl->loader =
+      std::make_unique<engine::KernelLoader>(*impl->backend, options.source, options.cache, options.log);
+  impl->options = std::move(options);
   return std::shared_ptr<Engine>(new Engine(std::move(impl)));
 }
 
+std::shared_ptr<Engine> Engine::open(std::string_view device, std::shared_ptr<KernelSource> source) {
+  EngineOptions options;
+  options.source = std::move(source);
+  return open(device, std::move(options));
+}
+
 const DeviceDescription& Engine::device() const { return impl_->backend->device(); }
+const EngineOptions& Engine::options() const { return impl_->options; }
+
+EngineStats Engine::stats() const {
+  EngineStats stats = impl_->loader->stats();
+  const std::lock_guard lock(impl_->allocations_mutex);
+  stats.allocated_bytes = impl_->allocated_bytes;
+  return stats;
+}
 
 Kernel Engine::load(const KernelPlan& plan) {
-  if (impl_->source == nullptr)
-    throw Error(ErrorCode::usage, "the engine was opened without a source of kernels; open it with one");
   if (plan.target.kind != device().target.kind) {
     throw Error(ErrorCode::usage, fmt::format("the plan is for target '{}', but the engine runs '{}' ({})",
                                               plan.target.str(), device().target.str(), device().id));
   }
+  impl_->usable_backend();
   auto impl = std::make_unique<Kernel::Impl>();
-  impl->loaded = impl_->backend->load(impl_->source->get(plan));
+  impl->loaded = impl_->loader->load(plan);
   return Kernel(std::move(impl));
 }
 
-void* Engine::allocate(size_t bytes) { return impl_->backend->allocate(bytes); }
-void Engine::release(void* memory) { impl_->backend->release(memory); }
+std::string Engine::pointer_fault(const void* data, size_t bytes) const {
+  if (bytes == 0) return {};
+  if (data == nullptr) return "the address is null";
+  return impl_->usable_backend().pointer_fault(data, bytes);
+}
+
+void* Engine::allocate(size_t bytes) {
+  void* const memory = impl_->usable_backend().allocate(bytes);
+  if (memory == nullptr) return nullptr;
+  const std::lock_guard lock(impl_->allocations_mutex);
+  impl_->allocations.emplace(memory, bytes);
+  impl_->allocated_bytes += bytes;
+  return memory;
+}
+
+void Engine::release(void* memory) {
+  if (memory == nullptr || impl_->fork_mark.forked()) return;  // a child owns nothing on the device
+  {
+    const std::lock_guard lock(impl_->allocations_mutex);
+    if (const auto found = impl_->allocations.find(memory); found != impl_->allocations.end()) {
+      impl_->allocated_bytes -= found->second;
+      impl_->allocations.erase(found);
+    }
+  }
+  impl_->backend->release(memory);
+}
+
 void Engine::copy_to_device(void* to, const void* from, size_t bytes) {
-  impl_->backend->copy_to_device(to, from, bytes);
+  impl_->usable_backend().copy_to_device(to, from, bytes);
 }
 void Engine::copy_to_host(void* to, const void* from, size_t bytes) {
-  impl_->backend->copy_to_host(to, from, bytes);
+  impl_->usable_backend().copy_to_host(to, from, bytes);
 }
-void Engine::synchronize(StreamHandle stream) { impl_->backend->synchronize(stream); }
+void Engine::synchronize(StreamHandle stream) { impl_->usable_backend().synchronize(stream); }
 
 Engine::Timing Engine::time(const std::function<Status(StreamHandle)>& launch, int repeats, int warmup) {
-  return impl_->backend->time(launch, repeats, warmup);
+  return impl_->usable_backend().time(launch, repeats, warmup);
 }
 
 }  // namespace gumtile

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -81,30 +83,42 @@ class LaunchContext {
 
 std::string cuda_version(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
 
-/// Loads the artifact into the current context. What the driver says of a failure is completed with what it
-/// was given and which driver it is.
+/// Runs `body`; what the driver says of a failure is completed with what it was given and which driver it is.
+template <typename Body>
+auto naming_artifact(const Driver& driver, const KernelArtifact& artifact, const Body& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    const std::string ptx =
+        artifact.format == KernelArtifact::Format::ptx
+            ? fmt::format(", PTX {}.{}", artifact.ptx_version / 10, artifact.ptx_version % 10)
+            : "";
+    throw Error(error.code(),
+                fmt::format("{} (kernel for {}, schedule '{}'{}; the driver supports CUDA {})", error.what(),
+                            artifact.target, artifact.schedule, ptx, cuda_version(driver.version)),
+                error.notes());
+  }
+}
+
+/// Loads the artifact into the current context.
 cuda::Module load_module(const Driver& driver, const KernelArtifact& artifact) {
-  if (artifact.format != KernelArtifact::Format::ptx) {
+  if (artifact.format == KernelArtifact::Format::shared_object) {
     throw Error(
         ErrorCode::internal,
         fmt::format("a kernel for target '{}' came as a shared object, but a GPU runs PTX", artifact.target));
   }
-  try {
-    return cuda::Module::load_ptx(driver, artifact.code);
-  } catch (const Error& error) {
-    throw Error(error.code(),
-                fmt::format("{} (kernel for {}, schedule '{}', PTX {}.{}; the driver supports CUDA {})",
-                            error.what(), artifact.target, artifact.schedule, artifact.ptx_version / 10,
-                            artifact.ptx_version % 10, cuda_version(driver.version)),
-                error.notes());
-  }
+  return naming_artifact(driver, artifact, [&] {
+    return artifact.format == KernelArtifact::Format::ptx
+               ? cuda::Module::load_ptx(driver, artifact.code)
+               : cuda::Module::load_cubin(driver, std::as_bytes(std::span(artifact.code)));
+  });
 }
 
 class GpuKernel final : public LoadedKernel {
  public:
   /// The context must be current.
-  GpuKernel(KernelArtifact loaded, std::shared_ptr<const cuda::PrimaryContext> context,
-            const DeviceDescription& device)
+  GpuKernel(KernelArtifact loaded, std::shared_ptr<const cuda::Context> context,
+            const DeviceDescription& device, int max_blocks)
       : LoadedKernel(std::move(loaded), false),
         context_(std::move(context)),
         module_(load_module(context_->driver(), artifact())) {
@@ -124,8 +138,9 @@ class GpuKernel final : public LoadedKernel {
               artifact().schedule, device.name, spec().threads,
               spec().shared_bytes + sweep.static_shared_bytes(), sweep.registers()));
     }
-    grid_ = {spec().tiles(), spec().rows_per_block, int64_t{per_multiprocessor} * device.workers,
-             spec().cluster_m, spec().cluster_n};
+    int64_t resident_blocks = int64_t{per_multiprocessor} * device.workers;
+    if (max_blocks > 0) resident_blocks = std::min<int64_t>(resident_blocks, max_blocks);
+    grid_ = {spec().tiles(), spec().rows_per_block, resident_blocks, spec().cluster_m, spec().cluster_n};
     const Driver& driver = context_->driver();
     if (!spec().tensor_maps.empty() && driver.cuTensorMapEncodeTiled == nullptr)
       throw Error(ErrorCode::device_unavailable,
@@ -135,6 +150,19 @@ class GpuKernel final : public LoadedKernel {
       throw Error(ErrorCode::internal, "a kernel's launch specification has too many tensor maps");
   }
 
+  std::unique_ptr<const BoundWeights> bind_weights(const void* data, int64_t row_stride) const override {
+    const Matrix matrix{reinterpret_cast<uintptr_t>(data), static_cast<uint64_t>(row_stride),
+                        static_cast<uint64_t>(spec().columns)};
+    for (const LaunchSpec::TensorMap& map : spec().tensor_maps) {
+      if (map.left) continue;
+      auto bound = std::make_unique<DescribedWeights>();
+      if (encode(map, matrix, bound->map) != CUresult::success) return nullptr;
+      bound->matrix = matrix;
+      return bound;
+    }
+    return nullptr;
+  }
+
  protected:
   int64_t row_limit() const noexcept override {
     return std::min<int64_t>((kMaxGridY - 1) * spec().rows_per_block, std::numeric_limits<int32_t>::max());
@@ -142,14 +170,6 @@ class GpuKernel final : public LoadedKernel {
 
   int64_t partials(int64_t rows) const noexcept override { return grid_.partials(rows); }
   int64_t max_records(int64_t max_rows) const noexcept override { return grid_.max_records(max_rows); }
-
-  void bind_weights(const void* data, int64_t row_stride) override {
-    weights_ = {};
-    const Matrix matrix{reinterpret_cast<uintptr_t>(data), static_cast<uint64_t>(row_stride),
-                        static_cast<uint64_t>(spec().columns)};
-    for (const LaunchSpec::TensorMap& map : spec().tensor_maps)
-      if (!map.left && encode(map, matrix, weights_map_) == CUresult::success) weights_ = matrix;
-  }
 
   bool has_shared_state() const noexcept override { return true; }
 
@@ -161,8 +181,9 @@ class GpuKernel final : public LoadedKernel {
                                             static_cast<cuda::CUstream>(stream)));
   }
 
-  Status run(StreamHandle stream, const ArgumentWords& words,
-             const LaunchOptions& options) const noexcept override {
+  Status run(StreamHandle stream, const ArgumentWords& words, const LaunchOptions& options,
+             const BoundWeights* bound) const noexcept override {
+    const auto* const weights = static_cast<const DescribedWeights*>(bound);
     const Driver& driver = context_->driver();
     const LaunchContext current(driver, context_->handle());
     if (current.result() != CUresult::success) return status_of(current.result());
@@ -172,8 +193,8 @@ class GpuKernel final : public LoadedKernel {
     std::array<void*, 1 + kMaxTensorMaps> parameters{const_cast<uint64_t*>(words.data())};
     for (size_t i = 0; i < spec().tensor_maps.size(); ++i) {
       const Matrix matrix = operand(spec().tensor_maps[i], words);
-      if (!spec().tensor_maps[i].left && matrix == weights_) {
-        parameters[i + 1] = const_cast<cuda::CUtensorMap*>(&weights_map_);
+      if (!spec().tensor_maps[i].left && weights != nullptr && matrix == weights->matrix) {
+        parameters[i + 1] = const_cast<cuda::CUtensorMap*>(&weights->map);
         continue;
       }
       if (encode(spec().tensor_maps[i], matrix, maps[i]) != CUresult::success)
@@ -225,6 +246,11 @@ class GpuKernel final : public LoadedKernel {
     bool operator==(const Matrix&) const = default;
   };
 
+  struct DescribedWeights final : BoundWeights {
+    Matrix matrix;
+    cuda::CUtensorMap map{};
+  };
+
   Matrix operand(const LaunchSpec::TensorMap& description, const ArgumentWords& words) const noexcept {
     if (description.left && words[word_staged] != 0)
       return {words[word_staged], static_cast<uint64_t>(spec().staged_stride), words[word_rows]};
@@ -256,32 +282,76 @@ class GpuKernel final : public LoadedKernel {
 
   static constexpr size_t kMaxTensorMaps = 2;
 
-  std::shared_ptr<const cuda::PrimaryContext> context_;
+  std::shared_ptr<const cuda::Context> context_;
   cuda::Module module_;
   cuda::CUfunction stage_ = nullptr;
   cuda::CUfunction sweep_ = nullptr;
-  Matrix weights_;  ///< what `weights_map_` describes; no address: nothing
-  cuda::CUtensorMap weights_map_{};
   bool waits_on_device_ = false;  ///< the sweep may be launched before the previous kernel has ended
   Grid grid_;
 };
 
 class GpuBackend final : public Backend {
  public:
-  explicit GpuBackend(const cuda::DeviceInfo& info) {
+  GpuBackend(const cuda::DeviceInfo& info, const EngineOptions& options) : max_blocks_(options.max_blocks) {
     device_.name = info.name;
     device_.id = fmt::format("cuda:{}", info.ordinal);
     device_.target = target_for_device(info.sm_major, info.sm_minor);
     device_.workers = info.multiprocessors;
+    sm_ = fmt::format("sm_{}{}", info.sm_major, info.sm_minor);
+    ordinal_ = info.ordinal;
     device_.memory_bytes = info.memory_bytes;
     // Both edges of the clock carry data.
     device_.memory_bytes_per_second = 2e3 * info.memory_clock_khz * info.memory_bus_bits / 8;
-    context_ = std::make_shared<const cuda::PrimaryContext>(info.ordinal);
+    context_ = std::make_shared<const cuda::Context>(options.use_current_context
+                                                         ? cuda::Context::current(info.ordinal)
+                                                         : cuda::Context::primary(info.ordinal));
   }
 
-  std::unique_ptr<LoadedKernel> load(KernelArtifact artifact) override {
+  std::unique_ptr<const LoadedKernel> load(KernelArtifact artifact) override {
     const cuda::ScopedContext scope = context_->push();
-    return std::make_unique<GpuKernel>(std::move(artifact), context_, device_);
+    return std::make_unique<GpuKernel>(std::move(artifact), context_, device_, max_blocks_);
+  }
+
+  bool assembles(const KernelArtifact& artifact) const override {
+    return artifact.format == KernelArtifact::Format::ptx;
+  }
+
+  KernelArtifact assemble(KernelArtifact artifact) override {
+    const cuda::ScopedContext scope = context_->push();
+    const std::vector<std::byte> cubin =
+        naming_artifact(driver(), artifact, [&] { return cuda::assemble_ptx(driver(), artifact.code); });
+    artifact.code.assign(reinterpret_cast<const char*>(cubin.data()), cubin.size());
+    artifact.format = KernelArtifact::Format::cubin;
+    return artifact;
+  }
+
+  std::string assembler_identity() const override {
+    return fmt::format("driver {}, {}", cuda_version(driver().version), sm_);
+  }
+
+  std::string pointer_fault(const void* data, size_t bytes) const override {
+    const cuda::ScopedContext scope = context_->push();
+    const auto ask = [&](cuda::CUpointer_attribute what, auto& value) {
+      return driver().cuPointerGetAttribute(&value, what, address_of(data)) == CUresult::success;
+    };
+    unsigned type = 0;
+    if (!ask(cuda::CUpointer_attribute::memory_type, type))
+      return fmt::format(
+          "{} is ordinary host memory, which {} cannot read; use device, managed or mapped "
+          "pinned memory",
+          data, device_.id);
+    int ordinal = ordinal_;
+    if (type == static_cast<unsigned>(cuda::CUmemorytype::device) &&
+        ask(cuda::CUpointer_attribute::device_ordinal, ordinal) && ordinal != ordinal_)
+      return fmt::format("{} is memory of device cuda:{}, but the engine drives {}", data, ordinal,
+                         device_.id);
+    cuda::CUdeviceptr start = 0;
+    size_t size = 0;
+    if (ask(cuda::CUpointer_attribute::range_start_address, start) &&
+        ask(cuda::CUpointer_attribute::range_size, size) && address_of(data) + bytes > start + size)
+      return fmt::format("{} bytes are read or written at {}, but its allocation ends after {}", bytes, data,
+                         start + size - address_of(data));
+    return {};
   }
 
   void* allocate(size_t bytes) override {
@@ -361,11 +431,16 @@ class GpuBackend final : public Backend {
   const Driver& driver() const { return context_->driver(); }
   static cuda::CUdeviceptr address_of(const void* memory) { return reinterpret_cast<uintptr_t>(memory); }
 
-  std::shared_ptr<const cuda::PrimaryContext> context_;
+  std::shared_ptr<const cuda::Context> context_;
+  std::string sm_;  ///< "sm_90"
+  int ordinal_ = 0;
+  int max_blocks_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> open_gpu(const cuda::DeviceInfo& info) { return std::make_unique<GpuBackend>(info); }
+std::unique_ptr<Backend> open_gpu(const cuda::DeviceInfo& info, const EngineOptions& options) {
+  return std::make_unique<GpuBackend>(info, options);
+}
 
 }  // namespace gumtile::engine

@@ -1,0 +1,132 @@
+#include "runtime/engine/kernel_loader.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "gumtile/error.h"
+
+namespace gumtile::engine {
+namespace {
+
+/// Adds the time of its life to `sum`, under `mutex`.
+class Stopwatch {
+ public:
+  Stopwatch(std::mutex& mutex, double& sum_ms) : mutex_(mutex), sum_ms_(sum_ms) {}
+  ~Stopwatch() {
+    const double ms =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count();
+    const std::lock_guard lock(mutex_);
+    sum_ms_ += ms;
+  }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  std::mutex& mutex_;
+  double& sum_ms_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+KernelLoader::KernelLoader(Backend& backend, std::shared_ptr<KernelSource> source,
+                           std::shared_ptr<ModuleCache> cache, Log log)
+    : backend_(backend), source_(std::move(source)), cache_(std::move(cache)), log_(std::move(log)) {}
+
+EngineStats KernelLoader::stats() const {
+  const std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+std::shared_ptr<const LoadedKernel> KernelLoader::load(const KernelPlan& plan) {
+  if (source_ == nullptr)
+    throw Error(ErrorCode::usage, "the engine was opened without a source of kernels; open it with one");
+  const std::string identity = source_->identity(plan.target);
+  if (identity.empty()) return make(plan, {});
+  const std::string key =
+      fmt::format("{}{}\n{}\n", key_text(plan), identity, backend_.assembler_identity());
+
+  std::unique_lock lock(mutex_);
+  Slot& slot = slots_[key];
+  loaded_.wait(lock, [&] { return !slot.loading; });
+  if (std::shared_ptr<const LoadedKernel> kernel = slot.kernel.lock()) {
+    ++stats_.shared;
+    return kernel;
+  }
+  slot.loading = true;
+  lock.unlock();
+  std::shared_ptr<const LoadedKernel> kernel;
+  const auto done = [&] {
+    lock.lock();
+    slot.loading = false;
+    slot.kernel = kernel;
+    loaded_.notify_all();
+  };
+  try {
+    kernel = make(plan, key);
+  } catch (...) {
+    done();
+    throw;
+  }
+  done();
+  return kernel;
+}
+
+std::shared_ptr<const LoadedKernel> KernelLoader::make(const KernelPlan& plan, const std::string& key) {
+  const bool cached = cache_ != nullptr && !key.empty();
+  if (cached)
+    if (std::shared_ptr<const LoadedKernel> kernel = from_cache(key)) return kernel;
+
+  KernelArtifact artifact;
+  {
+    const Stopwatch watch(mutex_, stats_.compile_ms);
+    artifact = source_->get(plan);
+  }
+  const bool assembles = backend_.assembles(artifact);
+  if (assembles) {
+    const Stopwatch watch(mutex_, stats_.assemble_ms);
+    artifact = backend_.assemble(std::move(artifact));
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    ++stats_.compiles;
+    if (assembles) ++stats_.assemblies;
+  }
+  if (cached) cache_->put(key, artifact);
+  return load_artifact(std::move(artifact));
+}
+
+std::shared_ptr<const LoadedKernel> KernelLoader::from_cache(const std::string& key) {
+  std::optional<KernelArtifact> artifact;
+  {
+    const Stopwatch watch(mutex_, stats_.cache_ms);
+    artifact = cache_->get(key);
+  }
+  if (!artifact) return nullptr;
+  try {
+    std::shared_ptr<const LoadedKernel> kernel = load_artifact(std::move(*artifact));
+    const std::lock_guard lock(mutex_);
+    ++stats_.cache_hits;
+    return kernel;
+  } catch (const Error& error) {
+    // Whole, but not what this driver takes: made anew.
+    if (log_) log_(LogLevel::warning, fmt::format("a cached kernel could not be loaded: {}", error.what()));
+    return nullptr;
+  }
+}
+
+std::shared_ptr<const LoadedKernel> KernelLoader::load_artifact(KernelArtifact artifact) {
+  std::shared_ptr<const LoadedKernel> kernel;
+  {
+    const Stopwatch watch(mutex_, stats_.load_ms);
+    kernel = backend_.load(std::move(artifact));
+  }
+  const std::lock_guard lock(mutex_);
+  ++stats_.loads;
+  return kernel;
+}
+
+}  // namespace gumtile::engine

@@ -1,0 +1,210 @@
+#include "runtime/engine/lm_head_variants.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <bit>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "gumtile/error.h"
+#include "gumtile/tuning.h"
+#include "runtime/engine/batch_buckets.h"
+
+namespace gumtile::engine {
+namespace {
+
+constexpr int kMaxThreads = 16;
+
+Program program_of(const LmHeadOptions& options, Features features) {
+  return lm_head_sample(
+      {options.noise, options.hidden_dtype, options.weights_dtype, (features & feature_logprob) != 0});
+}
+
+int threads_for(const PrepareOptions& options, size_t tasks) {
+  const int processors = static_cast<int>(std::thread::hardware_concurrency());
+  const int wanted = options.threads > 0 ? options.threads : std::clamp(processors, 1, kMaxThreads);
+  return static_cast<int>(std::min(tasks, static_cast<size_t>(wanted)));
+}
+
+}  // namespace
+
+/// A kernel that a bucket needs.
+struct Variants::Wanted {
+  Variant* variant;
+  Problem problem;
+  Schedule schedule;
+};
+
+Variant& Variants::variant(Features features) {
+  for (const auto& known : variants_)
+    if (known->features == features) return *known;
+  Program program = program_of(options_, features);
+  SamplingBindings bindings(program);
+  return *variants_.emplace_back(
+      std::make_unique<Variant>(Variant{features, std::move(program), bindings, {}, {}}));
+}
+
+/// An option before the user's records before those that are shipped before the heuristic. The heuristic
+/// decides the family of kernels: families add up a dot product in different orders, and with two of them a
+/// request's token would depend on how many others are in its batch.
+KernelChoice Variants::choose(const Variant& variant, const Problem& problem, Schedule& schedule) const {
+  const DeviceDescription& device = engine_->device();
+  KernelChoice choice;
+  choice.features = variant.features;
+  choice.max_rows = problem.max_rows;
+  if (options_.schedule) {
+    schedule = *options_.schedule;
+    choice.rule = "option";
+  } else {
+    schedule = default_schedule(variant.program, problem, device.target,
+                                {device.workers, device.memory_bytes_per_second});
+    choice.rule = "built-in heuristic";
+    if (const auto& records = engine_->options().tuning) {
+      if (const auto found = records->find(tuning_key(device, variant.program, problem))) {
+        try {
+          make_plan(variant.program, problem, found->schedule, device.target);
+          if (found->schedule.family.index() == schedule.family.index()) {
+            schedule = found->schedule;
+            choice.rule = found->rule;
+          } else {
+            choice.note = fmt::format("{} is of another family: '{}'", found->rule, found->schedule.str());
+          }
+        } catch (const Error& error) {
+          choice.note = fmt::format("{} cannot be used: {}", found->rule, error.what());
+        }
+      }
+    }
+  }
+  choice.schedule = schedule.str();
+  return choice;
+}
+
+const Kernel* Variants::find(Features features, const Schedule& schedule) const {
+  for (const auto& loaded : kernels_)
+    if (loaded->features == features && loaded->schedule == schedule) return &loaded->kernel;
+  return nullptr;
+}
+
+void Variants::load_missing(const std::vector<Wanted>& wanted, const PrepareOptions& options,
+                            const void* weights, int64_t weights_row_stride) {
+  std::vector<const Wanted*> missing;
+  for (const Wanted& w : wanted) {
+    const auto is_same = [&](const Wanted* other) {
+      return other->variant == w.variant && other->schedule == w.schedule;
+    };
+    if (find(w.variant->features, w.schedule) == nullptr &&
+        std::none_of(missing.begin(), missing.end(), is_same))
+      missing.push_back(&w);
+  }
+  if (missing.empty()) return;
+
+  // Other threads take the next one that is missing; this one tells of progress, and the first failure ends
+  // them all.
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::atomic<size_t> next{0};
+  std::atomic<bool> stop{false};
+  std::exception_ptr failure;
+  int done = 0;
+  int running = threads_for(options, missing.size());
+  const auto work = [&] {
+    for (size_t i = next.fetch_add(1); i < missing.size() && !stop; i = next.fetch_add(1)) {
+      try {
+        const Wanted& w = *missing[i];
+        Kernel kernel = engine_->load(
+            make_plan(w.variant->program, w.problem, w.schedule, engine_->device().target));
+        kernel.bind_weights(weights, weights_row_stride);
+        auto loaded = std::make_unique<LoadedSchedule>(
+            LoadedSchedule{w.variant->features, w.schedule, std::move(kernel)});
+        const std::lock_guard lock(mutex);
+        kernels_.push_back(std::move(loaded));
+        ++done;
+        changed.notify_all();
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (failure == nullptr) failure = std::current_exception();
+        stop = true;
+      }
+    }
+    const std::lock_guard lock(mutex);
+    --running;
+    changed.notify_all();
+  };
+  std::vector<std::thread> threads;
+  for (int i = running; i > 0; --i) threads.emplace_back(work);
+  bool cancelled = false;
+  {
+    std::unique_lock lock(mutex);
+    for (int told = 0; told < done || running > 0;) {
+      changed.wait(lock, [&] { return told < done || running == 0; });
+      if (told == done) continue;
+      told = done;
+      lock.unlock();
+      if (!cancelled && options.progress && !options.progress(told, static_cast<int>(missing.size())))
+        cancelled = stop = true;
+      lock.lock();
+    }
+  }
+  for (std::thread& thread : threads) thread.join();
+  if (failure != nullptr) std::rethrow_exception(failure);
+  if (cancelled) throw Error(ErrorCode::cancelled, "preparing the head was cancelled");
+}
+
+void Variants::prepare(const PrepareOptions& options, int weights_alignment, const void* weights,
+                       int64_t weights_row_stride) {
+  Problem problem;
+  problem.columns = options_.vocab_size;
+  problem.first_column = options_.first_token;
+  problem.contracted = options_.hidden_size;
+  problem.weights_alignment = weights_alignment;
+
+  for (Features features : options.feature_sets) variant(features);
+  const int64_t rows = std::max(options.max_rows, prepared_rows_);
+  std::vector<Wanted> wanted;
+  std::vector<KernelChoice> choices;
+  for (const auto& v : variants_) {
+    for (int64_t end : batch_buckets(rows)) {
+      problem.max_rows = end;
+      Wanted w{v.get(), problem, {}};
+      choices.push_back(choose(*v, problem, w.schedule));
+      wanted.push_back(std::move(w));
+      if (wanted.back().schedule.family.index() != wanted.front().schedule.family.index()) {
+        throw Error(ErrorCode::internal,
+                    fmt::format("the batch buckets got kernels of two families: '{}' and '{}'",
+                                wanted.front().schedule.str(), wanted.back().schedule.str()));
+      }
+    }
+  }
+  load_missing(wanted, options, weights, weights_row_stride);
+
+  // From here on nothing fails.
+  for (const auto& v : variants_) {
+    v->kernel_of_bucket.clear();
+    v->choices.clear();
+  }
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    Variant& v = *wanted[i].variant;
+    v.kernel_of_bucket.push_back(find(v.features, wanted[i].schedule));
+    v.choices.push_back(std::move(choices[i]));
+  }
+  prepared_rows_ = rows;
+  for (Features asked = 0; asked <= kAllFeatures; ++asked) {
+    serving_[asked] = nullptr;
+    for (const auto& v : variants_)
+      if ((v->features & asked) == asked &&
+          (serving_[asked] == nullptr ||
+           std::popcount(v->features) < std::popcount(serving_[asked]->features)))
+        serving_[asked] = v.get();
+  }
+}
+
+void Variants::bind_weights(const void* weights, int64_t weights_row_stride) {
+  for (const auto& loaded : kernels_) loaded->kernel.bind_weights(weights, weights_row_stride);
+}
+
+}  // namespace gumtile::engine

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gumtile/lm_head.h"
+#include "gumtile/plan.h"
+#include "runtime/engine/sampling_bindings.h"
+
+namespace gumtile::engine {
+
+/// The kernels of a head for one set of features: one for each batch bucket.
+struct Variant {
+  Features features;
+  Program program;
+  SamplingBindings bindings;
+  std::vector<const Kernel*> kernel_of_bucket;
+  std::vector<KernelChoice> choices;  ///< by bucket
+};
+
+/// All kernels of a head. Only ever added to: a captured graph may hold on to any of them.
+class Variants {
+ public:
+  Variants(std::shared_ptr<Engine> engine, const LmHeadOptions& options)
+      : engine_(std::move(engine)), options_(options) {}
+
+  /// See LmHead::prepare. `weights_alignment`: bytes that divide the address and row stride of the weights.
+  void prepare(const PrepareOptions& options, int weights_alignment, const void* weights,
+               int64_t weights_row_stride);
+
+  /// See LmHead::set_weights.
+  void bind_weights(const void* weights, int64_t weights_row_stride);
+
+  /// The variant that serves launches which ask for `features`; null where none is prepared.
+  const Variant* serving(Features features) const noexcept {
+    return features > kAllFeatures ? nullptr : serving_[features];
+  }
+  int64_t prepared_rows() const noexcept { return prepared_rows_; }
+  const std::vector<std::unique_ptr<Variant>>& all() const { return variants_; }
+
+ private:
+  struct LoadedSchedule {
+    Features features;
+    Schedule schedule;
+    Kernel kernel;
+  };
+  struct Wanted;
+
+  Variant& variant(Features features);
+  KernelChoice choose(const Variant& variant, const Problem& problem, Schedule& schedule) const;
+  const Kernel* find(Features features, const Schedule& schedule) const;
+  void load_missing(const std::vector<Wanted>& wanted, const PrepareOptions& options, const void* weights,
+                    int64_t weights_row_stride);
+
+  std::shared_ptr<Engine> engine_;
+  LmHeadOptions options_;
+  std::vector<std::unique_ptr<Variant>> variants_;
+  std::vector<std::unique_ptr<LoadedSchedule>> kernels_;
+  std::array<const Variant*, kAllFeatures + 1> serving_{};
+  int64_t prepared_rows_ = 0;
+};
+
+}  // namespace gumtile::engine

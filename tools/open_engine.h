@@ -1,0 +1,19 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "gumtile/engine.h"
+
+namespace gumtile::tools {
+
+/// An engine as applications open it: it compiles, keeps what it compiled in the user's cache folder, uses
+/// tuning records, and tells of warnings on stderr. Throws Error.
+std::shared_ptr<Engine> open_engine(const std::string& device);
+
+inline double milliseconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace gumtile::tools
