@@ -37,6 +37,9 @@ struct Binding {
   int64_t row_stride = 0;
 };
 
+/// The alignment in bytes of workspaces, and of the parts within them.
+inline constexpr size_t kWorkspaceAlignment = 256;
+
 /// An opaque stream: a CUstream (or cudaStream_t) on a GPU, ignored on `cpu`.
 using StreamHandle = void*;
 

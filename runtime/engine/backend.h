@@ -12,9 +12,6 @@
 
 namespace gumtile::engine {
 
-/// The alignment of workspaces and of the parts within them.
-inline constexpr size_t kWorkspaceAlignment = 256;
-
 /// What a kernel keeps of weights that were bound to it. Backends derive from it.
 struct BoundWeights {
   virtual ~BoundWeights() = default;

@@ -46,8 +46,7 @@ std::shared_ptr<const LoadedKernel> KernelLoader::load(const KernelPlan& plan) {
     throw Error(ErrorCode::usage, "the engine was opened without a source of kernels; open it with one");
   const std::string identity = source_->identity(plan.target);
   if (identity.empty()) return make(plan, {});
-  const std::string key =
-      fmt::format("{}{}\n{}\n", key_text(plan), identity, backend_.assembler_identity());
+  const std::string key = fmt::format("{}{}\n{}\n", key_text(plan), identity, backend_.assembler_identity());
 
   std::unique_lock lock(mutex_);
   Slot& slot = slots_[key];

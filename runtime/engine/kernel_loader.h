@@ -12,8 +12,8 @@
 
 namespace gumtile::engine {
 
-/// From a plan to code on the device: what is loaded already, else the cache, else the source (and, where that
-/// gives PTX, the driver's assembler). Thread safe.
+/// From a plan to code on the device: what is loaded already, else the cache, else the source (and, where
+/// that gives PTX, the driver's assembler). Thread safe.
 class KernelLoader {
  public:
   /// `source`, `cache` and `log` may be empty. `backend` must outlive the loader.

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <bit>
+#include <condition_variable>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -116,8 +116,8 @@ void Variants::load_missing(const std::vector<Wanted>& wanted, const PrepareOpti
     for (size_t i = next.fetch_add(1); i < missing.size() && !stop; i = next.fetch_add(1)) {
       try {
         const Wanted& w = *missing[i];
-        Kernel kernel = engine_->load(
-            make_plan(w.variant->program, w.problem, w.schedule, engine_->device().target));
+        Kernel kernel =
+            engine_->load(make_plan(w.variant->program, w.problem, w.schedule, engine_->device().target));
         kernel.bind_weights(weights, weights_row_stride);
         auto loaded = std::make_unique<LoadedSchedule>(
             LoadedSchedule{w.variant->features, w.schedule, std::move(kernel)});

@@ -22,8 +22,8 @@ enum InputSource : size_t {
 };
 enum OutputSource : size_t { token_output, logprob_output, status_output, any_status_output, output_sources };
 
-/// Which source each of a sampling Program's inputs and outputs is bound to: found once, so that a launch only
-/// fills arrays.
+/// Which source each of a sampling Program's inputs and outputs is bound to: found once, so that a launch
+/// only fills arrays.
 class SamplingBindings {
  public:
   /// Throws Error(internal) for a Program that asks for something else.

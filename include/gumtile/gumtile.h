@@ -1,0 +1,302 @@
+/* gumtile's stable interface: C, and whatever can call C. gumtile.hpp wraps it for C++17.
+ *
+ * Conventions
+ * - Functions return a gumtile_status. Where it is not GUMTILE_OK, gumtile_last_error() has the words, on the same
+ *   thread. No C++ exception leaves the library, and it never prints, ends the process or touches signals.
+ * - Structs start with `struct_size`: set it to sizeof(the struct), or begin with the struct's _INIT macro. Fields that
+ *   a program was compiled without have their documented defaults; a program may be compiled against an older or a
+ *   newer header than the library's. A newer struct is accepted where what the library does not know is zero.
+ * - Handles are opaque. A head keeps its engine alive: they may be destroyed in any order.
+ * - Device memory is memory that the engine's device can read: device, managed or mapped pinned memory on a GPU,
+ *   ordinary memory on the CPU. It is always the caller's.
+ * - Engines may be used from any number of threads. A head may be launched from any number of threads at once, with a
+ *   workspace for each stream; gumtile_head_prepare and gumtile_head_set_weights must not run beside its launches.
+ *
+ * Compatibility: within one major version of the library's soname symbols are only added, struct fields only appended,
+ * and enumerators keep their values. What is to go is marked deprecated for at least one minor release before the
+ * major version that drops it.
+ */
+#ifndef GUMTILE_GUMTILE_H
+#define GUMTILE_GUMTILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(GUMTILE_BUILDING_LIBRARY)
+#define GUMTILE_API __attribute__((visibility("default")))
+#else
+#define GUMTILE_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The version of this header's interface; gumtile_abi_version() is the library's. */
+#define GUMTILE_ABI_VERSION 0
+
+typedef enum gumtile_status {
+  GUMTILE_OK = 0,
+  /* Of a launch. It did nothing: the stream, and a capture on it, are as they were. */
+  GUMTILE_NOT_PREPARED = 1,        /* no kernel was prepared for what is asked: gumtile_head_prepare */
+  GUMTILE_TOO_MANY_ROWS = 2,       /* more rows than prepared for */
+  GUMTILE_WORKSPACE_TOO_SMALL = 3, /* gumtile_head_workspace_size says how much is needed */
+  GUMTILE_INVALID_ARGUMENT = 4,    /* a null or misaligned pointer, a negative count: gumtile_head_validate tells */
+  GUMTILE_LAUNCH_FAILED = 5,       /* the driver refused, before the kernel ran */
+  GUMTILE_CONTEXT_LOST = 6,        /* an earlier fault on the device made its context unusable: no retry helps */
+  GUMTILE_FORKED = 7,              /* the engine was opened in a parent process: open one in this process */
+  /* Of set-up. */
+  GUMTILE_USAGE = 64,              /* an option or argument is wrong */
+  GUMTILE_BAD_DATA = 65,           /* a file or text is wrong */
+  GUMTILE_DEVICE_UNAVAILABLE = 69, /* the device asked for is not there or cannot run the kernel */
+  GUMTILE_INTERNAL = 70,           /* a fault of gumtile itself */
+  GUMTILE_OUT_OF_MEMORY = 71,
+  GUMTILE_CANNOT_CREATE = 73,      /* an output could not be written */
+  GUMTILE_IO = 74,                 /* reading failed */
+  GUMTILE_CANCELLED = 130          /* the progress callback said so */
+} gumtile_status;
+
+typedef enum gumtile_dtype {
+  GUMTILE_BF16 = 1,
+  GUMTILE_F16 = 2,
+  GUMTILE_F32 = 3,
+  GUMTILE_I32 = 4,
+  GUMTILE_I64 = 5
+} gumtile_dtype;
+
+/* How noise is drawn. Part of what a seed means: the two give different, equally exact, tokens. */
+typedef enum gumtile_noise {
+  GUMTILE_NOISE_GROUPED = 0,  /* one Gumbel for 16 tokens: faster */
+  GUMTILE_NOISE_PER_TOKEN = 1 /* one Gumbel for each token */
+} gumtile_noise;
+
+/* What a launch may ask for beyond tokens and status words; bits of a set. */
+enum {
+  GUMTILE_FEATURE_LOGPROB = 1 /* the token's log-probability */
+};
+
+/* Bits of a row's status word. */
+enum {
+  GUMTILE_STATUS_NAN_LOGIT = 1,      /* the row failed */
+  GUMTILE_STATUS_INF_LOGIT = 2,      /* a logit is +inf: the lowest such token was chosen */
+  GUMTILE_STATUS_NO_CANDIDATE = 4,   /* every logit is -inf: the row failed */
+  GUMTILE_STATUS_BAD_TEMPERATURE = 8 /* negative, NaN or infinite: the row failed */
+};
+
+typedef struct gumtile_engine gumtile_engine;
+typedef struct gumtile_head gumtile_head;
+
+/* ---- The library ---- */
+
+/* "0.1.0"; static. */
+GUMTILE_API const char* gumtile_version(void);
+/* GUMTILE_ABI_VERSION of the header that the library was built with. */
+GUMTILE_API int gumtile_abi_version(void);
+/* 1 where the library can compile kernels, 0 where it only runs those of packs (libgumtile_runtime). */
+GUMTILE_API int gumtile_has_jit(void);
+/* "not_prepared"; static. "unknown" for another number. */
+GUMTILE_API const char* gumtile_status_name(gumtile_status status);
+/* What the last call on this thread that failed in set-up says: what was expected, what was found, what to do, and
+ * details on further lines. Empty before any. Valid until the next failure on this thread. Launches set it only to
+ * their status's meaning, which costs nothing. */
+GUMTILE_API const char* gumtile_last_error(void);
+
+/* ---- Engine: one device ---- */
+
+enum { GUMTILE_LOG_DEBUG = 0, GUMTILE_LOG_INFO = 1, GUMTILE_LOG_WARNING = 2 };
+/* Called on the thread that noticed, from set-up calls only; must be thread safe and must not call back. */
+typedef void (*gumtile_log_fn)(void* user, int level, const char* message);
+
+enum {
+  /* GPU: work in the context that is current on the calling thread, which must outlive the engine, instead of the
+   * device's primary context (the one of the CUDA runtime and PyTorch). */
+  GUMTILE_ENGINE_CURRENT_CONTEXT = 1,
+  GUMTILE_ENGINE_NO_JIT = 2,    /* only what packs have, even where the library could compile */
+  GUMTILE_ENGINE_NO_CACHE = 4,  /* compiled kernels are kept in memory only */
+  GUMTILE_ENGINE_NO_TUNING = 8  /* no tuning record is looked at */
+};
+
+typedef struct gumtile_engine_options {
+  size_t struct_size;
+  const char* device;        /* "auto" (the first GPU, else the CPU), "cpu" or "cuda:N". Null: "auto" */
+  uint32_t flags;            /* GUMTILE_ENGINE_… */
+  int32_t max_blocks;        /* GPU: bounds a launch's blocks, to share the card; 0: all of it */
+  int32_t cpu_threads;       /* CPU: 0: all that this process may use */
+  const char* const* packs;  /* paths of packs, looked into in this order before anything is compiled */
+  size_t pack_count;
+  const char* cache_folder;  /* null: $GUMTILE_CACHE_DIR, else $XDG_CACHE_HOME/gumtile, else ~/.cache/gumtile */
+  uint64_t cache_max_bytes;  /* 0: 1 GiB */
+  const char* tuning_folder; /* null: $GUMTILE_TUNING_DIR, else $XDG_DATA_HOME/gumtile/tuning, else
+                                ~/.local/share/gumtile/tuning */
+  gumtile_log_fn log;        /* null: nothing is said */
+  void* log_user;
+} gumtile_engine_options;
+#define GUMTILE_ENGINE_OPTIONS_INIT {sizeof(gumtile_engine_options), NULL, 0, 0, 0, NULL, 0, NULL, 0, NULL, NULL, NULL}
+
+/* Opens a device. `options` may be null. On failure *engine is null. */
+GUMTILE_API gumtile_status gumtile_engine_open(const gumtile_engine_options* options, gumtile_engine** engine);
+/* Null does nothing. */
+GUMTILE_API void gumtile_engine_close(gumtile_engine* engine);
+
+typedef struct gumtile_device_info {
+  size_t struct_size;
+  const char* name;   /* "NVIDIA H200", or the CPU's brand. These texts live as long as the engine */
+  const char* id;     /* "cuda:0" or "cpu" */
+  const char* target; /* "sm_90a" or "host" */
+  int32_t workers;    /* multiprocessors, or CPU threads */
+  int32_t is_gpu;
+  uint64_t memory_bytes;
+} gumtile_device_info;
+#define GUMTILE_DEVICE_INFO_INIT {sizeof(gumtile_device_info), NULL, NULL, NULL, 0, 0, 0}
+GUMTILE_API gumtile_status gumtile_engine_describe(const gumtile_engine* engine, gumtile_device_info* info);
+
+/* What the engine did since it was opened; times are sums over threads. */
+typedef struct gumtile_engine_stats {
+  size_t struct_size;
+  uint64_t compiles;        /* kernels that were compiled or taken from a pack */
+  uint64_t cache_hits;      /* kernels from the cache */
+  uint64_t assemblies;      /* PTX that the driver compiled */
+  uint64_t loads;           /* kernels loaded onto the device */
+  uint64_t shared;          /* kernels that were loaded already */
+  uint64_t allocated_bytes; /* held by gumtile_engine_allocate; nothing else holds device memory but for code */
+  double compile_ms;
+  double assemble_ms;
+  double cache_ms;
+  double load_ms;
+} gumtile_engine_stats;
+#define GUMTILE_ENGINE_STATS_INIT {sizeof(gumtile_engine_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+GUMTILE_API gumtile_status gumtile_engine_get_stats(const gumtile_engine* engine, gumtile_engine_stats* stats);
+
+/* Device memory for programs that have no other way to it; aligned to 256 bytes. Copies are synchronous, and wait for
+ * earlier work on the default stream only: synchronise others first. No bytes: null. */
+GUMTILE_API gumtile_status gumtile_engine_allocate(gumtile_engine* engine, size_t bytes, void** memory);
+GUMTILE_API gumtile_status gumtile_engine_release(gumtile_engine* engine, void* memory);
+GUMTILE_API gumtile_status gumtile_engine_copy_to_device(gumtile_engine* engine, void* to, const void* from,
+                                                         size_t bytes);
+GUMTILE_API gumtile_status gumtile_engine_copy_to_host(gumtile_engine* engine, void* to, const void* from,
+                                                       size_t bytes);
+GUMTILE_API gumtile_status gumtile_engine_synchronize(gumtile_engine* engine, void* stream);
+
+/* ---- Head: an LM head that samples ---- */
+
+typedef struct gumtile_head_options {
+  size_t struct_size;
+  int64_t vocab_size;         /* rows of the weights */
+  int64_t hidden_size;        /* columns of the weights */
+  int64_t first_token;        /* the token id of the weights' first row: heads over ranges of one vocabulary */
+  gumtile_dtype hidden_dtype; /* bf16, f16 or f32; 0: as weights_dtype. Rounded to weights_dtype */
+  gumtile_dtype weights_dtype; /* bf16, f16 or f32; 0: bf16 */
+  gumtile_dtype token_dtype;  /* i32 or i64; 0: i32 */
+  gumtile_noise noise;
+  const void* weights;        /* device memory [vocab_size, hidden_size], borrowed; bytes changed in place count from the
+                                 next launch on */
+  int64_t weights_row_stride; /* elements; 0: hidden_size */
+  const char* schedule;       /* for every batch size, instead of what was tuned; null: none */
+} gumtile_head_options;
+#define GUMTILE_HEAD_OPTIONS_INIT \
+  {sizeof(gumtile_head_options), 0, 0, 0, (gumtile_dtype)0, (gumtile_dtype)0, (gumtile_dtype)0, GUMTILE_NOISE_GROUPED, NULL, 0, NULL}
+
+/* On failure *head is null. */
+GUMTILE_API gumtile_status gumtile_head_create(gumtile_engine* engine, const gumtile_head_options* options,
+                                               gumtile_head** head);
+/* Null does nothing. No launch may be in flight. */
+GUMTILE_API void gumtile_head_destroy(gumtile_head* head);
+
+/* Called on the preparing thread whenever a kernel is ready; 0 cancels. */
+typedef int (*gumtile_progress_fn)(void* user, int done, int total);
+
+typedef struct gumtile_prepare_options {
+  size_t struct_size;
+  int64_t max_rows;
+  const uint32_t* feature_sets; /* kernels are made for each set; a launch takes the one with the fewest features of
+                                   those that have what it asks for. Null: one set, {GUMTILE_FEATURE_LOGPROB} */
+  size_t feature_set_count;
+  gumtile_progress_fn progress; /* may be null */
+  void* progress_user;
+  int32_t threads; /* that compile at a time; 0: as many as there are processors, up to 16 */
+} gumtile_prepare_options;
+#define GUMTILE_PREPARE_OPTIONS_INIT {sizeof(gumtile_prepare_options), 1, NULL, 0, NULL, NULL, 0}
+
+/* Readies kernels for every batch up to max_rows. After it no launch compiles or allocates. May be called again for
+ * more; what was prepared, and graphs that were captured, stay valid. */
+GUMTILE_API gumtile_status gumtile_head_prepare(gumtile_head* head, const gumtile_prepare_options* options);
+
+/* Other weights of the same shape from the next launch on; nothing is compiled. Captured graphs keep the old
+ * address. */
+GUMTILE_API gumtile_status gumtile_head_set_weights(gumtile_head* head, const void* weights, int64_t row_stride);
+
+/* Bytes of workspace for launches of up to `max_rows` rows (at most as many as prepared), and their alignment. One
+ * workspace serves all launches and graphs in the order of one stream; concurrent streams need one each. All launches
+ * on a workspace must be told the same size. */
+GUMTILE_API gumtile_status gumtile_head_workspace_size(const gumtile_head* head, int64_t max_rows, size_t* bytes,
+                                                       size_t* alignment);
+/* Before a workspace's first launch, and again after a launch that failed or when its contents were lost. Launches
+ * leave it ready for the next one. */
+GUMTILE_API gumtile_status gumtile_head_workspace_init(const gumtile_head* head, void* stream, void* workspace,
+                                                       size_t workspace_bytes);
+
+enum {
+  GUMTILE_SAMPLE_PROGRAMMATIC = 1,   /* may start before the stream's previous kernel has ended (programmatic dependent
+                                        launch) */
+  GUMTILE_SAMPLE_WEIGHTS_STABLE = 2  /* no kernel that may still run writes the weights: they are fetched early */
+};
+
+/* All pointers are device memory. [rows]: indexed by the row of the launch; [slots]: by row_slot[row]. */
+typedef struct gumtile_sample_args {
+  size_t struct_size;
+  int64_t rows;
+  uint32_t flags; /* GUMTILE_SAMPLE_… */
+  const void* hidden_states;     /* [rows, hidden_size]; with hidden_index as many rows as it names */
+  int64_t hidden_row_stride;     /* elements; 0: hidden_size */
+  const int32_t* hidden_index;   /* [rows]: the row of hidden_states that a row takes; null: its own. Costs a copy of the
+                                    rows into the workspace */
+  const int32_t* row_slot;       /* [rows]; negative: the row is left out. Null: slot = row */
+  const int32_t* num_rows;       /* one word: rows from here on are left out. Null: all count */
+  const float* temperature;      /* [slots]; below 1e-5: the most likely token. Null: 1 */
+  const uint64_t* seed;          /* [slots]; null: 0 */
+  const uint64_t* offset;        /* [rows], the position in the request; null: 0 */
+  const int32_t* invalid_token;  /* one word: the token of a failed row. Null: -1 */
+  void* token;                   /* [rows], or as token_position says; of the head's token_dtype */
+  const int32_t* token_position; /* [rows]: where in `token` a row's goes; negative: nowhere. Null: the row */
+  float* logprob;                /* [rows]; null: not asked for */
+  uint32_t* status;              /* [rows] GUMTILE_STATUS_…; null: not asked for */
+  uint32_t* any_status;          /* one word: all rows' bits; null: not asked for */
+  void* workspace;
+  size_t workspace_bytes;
+} gumtile_sample_args;
+#define GUMTILE_SAMPLE_ARGS_INIT                                                                                    \
+  {sizeof(gumtile_sample_args), 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+   NULL, 0}
+
+/* Samples one token a row on `stream` (a CUstream or cudaStream_t; null: the legacy default stream; on the CPU it is
+ * ignored, and the tokens are there on return). One kernel on a GPU. Does not allocate, synchronise, lock or compile,
+ * and may be captured into a graph: what the pointers point to is read when the graph runs, the pointers themselves,
+ * rows and the weights' address are those of the capture. */
+GUMTILE_API gumtile_status gumtile_head_sample(const gumtile_head* head, void* stream,
+                                               const gumtile_sample_args* args);
+
+/* GUMTILE_OK, or GUMTILE_INVALID_ARGUMENT with every fault of `args` on a line of gumtile_last_error(). Asks the driver
+ * about every pointer: for debugging. `slots`: length of the arrays over slots; 0: as many as rows. */
+GUMTILE_API gumtile_status gumtile_head_validate(const gumtile_head* head, const gumtile_sample_args* args,
+                                                 int64_t slots);
+
+/* One prepared kernel, and who chose it. */
+typedef struct gumtile_kernel_choice {
+  size_t struct_size;
+  uint32_t features;
+  int64_t max_rows;     /* the upper end of the batch bucket */
+  const char* schedule; /* these texts live until the head is prepared again or destroyed */
+  const char* rule;     /* "option", "user record …", "shipped record …" or "built-in heuristic" */
+  const char* note;     /* why something else was not taken, or "" */
+} gumtile_kernel_choice;
+#define GUMTILE_KERNEL_CHOICE_INIT {sizeof(gumtile_kernel_choice), 0, 0, NULL, NULL, NULL}
+GUMTILE_API size_t gumtile_head_choice_count(const gumtile_head* head);
+/* GUMTILE_USAGE where there is no such choice. */
+GUMTILE_API gumtile_status gumtile_head_get_choice(const gumtile_head* head, size_t index,
+                                                   gumtile_kernel_choice* choice);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,402 @@
+// The C interface over Engine and LmHead: translates structs, statuses and exceptions, and does nothing else.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <deque>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "gumtile/error.h"
+#include "gumtile/gumtile.h"
+#include "gumtile/lm_head.h"
+#include "gumtile/module_cache.h"
+#include "gumtile/tuning.h"
+#include "runtime/capi/default_source.h"
+#include "runtime/capi/structs.h"
+
+using gumtile::Error;
+using gumtile::ErrorCode;
+
+struct gumtile_engine {
+  std::shared_ptr<gumtile::Engine> engine;
+  std::string target;
+};
+
+struct gumtile_head {
+  std::shared_ptr<gumtile::Engine> engine;
+  gumtile::LmHead head;
+  std::vector<gumtile::KernelChoice> choices;
+};
+
+namespace {
+
+/// The text behind `gumtile_last_error`. A launch points it to a literal, so that it costs nothing there.
+struct LastError {
+  std::string text;
+  const char* shown = "";
+};
+thread_local LastError last_error;
+
+gumtile_status fail(gumtile_status status, std::string text) noexcept {
+  last_error.text = std::move(text);
+  last_error.shown = last_error.text.c_str();
+  return status;
+}
+
+/// Runs `body`, which may throw.
+template <typename Body>
+gumtile_status guarded(const Body& body) noexcept {
+  try {
+    body();
+    return GUMTILE_OK;
+  } catch (const Error& error) {
+    std::string text = error.what();
+    for (const std::string& note : error.notes()) text += "\n" + note;
+    return fail(static_cast<gumtile_status>(error.code()), std::move(text));
+  } catch (const std::bad_alloc&) {
+    last_error.shown = "out of memory";
+    return GUMTILE_OUT_OF_MEMORY;
+  } catch (const std::exception& error) {
+    return fail(GUMTILE_INTERNAL, fmt::format("a fault of gumtile itself: {}", error.what()));
+  } catch (...) {
+    last_error.shown = "a fault of gumtile itself";
+    return GUMTILE_INTERNAL;
+  }
+}
+
+template <typename Handle>
+void require_handle(const Handle* handle, const char* name) {
+  if (handle == nullptr) throw Error(ErrorCode::usage, fmt::format("the {} is null", name));
+}
+
+const char* meaning(gumtile::Status status) noexcept {
+  switch (status) {
+    case gumtile::Status::ok:
+      return "";
+    case gumtile::Status::not_prepared:
+      return "no kernel was prepared for what this launch asks for; call gumtile_head_prepare";
+    case gumtile::Status::too_many_rows:
+      return "the launch has more rows than the head was prepared for";
+    case gumtile::Status::workspace_too_small:
+      return "the workspace is smaller than gumtile_head_workspace_size says";
+    case gumtile::Status::invalid_argument:
+      return "a pointer is null or misaligned, or a count is wrong; gumtile_head_validate says which";
+    case gumtile::Status::launch_failed:
+      return "the driver refused the launch";
+    case gumtile::Status::context_lost:
+      return "an earlier fault on the device made its context unusable";
+    case gumtile::Status::forked:
+      return "the engine was opened in a parent of this process; open one here";
+  }
+  return "";
+}
+
+static_assert(static_cast<int>(gumtile::Status::not_prepared) == GUMTILE_NOT_PREPARED &&
+              static_cast<int>(gumtile::Status::too_many_rows) == GUMTILE_TOO_MANY_ROWS &&
+              static_cast<int>(gumtile::Status::workspace_too_small) == GUMTILE_WORKSPACE_TOO_SMALL &&
+              static_cast<int>(gumtile::Status::invalid_argument) == GUMTILE_INVALID_ARGUMENT &&
+              static_cast<int>(gumtile::Status::launch_failed) == GUMTILE_LAUNCH_FAILED &&
+              static_cast<int>(gumtile::Status::context_lost) == GUMTILE_CONTEXT_LOST &&
+              static_cast<int>(gumtile::Status::forked) == GUMTILE_FORKED);
+static_assert(static_cast<int>(ErrorCode::usage) == GUMTILE_USAGE &&
+              static_cast<int>(ErrorCode::bad_data) == GUMTILE_BAD_DATA &&
+              static_cast<int>(ErrorCode::device_unavailable) == GUMTILE_DEVICE_UNAVAILABLE &&
+              static_cast<int>(ErrorCode::internal) == GUMTILE_INTERNAL &&
+              static_cast<int>(ErrorCode::cannot_create) == GUMTILE_CANNOT_CREATE &&
+              static_cast<int>(ErrorCode::io) == GUMTILE_IO &&
+              static_cast<int>(ErrorCode::cancelled) == GUMTILE_CANCELLED);
+
+gumtile_status launched(gumtile::Status status) noexcept {
+  if (status != gumtile::Status::ok) last_error.shown = meaning(status);
+  return static_cast<gumtile_status>(status);
+}
+
+gumtile::DType dtype_of(gumtile_dtype dtype, gumtile_dtype absent, const char* field) {
+  switch (dtype == static_cast<gumtile_dtype>(0) ? absent : dtype) {
+    case GUMTILE_BF16:
+      return gumtile::DType::bf16;
+    case GUMTILE_F16:
+      return gumtile::DType::f16;
+    case GUMTILE_F32:
+      return gumtile::DType::f32;
+    case GUMTILE_I32:
+      return gumtile::DType::i32;
+    case GUMTILE_I64:
+      return gumtile::DType::i64;
+  }
+  throw Error(ErrorCode::usage, fmt::format("{} is {}, which is no gumtile_dtype", field, static_cast<int>(dtype)));
+}
+
+gumtile::Log log_of(const gumtile_engine_options& options) {
+  if (options.log == nullptr) return {};
+  return [log = options.log, user = options.log_user](gumtile::LogLevel level, std::string_view message) {
+    log(user, static_cast<int>(level), std::string(message).c_str());
+  };
+}
+
+gumtile::EngineOptions engine_options(const gumtile_engine_options& given) {
+  gumtile::EngineOptions options;
+  options.log = log_of(given);
+  if ((given.flags & GUMTILE_ENGINE_NO_JIT) == 0) options.source = gumtile::capi::default_source();
+  if ((given.flags & GUMTILE_ENGINE_NO_CACHE) == 0) {
+    gumtile::ModuleCacheOptions cache;
+    if (given.cache_folder != nullptr) cache.folder = given.cache_folder;
+    if (given.cache_max_bytes != 0) cache.max_bytes = given.cache_max_bytes;
+    cache.log = options.log;
+    options.cache = std::make_shared<gumtile::ModuleCache>(std::move(cache));
+  }
+  if ((given.flags & GUMTILE_ENGINE_NO_TUNING) == 0)
+    options.tuning = gumtile::TuningRecords::load(given.tuning_folder == nullptr ? "" : given.tuning_folder, options.log);
+  options.use_current_context = (given.flags & GUMTILE_ENGINE_CURRENT_CONTEXT) != 0;
+  options.max_blocks = given.max_blocks;
+  options.cpu_threads = given.cpu_threads;
+  return options;
+}
+
+gumtile::SampleArgs sample_args(const gumtile_sample_args& given) noexcept {
+  gumtile::SampleArgs args;
+  args.rows = given.rows;
+  args.hidden_states = given.hidden_states;
+  args.hidden_row_stride = given.hidden_row_stride;
+  args.row_slot = given.row_slot;
+  args.num_rows = given.num_rows;
+  args.temperature = given.temperature;
+  args.seed = given.seed;
+  args.offset = given.offset;
+  args.invalid_token = given.invalid_token;
+  args.token = static_cast<int32_t*>(given.token);
+  args.logprob = given.logprob;
+  args.status = given.status;
+  args.any_status = given.any_status;
+  args.workspace = given.workspace;
+  args.workspace_bytes = given.workspace_bytes;
+  args.launch.programmatic_dependent = (given.flags & GUMTILE_SAMPLE_PROGRAMMATIC) != 0;
+  args.launch.weights_stable = (given.flags & GUMTILE_SAMPLE_WEIGHTS_STABLE) != 0;
+  return args;
+}
+
+}  // namespace
+
+const char* gumtile_version(void) { return GUMTILE_VERSION; }
+int gumtile_abi_version(void) { return GUMTILE_ABI_VERSION; }
+int gumtile_has_jit(void) {
+  static const bool has = gumtile::capi::default_source() != nullptr;
+  return has ? 1 : 0;
+}
+
+const char* gumtile_status_name(gumtile_status status) {
+  switch (status) {
+    case GUMTILE_USAGE:
+      return "usage";
+    case GUMTILE_BAD_DATA:
+      return "bad_data";
+    case GUMTILE_DEVICE_UNAVAILABLE:
+      return "device_unavailable";
+    case GUMTILE_INTERNAL:
+      return "internal";
+    case GUMTILE_OUT_OF_MEMORY:
+      return "out_of_memory";
+    case GUMTILE_CANNOT_CREATE:
+      return "cannot_create";
+    case GUMTILE_IO:
+      return "io";
+    case GUMTILE_CANCELLED:
+      return "cancelled";
+    default:
+      return gumtile::name(static_cast<gumtile::Status>(status)).data();
+  }
+}
+
+const char* gumtile_last_error(void) { return last_error.shown; }
+
+gumtile_status gumtile_engine_open(const gumtile_engine_options* options, gumtile_engine** engine) {
+  if (engine != nullptr) *engine = nullptr;
+  return guarded([&] {
+    require_handle(engine, "place for the engine");
+    const gumtile_engine_options defaults = GUMTILE_ENGINE_OPTIONS_INIT;
+    const gumtile_engine_options given =
+        gumtile::capi::checked_struct(options, defaults, "gumtile_engine_options");
+    auto opened = std::make_unique<gumtile_engine>();
+    opened->engine = gumtile::Engine::open(given.device == nullptr ? "auto" : given.device, engine_options(given));
+    opened->target = opened->engine->device().target.str();
+    *engine = opened.release();
+  });
+}
+
+void gumtile_engine_close(gumtile_engine* engine) { delete engine; }
+
+gumtile_status gumtile_engine_describe(const gumtile_engine* engine, gumtile_device_info* info) {
+  return guarded([&] {
+    require_handle(engine, "engine");
+    const gumtile::DeviceDescription& device = engine->engine->device();
+    gumtile_device_info values = GUMTILE_DEVICE_INFO_INIT;
+    values.name = device.name.c_str();
+    values.id = device.id.c_str();
+    values.target = engine->target.c_str();
+    values.workers = device.workers;
+    values.is_gpu = device.target.is_cuda() ? 1 : 0;
+    values.memory_bytes = device.memory_bytes;
+    gumtile::capi::write_struct(values, info, "gumtile_device_info");
+  });
+}
+
+gumtile_status gumtile_engine_get_stats(const gumtile_engine* engine, gumtile_engine_stats* stats) {
+  return guarded([&] {
+    require_handle(engine, "engine");
+    const gumtile::EngineStats now = engine->engine->stats();
+    const gumtile_engine_stats values = {sizeof(values),     now.compiles,   now.cache_hits,  now.assemblies,
+                                         now.loads,          now.shared,     now.allocated_bytes,
+                                         now.compile_ms,     now.assemble_ms, now.cache_ms,   now.load_ms};
+    gumtile::capi::write_struct(values, stats, "gumtile_engine_stats");
+  });
+}
+
+gumtile_status gumtile_engine_allocate(gumtile_engine* engine, size_t bytes, void** memory) {
+  if (memory != nullptr) *memory = nullptr;
+  return guarded([&] {
+    require_handle(engine, "engine");
+    require_handle(memory, "place for the address");
+    *memory = engine->engine->allocate(bytes);
+  });
+}
+
+gumtile_status gumtile_engine_release(gumtile_engine* engine, void* memory) {
+  return guarded([&] {
+    require_handle(engine, "engine");
+    engine->engine->release(memory);
+  });
+}
+
+gumtile_status gumtile_engine_copy_to_device(gumtile_engine* engine, void* to, const void* from, size_t bytes) {
+  return guarded([&] {
+    require_handle(engine, "engine");
+    engine->engine->copy_to_device(to, from, bytes);
+  });
+}
+
+gumtile_status gumtile_engine_copy_to_host(gumtile_engine* engine, void* to, const void* from, size_t bytes) {
+  return guarded([&] {
+    require_handle(engine, "engine");
+    engine->engine->copy_to_host(to, from, bytes);
+  });
+}
+
+gumtile_status gumtile_engine_synchronize(gumtile_engine* engine, void* stream) {
+  return guarded([&] {
+    require_handle(engine, "engine");
+    engine->engine->synchronize(stream);
+  });
+}
+
+gumtile_status gumtile_head_create(gumtile_engine* engine, const gumtile_head_options* options,
+                                   gumtile_head** head) {
+  if (head != nullptr) *head = nullptr;
+  return guarded([&] {
+    require_handle(engine, "engine");
+    require_handle(options, "struct of options");
+    require_handle(head, "place for the head");
+    const gumtile_head_options defaults = GUMTILE_HEAD_OPTIONS_INIT;
+    const gumtile_head_options given = gumtile::capi::checked_struct(options, defaults, "gumtile_head_options");
+    gumtile::LmHeadOptions wanted;
+    wanted.vocab_size = given.vocab_size;
+    wanted.hidden_size = given.hidden_size;
+    wanted.first_token = given.first_token;
+    wanted.weights_dtype = dtype_of(given.weights_dtype, GUMTILE_BF16, "weights_dtype");
+    wanted.hidden_dtype = given.hidden_dtype == static_cast<gumtile_dtype>(0)
+                              ? wanted.weights_dtype
+                              : dtype_of(given.hidden_dtype, GUMTILE_BF16, "hidden_dtype");
+    if (given.noise != GUMTILE_NOISE_GROUPED && given.noise != GUMTILE_NOISE_PER_TOKEN)
+      throw Error(ErrorCode::usage, fmt::format("noise is {}, which is no gumtile_noise", static_cast<int>(given.noise)));
+    wanted.noise =
+        given.noise == GUMTILE_NOISE_GROUPED ? gumtile::NoiseScheme::grouped : gumtile::NoiseScheme::per_token;
+    if (given.schedule != nullptr) wanted.schedule = gumtile::Schedule::parse(given.schedule);
+    *head = new gumtile_head{
+        engine->engine, gumtile::LmHead(engine->engine, wanted, given.weights, given.weights_row_stride), {}};
+  });
+}
+
+void gumtile_head_destroy(gumtile_head* head) { delete head; }
+
+gumtile_status gumtile_head_prepare(gumtile_head* head, const gumtile_prepare_options* options) {
+  return guarded([&] {
+    require_handle(head, "head");
+    const gumtile_prepare_options defaults = GUMTILE_PREPARE_OPTIONS_INIT;
+    const gumtile_prepare_options given =
+        gumtile::capi::checked_struct(options, defaults, "gumtile_prepare_options");
+    gumtile::PrepareOptions wanted;
+    wanted.max_rows = given.max_rows;
+    if (given.feature_sets != nullptr)
+      wanted.feature_sets.assign(given.feature_sets, given.feature_sets + given.feature_set_count);
+    if (given.progress != nullptr)
+      wanted.progress = [&](int done, int total) { return given.progress(given.progress_user, done, total) != 0; };
+    wanted.threads = given.threads;
+    head->head.prepare(wanted);
+    head->choices = head->head.choices();
+  });
+}
+
+gumtile_status gumtile_head_set_weights(gumtile_head* head, const void* weights, int64_t row_stride) {
+  return guarded([&] {
+    require_handle(head, "head");
+    head->head.set_weights(weights, row_stride);
+  });
+}
+
+gumtile_status gumtile_head_workspace_size(const gumtile_head* head, int64_t max_rows, size_t* bytes,
+                                           size_t* alignment) {
+  return guarded([&] {
+    require_handle(head, "head");
+    require_handle(bytes, "place for the size");
+    *bytes = head->head.workspace_bytes(max_rows);
+    if (alignment != nullptr) *alignment = gumtile::kWorkspaceAlignment;
+  });
+}
+
+gumtile_status gumtile_head_workspace_init(const gumtile_head* head, void* stream, void* workspace,
+                                           size_t workspace_bytes) {
+  if (head == nullptr) return launched(gumtile::Status::invalid_argument);
+  return launched(head->head.workspace_init(stream, workspace, workspace_bytes));
+}
+
+gumtile_status gumtile_head_sample(const gumtile_head* head, void* stream, const gumtile_sample_args* args) {
+  gumtile_sample_args given = GUMTILE_SAMPLE_ARGS_INIT;
+  if (head == nullptr || args == nullptr || !gumtile::capi::read_struct(args, given))
+    return launched(gumtile::Status::invalid_argument);
+  return launched(head->head.sample(stream, sample_args(given)));
+}
+
+gumtile_status gumtile_head_validate(const gumtile_head* head, const gumtile_sample_args* args, int64_t slots) {
+  std::vector<std::string> faults;
+  const gumtile_status status = guarded([&] {
+    require_handle(head, "head");
+    require_handle(args, "struct of arguments");
+    const gumtile_sample_args defaults = GUMTILE_SAMPLE_ARGS_INIT;
+    faults = head->head.validate(
+        sample_args(gumtile::capi::checked_struct(args, defaults, "gumtile_sample_args")), slots);
+  });
+  if (status != GUMTILE_OK || faults.empty()) return status;
+  return guarded([&] { fail(GUMTILE_OK, fmt::format("{}", fmt::join(faults, "\n"))); }) == GUMTILE_OK
+             ? GUMTILE_INVALID_ARGUMENT
+             : GUMTILE_OUT_OF_MEMORY;
+}
+
+size_t gumtile_head_choice_count(const gumtile_head* head) { return head == nullptr ? 0 : head->choices.size(); }
+
+gumtile_status gumtile_head_get_choice(const gumtile_head* head, size_t index, gumtile_kernel_choice* choice) {
+  return guarded([&] {
+    require_handle(head, "head");
+    if (index >= head->choices.size())
+      throw Error(ErrorCode::usage,
+                  fmt::format("there is no choice {}; there are {}", index, head->choices.size()));
+    const gumtile::KernelChoice& found = head->choices[index];
+    gumtile_kernel_choice values = GUMTILE_KERNEL_CHOICE_INIT;
+    values.features = found.features;
+    values.max_rows = found.max_rows;
+    values.schedule = found.schedule.c_str();
+    values.rule = found.rule.c_str();
+    values.note = found.note.c_str();
+    gumtile::capi::write_struct(values, choice, "gumtile_kernel_choice");
+  });
+}

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <memory>
+
+#include "gumtile/kernel_source.h"
+
+namespace gumtile::capi {
+
+/// What compiles kernels in this library; null in the one without a compiler. Each library links one
+/// definition.
+std::shared_ptr<KernelSource> default_source();
+
+}  // namespace gumtile::capi

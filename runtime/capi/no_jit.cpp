@@ -1,0 +1,7 @@
+#include "runtime/capi/default_source.h"
+
+namespace gumtile::capi {
+
+std::shared_ptr<KernelSource> default_source() { return nullptr; }
+
+}  // namespace gumtile::capi
