@@ -420,7 +420,7 @@ constexpr const char* kArgumentsPtx = R"(
 .version 6.4
 .target sm_70
 .address_size 64
-.visible .entry sweep(.param .align 8 .b8 args[80])
+.visible .entry sweep(.param .align 8 .b8 args[96])
 {
   .reg .pred %p<3>;
   .reg .b32 %r<8>;
@@ -437,9 +437,9 @@ constexpr const char* kArgumentsPtx = R"(
   @%p1 bra done;
   ld.param.u64 %d2, [args+16];
   ld.param.u64 %d3, [args+24];
-  ld.param.u64 %d4, [args+32];
-  ld.param.u64 %d5, [args+48];
-  ld.param.u64 %d6, [args+64];
+  ld.param.u64 %d4, [args+48];
+  ld.param.u64 %d5, [args+64];
+  ld.param.u64 %d6, [args+80];
   shl.b64 %d7, %d1, 2;
   add.u64 %d8, %d4, %d7;
   ld.global.u32 %r3, [%d8];
@@ -454,7 +454,7 @@ constexpr const char* kArgumentsPtx = R"(
 done:
   ret;
 }
-.visible .entry stage(.param .align 8 .b8 args[80])
+.visible .entry stage(.param .align 8 .b8 args[96])
 {
   ret;
 }

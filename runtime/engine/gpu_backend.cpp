@@ -151,6 +151,8 @@ class GpuKernel final : public LoadedKernel {
   }
 
   std::unique_ptr<const BoundWeights> bind_weights(const void* data, int64_t row_stride) const override {
+    // Encoding needs no device, but drivers refuse it where no context is current.
+    const LaunchContext current(context_->driver(), context_->handle());
     const Matrix matrix{reinterpret_cast<uintptr_t>(data), static_cast<uint64_t>(row_stride),
                         static_cast<uint64_t>(spec().columns)};
     for (const LaunchSpec::TensorMap& map : spec().tensor_maps) {
