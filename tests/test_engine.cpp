@@ -642,6 +642,7 @@ KernelArtifact showing_artifact(const KernelPlan& plan) {
     word += 2;
   }
   text += R"(
+    void stage(const uint64_t* a, int64_t begin, int64_t end) { (void)a, (void)begin, (void)end; }
     #define ADD(type, name, index) if (a[name]) sum += ((type*)a[name])[index]; else absent |= 1u << name
     void sweep(const uint64_t* a, int64_t partial, int64_t tile_begin, int64_t tile_end) {
       (void)a, (void)partial, (void)tile_begin, (void)tile_end;
@@ -656,6 +657,8 @@ KernelArtifact showing_artifact(const KernelPlan& plan) {
         ADD(uint64_t, seed, row);
         ADD(uint64_t, offset, row);
         ADD(int32_t, invalid_token, 0);
+        ADD(int32_t, hidden_index, row);
+        ADD(int32_t, token_position, row);
         ((int32_t*)a[token])[row] = sum;
         if (a[status]) ((uint32_t*)a[status])[row] = absent;
         if (a[any_status] && row == 0) *(uint32_t*)a[any_status] = a[hidden_states + 1] * 1000 + a[weights + 1];
@@ -663,7 +666,8 @@ KernelArtifact showing_artifact(const KernelPlan& plan) {
     }
   )";
   LaunchSpec spec = plan.launch;
-  spec.stage.clear();
+  spec.stage = "stage";
+  spec.staged_stride = spec.contracted;
   spec.must_stage = false;
   spec.left_alignment = 1;
   spec.sweep = "sweep";
@@ -706,6 +710,8 @@ TEST_CASE("a sampling head binds its arguments by name and shares kernels betwee
   const std::array<uint64_t, 2> seed = {5000, 6000};
   const std::array<uint64_t, 2> offset = {70000, 80000};
   const int32_t invalid_token = 900000;
+  const std::array<int32_t, 2> hidden_index = {1000000, 2000000};
+  const std::array<int32_t, 2> token_position = {30000000, 40000000};
   std::array<int32_t, 2> token = {};
   std::array<uint32_t, 2> status = {};
   uint32_t any_status = 0;
@@ -725,10 +731,12 @@ TEST_CASE("a sampling head binds its arguments by name and shares kernels betwee
   args.seed = seed.data();
   args.offset = offset.data();
   args.invalid_token = &invalid_token;
+  args.hidden_index = hidden_index.data();
+  args.token_position = token_position.data();
   args.status = status.data();
   args.any_status = &any_status;
   CHECK(head.sample(nullptr, args) == Status::ok);
-  CHECK(token == std::array<int32_t, 2>{975321, 986422});
+  CHECK(token == std::array<int32_t, 2>{31975321, 42986422});
   CHECK(status == std::array<uint32_t, 2>{0, 0});
   CHECK(any_status == 16 * 1000 + 24);
   args.hidden_row_stride = 32;
@@ -742,6 +750,8 @@ TEST_CASE("a sampling head binds its arguments by name and shares kernels betwee
   };
   CHECK(status_with([](SampleArgs& a) { a.rows = 41; }) == Status::too_many_rows);
   CHECK(status_with([](SampleArgs& a) { a.token = nullptr; }) == Status::invalid_argument);
+  int64_t wide_token = 0;
+  CHECK(status_with([&](SampleArgs& a) { a.token_i64 = &wide_token; }) == Status::invalid_argument);
   CHECK(status_with([](SampleArgs& a) { a.hidden_states = nullptr; }) == Status::invalid_argument);
   CHECK(status_with([](SampleArgs& a) { a.hidden_row_stride = 15; }) == Status::invalid_argument);
   CHECK(status_with([](SampleArgs& a) { a.workspace_bytes = 0; }) == Status::workspace_too_small);

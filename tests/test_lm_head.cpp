@@ -514,5 +514,72 @@ TEST_CASE("LmHead serves every batch size up to the one it was prepared for") {
   }
 }
 
+TEST_CASE("LmHead gathers hidden states and scatters tokens of 64 bits") {
+  const int64_t vocab = 700;
+  const int64_t hidden = 64;
+  const int64_t rows = 11;
+  const int64_t slots = 16;
+  const SamplingOptions sampling{NoiseScheme::grouped, DType::bf16, DType::bf16, true, DType::i64};
+  Case c = make_lm_head_case(sampling, vocab, hidden, rows, 121);
+  Array& states = c.input("hidden_states");
+  states = make_array(DType::bf16, 30, hidden);
+  Random random(122);
+  fill_normal(states, random, 1.0f);
+  std::vector<int32_t> index;
+  std::vector<int32_t> positions;
+  for (int32_t r = 0; r < rows; ++r) {
+    index.push_back(r == 4 ? -1 : 29 - r * 2);
+    positions.push_back(r == 6 ? -1 : r * 5 % 16);
+  }
+  c.input("hidden_index") = make_vector(DType::i32, index);
+  c.input("token_position") = make_vector(DType::i32, positions);
+  c.positions = slots;
+  for (const auto& engine : engines()) {
+    const std::vector<int64_t> expected = tokens(c, run_engine(c, *engine));
+    std::vector<void*> memory;
+    auto allocate = [&](size_t bytes) {
+      memory.push_back(engine->allocate(bytes));
+      return memory.back();
+    };
+    auto upload = [&](const char* which) {
+      const Array& a = c.input(which);
+      void* data = allocate(a.bytes.size());
+      engine->copy_to_device(data, a.bytes.data(), a.bytes.size());
+      return data;
+    };
+    LmHeadOptions options;
+    options.vocab_size = vocab;
+    options.hidden_size = hidden;
+    options.token_dtype = DType::i64;
+    LmHead head(engine, options, upload("weights"));
+    head.prepare(rows);
+    SampleArgs args;
+    args.rows = rows;
+    args.workspace_bytes = head.workspace_bytes(rows);
+    args.workspace = allocate(args.workspace_bytes);
+    CHECK(head.workspace_init(nullptr, args.workspace, args.workspace_bytes) == Status::ok);
+    args.hidden_states = upload("hidden_states");
+    args.temperature = static_cast<const float*>(upload("temperature"));
+    args.seed = static_cast<const uint64_t*>(upload("seed"));
+    args.offset = static_cast<const uint64_t*>(upload("offset"));
+    args.hidden_index = static_cast<const int32_t*>(upload("hidden_index"));
+    args.token_position = static_cast<const int32_t*>(upload("token_position"));
+    std::vector<int64_t> found(static_cast<size_t>(slots), untouched(DType::i64));
+    args.token_i64 = static_cast<int64_t*>(allocate(found.size() * 8));
+    engine->copy_to_device(args.token_i64, found.data(), found.size() * 8);
+    CHECK(head.sample(nullptr, args) == Status::ok);
+    engine->synchronize();
+    engine->copy_to_host(found.data(), args.token_i64, found.size() * 8);
+    CHECK(found == expected);
+    CHECK(found[6 * 5 % 16] == untouched(DType::i64));
+    // Tokens of the other type are not what this head gives.
+    args.token = reinterpret_cast<int32_t*>(args.token_i64);
+    CHECK(head.sample(nullptr, args) == Status::invalid_argument);
+    args.token_i64 = nullptr;
+    CHECK(head.sample(nullptr, args) == Status::invalid_argument);
+    for (void* data : memory) engine->release(data);
+  }
+}
+
 }  // namespace
 }  // namespace gumtile::test

@@ -27,10 +27,13 @@ enum InputSource : size_t {
   row_slot_input,
   num_rows_input,
   invalid_token_input,
+  token_position_input,
+  hidden_index_input,
   input_sources
 };
 constexpr std::array<std::string_view, input_sources> kInputNames = {
-    "hidden_states", "weights", "temperature", "seed", "offset", "row_slot", "num_rows", "invalid_token"};
+    "hidden_states", "weights",  "temperature",   "seed",           "offset",
+    "row_slot",      "num_rows", "invalid_token", "token_position", "hidden_index"};
 
 enum OutputSource : size_t { token_output, logprob_output, status_output, any_status_output, output_sources };
 constexpr std::array<std::string_view, output_sources> kOutputNames = {"token", "logprob", "status",
@@ -140,8 +143,8 @@ LmHead::LmHead(std::shared_ptr<Engine> engine, const LmHeadOptions& options, con
   impl_->options = options;
   impl_->weights = weights;
   impl_->weights_row_stride = weights_row_stride;
-  impl_->program =
-      lm_head_sample({options.noise, options.hidden_dtype, options.weights_dtype, options.logprob});
+  impl_->program = lm_head_sample(
+      {options.noise, options.hidden_dtype, options.weights_dtype, options.logprob, options.token_dtype});
   impl_->inputs = SourceOrder<input_sources>::find(impl_->program.inputs, kInputNames);
   impl_->outputs = SourceOrder<output_sources>::find(impl_->program.outputs, kOutputNames);
   impl_->has_logprob = options.logprob;
@@ -215,7 +218,10 @@ Status LmHead::sample(StreamHandle stream, const SampleArgs& args) const noexcep
 
   const int64_t hidden_row_stride =
       args.hidden_row_stride == 0 ? impl_->options.hidden_size : args.hidden_row_stride;
-  if (args.hidden_states == nullptr || args.token == nullptr ||
+  const bool wide = impl_->options.token_dtype == DType::i64;
+  void* const token = wide ? static_cast<void*>(args.token_i64) : args.token;
+  const void* const other_token = wide ? static_cast<void*>(args.token) : args.token_i64;
+  if (args.hidden_states == nullptr || token == nullptr || other_token != nullptr ||
       hidden_row_stride < impl_->options.hidden_size)
     return Status::invalid_argument;
 
@@ -231,8 +237,10 @@ Status LmHead::sample(StreamHandle stream, const SampleArgs& args) const noexcep
   given_inputs[row_slot_input] = readable(args.row_slot);
   given_inputs[num_rows_input] = readable(args.num_rows);
   given_inputs[invalid_token_input] = readable(args.invalid_token);
+  given_inputs[token_position_input] = readable(args.token_position);
+  given_inputs[hidden_index_input] = readable(args.hidden_index);
   std::array<Binding, output_sources> given_outputs;
-  given_outputs[token_output] = {args.token, 0};
+  given_outputs[token_output] = {token, 0};
   given_outputs[logprob_output] = {args.logprob, 0};
   given_outputs[status_output] = {args.status, 0};
   given_outputs[any_status_output] = {args.any_status, 0};
