@@ -94,7 +94,9 @@ Outputs make_outputs(const Case& c) {
   Outputs outputs;
   for (const OutputInfo& info : c.program.outputs) {
     const bool tile = info.kind == OutputInfo::Kind::tile;
-    const int64_t n = info.kind == OutputInfo::Kind::any ? 1 : c.extents.rows;
+    const int64_t n = info.kind == OutputInfo::Kind::any          ? 1
+                      : info.position != kNone && c.positions > 0 ? c.positions
+                                                                  : c.extents.rows;
     outputs.push_back(tile ? make_array(info.dtype, c.extents.rows, c.extents.columns)
                            : make_array(info.dtype, 1, n));
     std::fill(outputs.back().bytes.begin(), outputs.back().bytes.end(), std::byte{0x5a});

@@ -74,6 +74,7 @@ struct Case {
   Extents extents;
   std::vector<Array> inputs;
   int64_t first_column = 0;  ///< the global index of column 0; engines only
+  int64_t positions = 0;     ///< elements of the outputs that have a position; 0: as many as there are rows
 
   Array& input(const std::string& name);
 };

@@ -50,8 +50,11 @@ inline std::vector<Program> built_in_programs() {
   for (DType hidden : kFloats) {
     for (NoiseScheme noise : {NoiseScheme::per_token, NoiseScheme::grouped})
       for (bool logprob : {false, true}) {
-        for (DType weights : kFloats) all.push_back(lm_head_sample({noise, hidden, weights, logprob}));
-        all.push_back(sample_logits({noise, hidden, DType::bf16, logprob}));
+        for (DType token : {DType::i32, DType::i64}) {
+          for (DType weights : kFloats)
+            all.push_back(lm_head_sample({noise, hidden, weights, logprob, token}));
+          all.push_back(sample_logits({noise, hidden, DType::bf16, logprob, token}));
+        }
       }
     for (DType weights : kFloats) {
       all.push_back(greedy_argmax(hidden, weights));

@@ -182,7 +182,7 @@ class Generator {
       fold(column_, Level::element, Level::final);
     grow(Level::final, 2, 6);
     make_outputs();
-    return {{p_.build(), extents_, arrays_}, tolerance_};
+    return {{p_.build(), extents_, arrays_, 0, positions()}, tolerance_};
   }
 
  private:
@@ -387,13 +387,30 @@ class Generator {
         }
       return a;
     };
+    const bool gathers = one_in(3);
+    const int64_t left_rows =
+        extents_.rows + (gathers ? static_cast<int64_t>(below(static_cast<uint64_t>(extents_.rows) + 1)) : 0);
     const Tensor h = p_.input("left", left, {batch_, hidden});
-    arrays_.push_back(matrix(left, extents_.rows, true));
+    arrays_.push_back(matrix(left, left_rows, true));
     const Tensor w = p_.input("right", right, {column_, hidden});
     arrays_.push_back(matrix(right, extents_.columns, false));
+    std::optional<Tensor> index;
+    if (gathers) index = make_left_index(left_rows);
     const double most = 4.0 * 264 * static_cast<double>(extents_.contracted);
-    add(p_.contract(h, w, hidden, operand), DType::f32, Level::element, range(-most, most));
+    add(p_.contract(h, w, hidden, operand, index), DType::f32, Level::element, range(-most, most));
     if (one_in(6)) add(w.at({p_.index(column_), 3}), DType::f32, Level::element, range(-4, 4));
+  }
+
+  /// Rows in any order, repeated ones, and some that are zeros.
+  Tensor make_left_index(int64_t left_rows) {
+    Array rows = make_array(DType::i32, 1, extents_.rows);
+    for (int64_t r = 0; r < extents_.rows; ++r)
+      rows.as<int32_t>()[r] = one_in(6) ? -1 - static_cast<int32_t>(below(1u << 30))
+                                        : static_cast<int32_t>(below(static_cast<uint64_t>(left_rows)));
+    const bool optional = one_in(2);
+    arrays_.push_back(optional && one_in(3) ? absent(DType::i32) : rows);
+    return optional ? p_.optional_input("left_index", DType::i32, {batch_})
+                    : p_.input("left_index", DType::i32, {batch_});
   }
 
   void make_split() {
@@ -985,6 +1002,37 @@ class Generator {
   }
 
   // ---- outputs ----
+  int64_t positions() const { return 2 * extents_.rows + 4; }
+
+  /// A place of its own for each row, or none.
+  Expr make_position() {
+    const Expr row = p_.index(batch_);
+    switch (below(4)) {
+      case 0:
+        return p_.constant(DType::i32, static_cast<double>(extents_.rows)) - cast(row, DType::i32);
+      case 1:
+        return row * 2u + 1u;
+      default:
+        break;
+    }
+    constexpr DType kPositions[] = {DType::i32, DType::u32, DType::i64};
+    const DType type = any_of(kPositions);
+    std::vector<int64_t> places;
+    for (int64_t i = 0; i < positions(); ++i) places.push_back(i);
+    for (size_t i = places.size() - 1; i > 0; --i) std::swap(places[i], places[below(i + 1)]);
+    Array at = make_array(type, 1, extents_.rows);
+    for (int64_t r = 0; r < extents_.rows; ++r) {
+      int64_t place = places[static_cast<size_t>(r)];
+      if (type != DType::u32 && one_in(4)) place = -1 - static_cast<int64_t>(below(1u << 31));
+      std::memcpy(at.bytes.data() + r * static_cast<int64_t>(size_bytes(type)), &place, size_bytes(type));
+    }
+    const std::string name = fmt::format("x{}", arrays_.size());
+    const bool optional = one_in(2);
+    arrays_.push_back(optional && one_in(3) ? absent(type) : at);
+    return optional ? p_.optional_input(name, type, {batch_}).at({row, cast(row, type)})
+                    : p_.input(name, type, {batch_}).at({row});
+  }
+
   void output(const Value& v, bool tile) {
     const std::string name = fmt::format("y{}", tolerance_.size());
     DType stored = v.dtype;
@@ -992,6 +1040,10 @@ class Generator {
     if (v.dtype == DType::f32 && one_in(2)) {
       stored = one_in(2) ? DType::bf16 : DType::f16;
       if (!x.facts.exact() && x.facts.magnitude() > 3e4) x = bounded(x, 3e4);
+    }
+    if (is_integer(v.dtype) && one_in(3)) {
+      stored = one_in(3) ? DType::u64 : DType::i64;
+      x.expr = cast(x.expr, stored);
     }
     Tolerance t{2 * x.facts.relative, 2 * x.facts.absolute};
     if (!x.facts.exact() && stored == DType::bf16) t.relative += 0x1p-7;
@@ -1002,6 +1054,8 @@ class Generator {
     tolerance_.push_back(t);
     if (tile)
       p_.tile_output(name, x.expr, stored);
+    else if (one_in(3))
+      p_.scattered_output(name, x.expr, make_position(), stored);
     else
       p_.output(name, x.expr, stored);
   }

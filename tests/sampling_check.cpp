@@ -20,6 +20,10 @@ int64_t group_of(int64_t token) { return (token >> 6) * 4 + ((token >> 1) & 3); 
 
 }  // namespace
 
+int64_t token_at(const Array& tokens, int64_t i) {
+  return tokens.dtype == DType::i64 ? tokens.as<int64_t>()[i] : tokens.as<int32_t>()[i];
+}
+
 SamplingReference::SamplingReference(const Case& c, const SamplingOptions& options)
     : case_(c), options_(options) {
   const Program& p = c.program;
@@ -53,7 +57,7 @@ bool SamplingReference::near_tie(int64_t row, int64_t token, std::string& why) c
     why = fmt::format("token {} is outside the vocabulary", token);
     return false;
   }
-  const int64_t best = output(case_.program, outputs_, "token").as<int32_t>()[row];
+  const int64_t best = token_at(output(case_.program, outputs_, "token"), row);
   float largest = 0;
   for (int64_t v = 0; v < columns; ++v)
     largest = std::max(
@@ -107,8 +111,8 @@ TokenComparison SamplingReference::compare(const Outputs& outputs) const {
   const Array& reference_status = output(p, outputs_, "status");
   for (int64_t row = 0; row < case_.extents.rows; ++row) {
     ++result.rows;
-    const int32_t token = mine.as<int32_t>()[row];
-    const int32_t expected = reference.as<int32_t>()[row];
+    const int64_t token = token_at(mine, row);
+    const int64_t expected = token_at(reference, row);
     std::string why = "status differs";
     if (status.as<uint32_t>()[row] == reference_status.as<uint32_t>()[row]) {
       if (token == expected) {

@@ -5,6 +5,9 @@
 
 namespace gumtile::test {
 
+/// Element i of a `token` output, i32 or i64.
+int64_t token_at(const Array& tokens, int64_t i);
+
 /// How tokens of a backend compare with the interpreter's, as docs/semantics.md defines "the same tokens".
 struct TokenComparison {
   int64_t rows = 0;

@@ -44,6 +44,7 @@ std::vector<Program> built_in_programs() {
       all.push_back(sample_logits({noise, DType::f32, DType::f32, logprob}));
     }
   all.push_back(lm_head_sample({NoiseScheme::grouped, DType::f32, DType::f16, true}));
+  all.push_back(lm_head_sample({NoiseScheme::grouped, DType::bf16, DType::bf16, true, DType::i64}));
   all.push_back(greedy_argmax(DType::bf16, DType::bf16));
   all.push_back(gemm(DType::f16, DType::f16, DType::f16));
   all.push_back(gemm(DType::bf16, DType::bf16, DType::f32));

@@ -294,6 +294,56 @@ TEST_CASE("contract takes matrices") {
             {"contract('w', 'v')", "both inputs must be matrices"});
 }
 
+TEST_CASE("i64 constants of any value") {
+  Base b;
+  constexpr int64_t kLowest = std::numeric_limits<int64_t>::min();
+  b.p.output("y", b.p.constant_i64(kLowest + 1) + -3);
+  b.p.output("z", reduce_max(b.p, b.x, b.col));
+  const Program program = b.p.build();
+  CHECK(program.outputs[0].dtype == DType::i64);
+  CHECK(program.nodes[0].imm == (uint64_t{1} << 63) + 1);
+  CHECK(program.nodes[1].imm == ~uint64_t{0} - 2);
+  CHECK(parse_program(print(program)) == program);
+}
+
+TEST_CASE("an output may say where its rows are stored") {
+  Base b;
+  const Expr best = reduce_max(b.p, b.x, b.col);
+  const Expr slot = b.p.optional_input("slot", DType::i32, {b.row}).at({b.p.index(b.row), 7});
+  b.p.output("plain", best);
+  b.p.scattered_output("by_slot", best, slot + 1, DType::bf16, true);
+  b.p.scattered_output("first", best, 0);
+  const Program program = b.p.build();
+  CHECK(program.outputs[0].position == kNone);
+  CHECK(program.nodes[program.outputs[1].position].op == Op::add);
+  CHECK(program.outputs[1].dtype == DType::bf16);
+  CHECK(program.outputs[1].optional);
+  CHECK(program.nodes[program.outputs[2].position].dtype == DType::i32);  // as literals are
+  CHECK(parse_program(print(program)) == program);
+  {
+    Base late;
+    const Expr largest = reduce_max(late.p, late.x, late.col);
+    late.p.scattered_output("y", largest, cast(largest, DType::i32));
+    check_bad(error_of([&] { late.p.build(); }), {"output 'y'", "known per row before the sweep"});
+  }
+}
+
+TEST_CASE("contract may gather its left rows") {
+  Base b;
+  const Axis k = b.p.axis("k");
+  const Tensor left = b.p.input("left", DType::f32, {b.row, k});
+  const Tensor right = b.p.input("right", DType::f32, {b.col, k});
+  const Tensor index = b.p.optional_input("index", DType::i32, {b.row});
+  b.p.output("y", reduce_max(b.p, b.p.contract(left, right, k, std::nullopt, index), b.col));
+  const Program program = b.p.build();
+  CHECK(program.contractions[0].left_index == index.input());
+  CHECK(parse_program(print(program)) == program);
+  Base other;
+  const Tensor foreign = other.p.input("index", DType::i32, {other.row});
+  check_bad(error_of([&] { b.p.contract(left, right, k, std::nullopt, foreign); }),
+            {"contract() of a Tensor of another builder"});
+}
+
 TEST_CASE("a user's monoid: sum and count") {
   Base b;
   const Expr positive = b.x > 0.0f;

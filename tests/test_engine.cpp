@@ -23,6 +23,7 @@
 #include "gumtile/lm_head.h"
 #include "runtime/cuda/device.h"
 #include "runtime/engine/arguments.h"
+#include "runtime/engine/backend.h"
 #include "runtime/engine/batch_buckets.h"
 #include "runtime/engine/grid.h"
 #include "runtime/engine/timing.h"
@@ -250,12 +251,14 @@ TEST_CASE("an engine loads only with a source, and plans and artifacts for its k
 }
 
 TEST_CASE("a launch specification that cannot be is refused before its code is touched") {
-  const std::array<std::pair<const char*, std::function<void(LaunchSpec&)>>, 8> faults = {{
+  const std::array<std::pair<const char*, std::function<void(LaunchSpec&)>>, 10> faults = {{
       {"sweep", [](LaunchSpec& s) { s.sweep.clear(); }},
       {"rows_per_block", [](LaunchSpec& s) { s.rows_per_block = 0; }},
       {"columns_per_tile", [](LaunchSpec& s) { s.columns_per_tile = 0; }},
       {"finish", [](LaunchSpec& s) { s.finish.clear(); }},
       {"contraction_left", [](LaunchSpec& s) { s.contraction_left = 2; }},
+      {"left_index is no input", [](LaunchSpec& s) { s.left_index = 2; }},
+      {"left_index gathers", [](LaunchSpec& s) { s.left_index = 1, s.stage.clear(); }},
       {"left_alignment", [](LaunchSpec& s) { s.left_alignment = 12; }},
       {"stage", [](LaunchSpec& s) { s.must_stage = true, s.stage.clear(); }},
       {"at most 64",
@@ -309,6 +312,55 @@ TEST_CASE("arguments are packed in order, or refused") {
   CHECK(pack() == Status::ok);  // both are optional
   inputs.pop_back();
   CHECK(pack() == Status::invalid_argument);
+}
+
+/// Keeps what it was launched with; the sweep reads left inputs as they lie where it can.
+class RecordingKernel final : public engine::LoadedKernel {
+ public:
+  explicit RecordingKernel(const LaunchSpec& spec) : LoadedKernel(host_artifact("", spec), false) {}
+  mutable engine::ArgumentWords words{};
+
+ private:
+  int64_t row_limit() const noexcept override { return 1000; }
+  int64_t partials(int64_t /*rows*/) const noexcept override { return 1; }
+  int64_t max_records(int64_t max_rows) const noexcept override { return max_rows; }
+  Status run(StreamHandle /*stream*/, const engine::ArgumentWords& given,
+             const LaunchOptions& /*options*/) const noexcept override {
+    words = given;
+    return Status::ok;
+  }
+  bool has_shared_state() const noexcept override { return false; }
+  Status clear(StreamHandle /*stream*/, void* /*memory*/, size_t /*bytes*/) const noexcept override {
+    return Status::ok;
+  }
+};
+
+TEST_CASE("a launch stages the left input where its index is bound, and has room for that") {
+  LaunchSpec spec = argmax_spec();
+  const size_t without = [&] {
+    LaunchSpec none = spec;
+    none.stage.clear();
+    return RecordingKernel(none).workspace(100).total();
+  }();
+  spec.inputs.push_back({"index", DType::i32, 1, true});
+  spec.left_index = 2;
+  const RecordingKernel kernel(spec);
+  CHECK(kernel.workspace(100).total() >= without + 100 * 8 * 4);
+  std::vector<std::byte> workspace(kernel.workspace(3).total() + 256);
+  void* aligned = workspace.data();
+  size_t space = workspace.size();
+  REQUIRE(std::align(256, kernel.workspace(3).total(), aligned, space) != nullptr);
+  auto stages = [&](uintptr_t index) {
+    const std::array<Binding, 3> inputs = {Binding{reinterpret_cast<void*>(0x100), 5},
+                                           Binding{reinterpret_cast<void*>(0x200), 7},
+                                           Binding{reinterpret_cast<void*>(index), 0}};
+    const std::array<Binding, 1> outputs = {Binding{reinterpret_cast<void*>(0x400), 0}};
+    REQUIRE(kernel.launch(nullptr, 3, inputs, outputs, aligned, kernel.workspace(3).total(), {}) ==
+            Status::ok);
+    return kernel.words[engine::word_staged] != 0;
+  };
+  CHECK(stages(0x300));
+  CHECK_FALSE(stages(0));
 }
 
 TEST_CASE("a grid's records are bounded, by a bound that grows with the rows") {
@@ -590,6 +642,7 @@ KernelArtifact showing_artifact(const KernelPlan& plan) {
     word += 2;
   }
   text += R"(
+    void stage(const uint64_t* a, int64_t begin, int64_t end) { (void)a, (void)begin, (void)end; }
     #define ADD(type, name, index) if (a[name]) sum += ((type*)a[name])[index]; else absent |= 1u << name
     void sweep(const uint64_t* a, int64_t partial, int64_t tile_begin, int64_t tile_end) {
       (void)a, (void)partial, (void)tile_begin, (void)tile_end;
@@ -604,6 +657,8 @@ KernelArtifact showing_artifact(const KernelPlan& plan) {
         ADD(uint64_t, seed, row);
         ADD(uint64_t, offset, row);
         ADD(int32_t, invalid_token, 0);
+        ADD(int32_t, hidden_index, row);
+        ADD(int32_t, token_position, row);
         ((int32_t*)a[token])[row] = sum;
         if (a[status]) ((uint32_t*)a[status])[row] = absent;
         if (a[any_status] && row == 0) *(uint32_t*)a[any_status] = a[hidden_states + 1] * 1000 + a[weights + 1];
@@ -611,7 +666,8 @@ KernelArtifact showing_artifact(const KernelPlan& plan) {
     }
   )";
   LaunchSpec spec = plan.launch;
-  spec.stage.clear();
+  spec.stage = "stage";
+  spec.staged_stride = spec.contracted;
   spec.must_stage = false;
   spec.left_alignment = 1;
   spec.sweep = "sweep";
@@ -654,6 +710,8 @@ TEST_CASE("a sampling head binds its arguments by name and shares kernels betwee
   const std::array<uint64_t, 2> seed = {5000, 6000};
   const std::array<uint64_t, 2> offset = {70000, 80000};
   const int32_t invalid_token = 900000;
+  const std::array<int32_t, 2> hidden_index = {1000000, 2000000};
+  const std::array<int32_t, 2> token_position = {30000000, 40000000};
   std::array<int32_t, 2> token = {};
   std::array<uint32_t, 2> status = {};
   uint32_t any_status = 0;
@@ -673,10 +731,12 @@ TEST_CASE("a sampling head binds its arguments by name and shares kernels betwee
   args.seed = seed.data();
   args.offset = offset.data();
   args.invalid_token = &invalid_token;
+  args.hidden_index = hidden_index.data();
+  args.token_position = token_position.data();
   args.status = status.data();
   args.any_status = &any_status;
   CHECK(head.sample(nullptr, args) == Status::ok);
-  CHECK(token == std::array<int32_t, 2>{975321, 986422});
+  CHECK(token == std::array<int32_t, 2>{31975321, 42986422});
   CHECK(status == std::array<uint32_t, 2>{0, 0});
   CHECK(any_status == 16 * 1000 + 24);
   args.hidden_row_stride = 32;
@@ -690,6 +750,8 @@ TEST_CASE("a sampling head binds its arguments by name and shares kernels betwee
   };
   CHECK(status_with([](SampleArgs& a) { a.rows = 41; }) == Status::too_many_rows);
   CHECK(status_with([](SampleArgs& a) { a.token = nullptr; }) == Status::invalid_argument);
+  int64_t wide_token = 0;
+  CHECK(status_with([&](SampleArgs& a) { a.token_i64 = &wide_token; }) == Status::invalid_argument);
   CHECK(status_with([](SampleArgs& a) { a.hidden_states = nullptr; }) == Status::invalid_argument);
   CHECK(status_with([](SampleArgs& a) { a.hidden_row_stride = 15; }) == Status::invalid_argument);
   CHECK(status_with([](SampleArgs& a) { a.workspace_bytes = 0; }) == Status::workspace_too_small);

@@ -441,6 +441,66 @@ TEST_CASE("contractions round their operands and accumulate exactly enough") {
   CHECK(y == std::vector<float>{2, 3});
 }
 
+TEST_CASE("gathered rows: repeated, negative ones are zeros, those of rejected rows are not followed") {
+  ProgramBuilder p("gather");
+  const Axis row = p.axis("row");
+  const Axis col = p.axis("col");
+  const Axis k = p.axis("k");
+  const Tensor a = p.input("a", DType::f32, {row, k});
+  const Tensor w = p.input("w", DType::f32, {col, k});
+  const Tensor index = p.optional_input("index", DType::i32, {row});
+  p.guard(p.input("active", DType::i32, {row}).at({p.index(row)}) != 0);
+  p.tile_output("y", p.contract(a, w, k, std::nullopt, index));
+  const Program program = p.build();
+  const std::vector<float> values{1, 2, 3, 4, 5, 6};  // three rows
+  const std::vector<float> weights{10, 1};
+  const std::vector<int32_t> rows{2, -1, 0, 1 << 30, 2};
+  const std::vector<int32_t> active{1, 1, 1, 0, 1};
+  std::vector<float> y(5, -7);
+  HostRun(program, {5, 1, 2})
+      .in("a", values)
+      .in("w", weights)
+      .in("index", rows)
+      .in("active", active)
+      .out("y", y)
+      .run();
+  CHECK(y == std::vector<float>{56, 0, 12, -7, 56});
+  y.assign(3, -7);
+  HostRun(program, {3, 1, 2}).in("a", values).in("w", weights).in("active", active).out("y", y).run();
+  CHECK(y == std::vector<float>{12, 34, 56});
+}
+
+TEST_CASE("values are stored at their positions, or where those are negative not at all") {
+  for (DType type : {DType::i32, DType::u32, DType::i64}) {
+    ProgramBuilder p("scatter");
+    const Axis row = p.axis("row");
+    const Axis col = p.axis("col");
+    p.rows(row);
+    p.columns(col);
+    const Expr x = p.input("x", DType::f32, {row, col}).at({p.index(row), p.index(col)});
+    const Expr at =
+        p.optional_input("at", DType::i32, {row}).at({p.index(row), cast(p.index(row), DType::i32)});
+    p.scattered_output("y", cast(reduce_max(p, x, col), DType::i64) - p.constant_i64(int64_t{1} << 60),
+                       type == DType::u32 ? cast(max(at, 0), type) : cast(at, type));
+    p.output("z", reduce_max(p, x, col));
+    const Program program = p.build();
+    const std::vector<float> values{1, 2, 3, 4};
+    const std::vector<int32_t> positions{5, -1, -0x7fffffff, 1};
+    std::vector<int64_t> y(6, -7);
+    std::vector<float> z(4);
+    HostRun(program, {4, 1}).in("x", values).in("at", positions).out("y", y).out("z", z).run();
+    constexpr int64_t kBase = -(int64_t{1} << 60);
+    if (type == DType::u32)
+      CHECK(y == std::vector<int64_t>{kBase + 3, kBase + 4, -7, -7, -7, kBase + 1});
+    else
+      CHECK(y == std::vector<int64_t>{-7, kBase + 4, -7, -7, -7, kBase + 1});
+    CHECK(z == values);
+    HostRun(program, {4, 1}).in("x", values).out("y", y).run();
+    CHECK(std::vector<int64_t>(y.begin(), y.begin() + 4) ==
+          std::vector<int64_t>{kBase + 1, kBase + 2, kBase + 3, kBase + 4});
+  }
+}
+
 TEST_CASE("matrices have row strides; 16-bit values are widened and narrowed") {
   ProgramBuilder p("strided");
   const Axis row = p.axis("row");

@@ -7,6 +7,7 @@
 
 #include "gumtile/dsl.h"
 #include "gumtile/dsl_functions.h"
+#include "gumtile/error.h"
 #include "gumtile/jit.h"
 #include "gumtile/lm_head.h"
 #include "tests/sampling_check.h"
@@ -31,9 +32,11 @@ void check_everywhere(const Case& c, const SamplingOptions& options, const std::
     check(reference, run_engine(c, *engine), engine->device().id + " " + what);
 }
 
-std::vector<int32_t> tokens(const Case& c, const Outputs& outputs) {
+std::vector<int64_t> tokens(const Case& c, const Outputs& outputs) {
   const Array& a = output(c.program, outputs, "token");
-  return {a.as<int32_t>(), a.as<int32_t>() + c.extents.rows};
+  std::vector<int64_t> all;
+  for (int64_t i = 0; i < a.columns; ++i) all.push_back(token_at(a, i));
+  return all;
 }
 
 TEST_CASE("the LM head gives the interpreter's tokens") {
@@ -93,7 +96,7 @@ TEST_CASE("schedules of a family give identical tokens") {
     for (int64_t rows : {1, 17, 70}) {
       const Case c = make_lm_head_case(options, 1500, 136, rows, 31);
       const SamplingReference reference(c, options);
-      std::map<std::string, std::vector<int32_t>> seen;
+      std::map<std::string, std::vector<int64_t>> seen;
       const Problem problem{1500, 136, rows, 16};
       for (const Schedule& schedule :
            sample_schedules(c.program, problem, engine->device().target, random, 12)) {
@@ -146,7 +149,7 @@ TEST_CASE("a request's token does not depend on its slot, row or neighbours") {
   const int64_t rows = 40;
   const Case all = make_lm_head_case(options, 2000, 96, rows, 41);
   for (const auto& engine : engines()) {
-    const std::vector<int32_t> expected = tokens(all, run_engine(all, *engine));
+    const std::vector<int64_t> expected = tokens(all, run_engine(all, *engine));
     Random random(42);
     for (int64_t count : {1, 2, 5, 39}) {
       // `count` requests of the forty, in other rows; their parameters stay in their slots.
@@ -165,7 +168,7 @@ TEST_CASE("a request's token does not depend on its slot, row or neighbours") {
       }
       some.input("row_slot") = make_vector(DType::i32, slots);
       some.input("offset") = make_vector(DType::u64, offsets);
-      const std::vector<int32_t> found = tokens(some, run_engine(some, *engine));
+      const std::vector<int64_t> found = tokens(some, run_engine(some, *engine));
       for (int64_t row = 0; row < count; ++row) {
         INFO(engine->device().id, " batch of ", count, " row ", row);
         CHECK(found[static_cast<size_t>(row)] ==
@@ -260,6 +263,141 @@ TEST_CASE("inactive rows and rows past num_rows are left alone") {
   }
 }
 
+/// What a token that was not stored reads as: the poison of outputs.
+int64_t untouched(DType dtype) { return dtype == DType::i64 ? 0x5a5a5a5a5a5a5a5a : 0x5a5a5a5a; }
+
+TEST_CASE("tokens of 64 bits are those of 32") {
+  for (NoiseScheme noise : kSchemes)
+    for (bool logprob : {false, true}) {
+      const SamplingOptions options{noise, DType::bf16, DType::bf16, logprob, DType::i64};
+      Case wide = make_lm_head_case(options, 3000, 64, 21, 101);
+      wide.input("hidden_states").set(2 * 64, std::numeric_limits<float>::quiet_NaN());
+      Case narrow = wide;
+      narrow.program = lm_head_sample({noise, DType::bf16, DType::bf16, logprob, DType::i32});
+      const SamplingReference reference(wide, options);
+      for (const auto& engine : engines()) {
+        const Outputs outputs = run_engine(wide, *engine);
+        check(reference, outputs, engine->device().id);
+        CHECK(tokens(wide, outputs) == tokens(narrow, run_engine(narrow, *engine)));
+        CHECK(tokens(wide, outputs)[2] == -1);  // the failed row's
+      }
+    }
+}
+
+TEST_CASE("a token dtype that is no 32- or 64-bit signed integer is refused") {
+  for (DType bad : {DType::u32, DType::u64, DType::f32, DType::pred})
+    CHECK_THROWS_AS(lm_head_sample({NoiseScheme::grouped, DType::bf16, DType::bf16, true, bad}), Error);
+}
+
+TEST_CASE("tokens are stored at their positions, by slot for instance") {
+  const int64_t rows = 23;
+  for (bool given_logits : {false, true})
+    for (DType dtype : {DType::i32, DType::i64})
+      for (bool logprob : {false, true}) {
+        const SamplingOptions options{NoiseScheme::grouped, DType::f32, DType::f32, logprob, dtype};
+        Case plain;
+        if (given_logits) {
+          plain = make_case(sample_logits(options), {rows, 300, 0});
+          Random random(5);
+          fill_normal(plain.input("logits"), random, 3.0f);
+        } else {
+          plain = make_lm_head_case(options, 300, 24, rows, 103);
+          plain.input("num_rows") = make_vector(DType::i32, std::vector<int32_t>{20});
+        }
+        std::vector<int32_t> slots;
+        std::vector<int32_t> positions;
+        for (int32_t r = 0; r < rows; ++r) {
+          slots.push_back(r % 7 == 3 ? -1 : r);
+          // A permutation of 31 places, some of which are holes; some rows have none.
+          positions.push_back(r % 5 == 4 ? -1 - 1000 * r : (r * 12 + 5) % 31);
+        }
+        plain.input("row_slot") = make_vector(DType::i32, slots);
+        Case scattered = plain;
+        scattered.positions = 31;
+        scattered.input("token_position") = make_vector(DType::i32, positions);
+        auto expected_of = [&](const Outputs& outputs) {
+          std::vector<int64_t> expected(31, untouched(dtype));
+          const std::vector<int64_t> by_row = tokens(plain, outputs);
+          const int32_t count = given_logits ? 23 : 20;
+          for (int32_t r = 0; r < count; ++r)
+            if (slots[static_cast<size_t>(r)] >= 0 && positions[static_cast<size_t>(r)] >= 0)
+              expected[static_cast<size_t>(positions[static_cast<size_t>(r)])] =
+                  by_row[static_cast<size_t>(r)];
+          return expected;
+        };
+        CHECK(tokens(scattered, run_interpreter(scattered)) == expected_of(run_interpreter(plain)));
+        for (const auto& engine : engines()) {
+          Random random(104);
+          const Problem problem{300, scattered.extents.contracted, rows, 16};
+          for (const Schedule& schedule :
+               sample_schedules(plain.program, problem, engine->device().target, random, 4)) {
+            const Outputs by_row = run_engine(plain, *engine, schedule);
+            const Outputs by_position = run_engine(scattered, *engine, schedule);
+            INFO(engine->device().id, " ", schedule.str());
+            CHECK(tokens(scattered, by_position) == expected_of(by_row));
+            for (size_t o = 0; o < by_row.size(); ++o)  // what has no position stays where it was
+              if (plain.program.outputs[o].name != "token") CHECK(by_row[o].bytes == by_position[o].bytes);
+          }
+        }
+      }
+}
+
+TEST_CASE("rows take the hidden states that their index names") {
+  const int64_t hidden = 72;
+  const int64_t rows = 19;
+  const int64_t states = 40;
+  struct Types {
+    DType hidden, weights;
+    int64_t hidden_stride;
+  };
+  for (const Types& t : {Types{DType::bf16, DType::bf16, 0},
+                         {DType::bf16, DType::bf16, 75},
+                         {DType::f32, DType::bf16, 0},
+                         {DType::f32, DType::f32, 0},
+                         {DType::f16, DType::f32, 73}}) {
+    const SamplingOptions options{NoiseScheme::grouped, t.hidden, t.weights, true};
+    Case plain = make_lm_head_case(options, 400, hidden, rows, 111);
+    Case gathered = plain;
+    Random random(112);
+    Array& all = gathered.input("hidden_states");
+    all = make_array(t.hidden, states, hidden, t.hidden_stride);
+    fill_normal(all, random, 1.0f);
+    std::vector<int32_t> index;
+    std::vector<int32_t> slots;
+    for (int32_t r = 0; r < rows; ++r) {
+      index.push_back(r % 6 == 5 ? -1 - r : r < 3 ? 39 : (r * 13 + 7) % 40);  // the last one three times
+      slots.push_back(r);
+    }
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t k = 0; k < hidden; ++k) {
+        const int32_t from = index[static_cast<size_t>(r)];
+        plain.input("hidden_states")
+            .set(r * hidden + k, from < 0 ? 0.0f : all.get(from * all.row_stride + k));
+      }
+    // Inactive rows' indices are not followed.
+    slots[4] = slots[7] = -1;
+    index[4] = index[17] = index[18] = 1 << 30;
+    for (Case* c : {&plain, &gathered}) {
+      c->input("row_slot") = make_vector(DType::i32, slots);
+      c->input("num_rows") = make_vector(DType::i32, std::vector<int32_t>{17});
+    }
+    gathered.input("hidden_index") = make_vector(DType::i32, index);
+    const Outputs expected = run_interpreter(plain);
+    const Outputs found = run_interpreter(gathered);
+    for (size_t o = 0; o < found.size(); ++o) CHECK(found[o].bytes == expected[o].bytes);
+    for (const auto& engine : engines()) {
+      const Problem problem{400, hidden, rows, 16};
+      for (const Schedule& schedule :
+           sample_schedules(plain.program, problem, engine->device().target, random, 8)) {
+        const Outputs direct = run_engine(plain, *engine, schedule);
+        const Outputs staged = run_engine(gathered, *engine, schedule);
+        INFO(engine->device().id, " ", schedule.str(), " ", name(t.hidden), " with ", name(t.weights));
+        for (size_t o = 0; o < direct.size(); ++o) CHECK(staged[o].bytes == direct[o].bytes);
+      }
+    }
+  }
+}
+
 TEST_CASE("the other Programs agree with the interpreter") {
   for (DType dtype : {DType::bf16, DType::f16, DType::f32}) {
     for (const Program& program :
@@ -330,7 +468,7 @@ TEST_CASE("LmHead serves every batch size up to the one it was prepared for") {
   const SamplingOptions sampling{NoiseScheme::grouped, DType::bf16, DType::bf16, true};
   const Case c = make_lm_head_case(sampling, vocab, hidden, rows, 91);
   for (const auto& engine : engines()) {
-    const std::vector<int32_t> expected = tokens(c, run_engine(c, *engine));
+    const std::vector<int64_t> expected = tokens(c, run_engine(c, *engine));
     auto upload = [&](const char* which) {
       const Array& a = const_cast<Case&>(c).input(which);
       void* memory = engine->allocate(a.bytes.size());
@@ -361,7 +499,8 @@ TEST_CASE("LmHead serves every batch size up to the one it was prepared for") {
       engine->synchronize();
       std::vector<int32_t> found(static_cast<size_t>(count));
       if (count > 0) engine->copy_to_host(found.data(), args.token, found.size() * 4);
-      CHECK(found == std::vector<int32_t>(expected.begin(), expected.begin() + count));
+      CHECK(std::vector<int64_t>(found.begin(), found.end()) ==
+            std::vector<int64_t>(expected.begin(), expected.begin() + count));
     }
     args.rows = 100000;
     CHECK(head.sample(nullptr, args) == Status::too_many_rows);
@@ -372,6 +511,73 @@ TEST_CASE("LmHead serves every batch size up to the one it was prepared for") {
     args.hidden_states = nullptr;
     CHECK(head.sample(nullptr, args) == Status::invalid_argument);
     engine->release(weights);
+  }
+}
+
+TEST_CASE("LmHead gathers hidden states and scatters tokens of 64 bits") {
+  const int64_t vocab = 700;
+  const int64_t hidden = 64;
+  const int64_t rows = 11;
+  const int64_t slots = 16;
+  const SamplingOptions sampling{NoiseScheme::grouped, DType::bf16, DType::bf16, true, DType::i64};
+  Case c = make_lm_head_case(sampling, vocab, hidden, rows, 121);
+  Array& states = c.input("hidden_states");
+  states = make_array(DType::bf16, 30, hidden);
+  Random random(122);
+  fill_normal(states, random, 1.0f);
+  std::vector<int32_t> index;
+  std::vector<int32_t> positions;
+  for (int32_t r = 0; r < rows; ++r) {
+    index.push_back(r == 4 ? -1 : 29 - r * 2);
+    positions.push_back(r == 6 ? -1 : r * 5 % 16);
+  }
+  c.input("hidden_index") = make_vector(DType::i32, index);
+  c.input("token_position") = make_vector(DType::i32, positions);
+  c.positions = slots;
+  for (const auto& engine : engines()) {
+    const std::vector<int64_t> expected = tokens(c, run_engine(c, *engine));
+    std::vector<void*> memory;
+    auto allocate = [&](size_t bytes) {
+      memory.push_back(engine->allocate(bytes));
+      return memory.back();
+    };
+    auto upload = [&](const char* which) {
+      const Array& a = c.input(which);
+      void* data = allocate(a.bytes.size());
+      engine->copy_to_device(data, a.bytes.data(), a.bytes.size());
+      return data;
+    };
+    LmHeadOptions options;
+    options.vocab_size = vocab;
+    options.hidden_size = hidden;
+    options.token_dtype = DType::i64;
+    LmHead head(engine, options, upload("weights"));
+    head.prepare(rows);
+    SampleArgs args;
+    args.rows = rows;
+    args.workspace_bytes = head.workspace_bytes(rows);
+    args.workspace = allocate(args.workspace_bytes);
+    CHECK(head.workspace_init(nullptr, args.workspace, args.workspace_bytes) == Status::ok);
+    args.hidden_states = upload("hidden_states");
+    args.temperature = static_cast<const float*>(upload("temperature"));
+    args.seed = static_cast<const uint64_t*>(upload("seed"));
+    args.offset = static_cast<const uint64_t*>(upload("offset"));
+    args.hidden_index = static_cast<const int32_t*>(upload("hidden_index"));
+    args.token_position = static_cast<const int32_t*>(upload("token_position"));
+    std::vector<int64_t> found(static_cast<size_t>(slots), untouched(DType::i64));
+    args.token_i64 = static_cast<int64_t*>(allocate(found.size() * 8));
+    engine->copy_to_device(args.token_i64, found.data(), found.size() * 8);
+    CHECK(head.sample(nullptr, args) == Status::ok);
+    engine->synchronize();
+    engine->copy_to_host(found.data(), args.token_i64, found.size() * 8);
+    CHECK(found == expected);
+    CHECK(found[6 * 5 % 16] == untouched(DType::i64));
+    // Tokens of the other type are not what this head gives.
+    args.token = reinterpret_cast<int32_t*>(args.token_i64);
+    CHECK(head.sample(nullptr, args) == Status::invalid_argument);
+    args.token_i64 = nullptr;
+    CHECK(head.sample(nullptr, args) == Status::invalid_argument);
+    for (void* data : memory) engine->release(data);
   }
 }
 

@@ -127,6 +127,30 @@ TEST_CASE("digests are stable and tell Programs apart") {
   CHECK(digest(greedy_argmax(DType::f16, DType::f32)) == "817aa5ed9736a80dae3c051cb932d87f");
 }
 
+TEST_CASE("64-bit constants keep all their bits, and signed ones may be written as numbers") {
+  for (const auto& [text, bits] : {std::pair<const char*, uint64_t>{"-1", ~uint64_t{0}},
+                                   {"-9223372036854775808", uint64_t{1} << 63},
+                                   {"9223372036854775807", ~uint64_t{0} >> 1},
+                                   {"0x8000000000000001", (uint64_t{1} << 63) + 1}}) {
+    const Program p =
+        parse_program(replaced(kSmall, "%7 i64 = constant 0x1", fmt::format("%7 i64 = constant {}", text)));
+    CHECK(p.nodes[c_i64].imm == bits);
+    CHECK(print(p).find(fmt::format("%7 i64 = constant {:#x}  ; {}\n", bits, static_cast<int64_t>(bits))) !=
+          std::string::npos);
+    CHECK(parse_program(print(p)) == p);
+  }
+  const Program small = parse_program(replaced(kSmall, "%5 i32 = constant 0x1", "%5 i32 = constant -1"));
+  CHECK(small.nodes[c_i32].imm == 0xffffffff);
+  std::string text = replaced(kSmall, "state f32 0x0", "state i64 -5");
+  for (const char* line : {"  $0 f32", "  $1 f32", "  $2 f32", "%2 f32 = get"})
+    text = replaced(text, line, replaced(line, "f32", "i64"));
+  text = replaced(text, "%1 f32 = reduce 0 %0\n", "%1 i64 = cast %0\n%2 i64 = reduce 0 %1\n");
+  text = text.substr(0, text.find("%2 i64 = get")) + "%3 i64 = get 0 %2\noutput sum i64 per_row %3\n";
+  const Program sum = parse_program(text);
+  CHECK(sum.reductions[0].identity == std::vector<uint64_t>{~uint64_t{0} - 4});
+  CHECK(parse_program(print(sum)) == sum);
+}
+
 TEST_CASE("comments, blank lines and spaces do not matter") {
   const Program program = parse_program(kSmall);
   std::string text = "; a comment\n\n";
@@ -188,7 +212,14 @@ TEST_CASE("parse errors name the line") {
       {"%0 f32 = contract 0", "%0 f32 = contract", "expected a number"},
       {"%0 f32 = contract 0", "%0 f32 = load z", "unknown input 'z'"},
       {"%4 u32 = constant 0x1", "%4 u32 = index z", "unknown axis 'z'"},
-      {"%4 u32 = constant 0x1", "%4 u32 = constant -1", "expected a number, found '-1'"},
+      {"%4 u32 = constant 0x1", "%4 u32 = constant -1", "'-1' is negative, which u32 cannot be"},
+      {"%5 i32 = constant 0x1", "%5 i32 = constant --1", "expected a number, found '-1'"},
+      {"%5 i32 = constant 0x1", "%5 i32 = constant -2147483649", "'-2147483649' does not fit i32"},
+      {"%7 i64 = constant 0x1", "%7 i64 = constant -9223372036854775809", "does not fit i64"},
+      {"state f32 0x0", "state f32 -0", "'-0' is negative, which f32 cannot be"},
+      {"over k as f32", "over k as f32 gather z", "unknown input 'z'"},
+      {"over k as f32", "over k as f32 gather", "expected an input"},
+      {"output sum f32 per_row %2", "output sum f32 per_row %2 at", "expected an operand"},
       {"%4 u32 = constant 0x1", "%4 u32 = constant 99999999999999999999", "expected a number"},
       {"%1 f32 = reduce 0 %0", "%1 f32 = reduce 0 x0", "expected an operand %N, found 'x0'"},
       {"%1 f32 = reduce 0 %0", "%1 f32 = reduce 0 %4294967295", "operand '%4294967295' is out of range"},
@@ -290,6 +321,24 @@ TEST_CASE("contractions") {
   Program p = parse_program(kSmall);
   p.contractions[0].right = 77;
   check_rejected(p, {"contraction 0", "unknown input"});
+}
+
+TEST_CASE("a contraction that gathers its left rows") {
+  const std::string line = "contraction a b over k as f32\n";
+  const std::string base = replaced(kSmall, line, "input n i32 [row] optional\n" + line);
+  const std::string gathers = replaced(base, "as f32\n", "as f32 gather n\n");
+  const Program p = parse_program(gathers);
+  CHECK(p.contractions[0].left_index == 3);
+  CHECK(print(p).find("contraction a b over k as f32 gather n\n") != std::string::npos);
+  CHECK(parse_program(print(p)) == p);
+  CHECK(digest(p) != digest(parse_program(base)));
+  CHECK_NOTHROW(parse_program(replaced(gathers, "n i32 [row] optional", "n i32 [row]")));
+  for (const char* bad : {"n u32 [row]", "n i32 [col]", "n i32 [row,k]", "n i32 []"})
+    check_rejected(replaced(gathers, "n i32 [row]", bad),
+                   {"contraction 0", "input 'n' gathers its left rows and must be i32 [row]"});
+  Program unknown = p;
+  unknown.contractions[0].left_index = 77;
+  check_rejected(unknown, {"contraction 0", "gathers its left rows is unknown"});
 }
 
 TEST_CASE("reductions") {
@@ -515,6 +564,36 @@ TEST_CASE("outputs") {
   for (const char* good : {"output best u32 any %9", "output best u32 tile %3", "output best u32 per_row %0",
                            "output best f16 tile %2"})
     CHECK(print(parse_program(with(good))).find(good) != std::string::npos);
+}
+
+TEST_CASE("positions of outputs") {
+  const std::string line = "output sum f32 per_row %2\n";
+  const auto with = [&](const std::string& output) { return replaced(kSmall, line, output + "\n"); };
+  // Texts without a position are what they were.
+  CHECK(print(parse_program(with("output sum f32 per_row %2 optional")))
+            .ends_with("\noutput sum f32 per_row %2 optional\n"));
+  for (const char* good : {"output sum f32 per_row %2 at %4", "output sum f32 per_row %2 at %5",
+                           "output sum bf16 per_row %2 at %7 optional"}) {
+    const Program p = parse_program(with(good));
+    CHECK(print(p).ends_with(fmt::format("\n{}\n", good)));
+    CHECK(parse_program(print(p)) == p);
+    CHECK(digest(p) != digest(parse_program(kSmall)));
+  }
+  check_rejected(with("output sum f32 per_row %2 at %77"), {"output 'sum'", "is not a node"});
+  check_rejected(with("output sum f32 per_row %2 at %9"),
+                 {"output 'sum'", "position %9 has several results; read one with 'get'"});
+  check_rejected(with("output sum f32 per_row %2 at %3"), {"position %3 is f32; cast it to i32, u32 or i64"});
+  check_rejected(with("output sum f32 per_row %2 at %6"), {"position %6 is u64; cast it"});
+  check_rejected(with("output sum f32 per_row %2 at %8"), {"position %8 is pred; cast it"});
+  check_rejected(with("output sum f32 tile %0 at %4"),
+                 {"output 'sum'", "only a per-row output has a position"});
+  for (const char* late : {"%1", "%5", "%9"})  // per column, per group, after the sweep
+    check_rejected(
+        replaced(kGrouped, "per_row %9", fmt::format("per_row %0 at {}", late)),
+        {"output 'best'", fmt::format("position {} must be known per row before the sweep; compute it "
+                                      "from inputs over 'row'",
+                                      late)});
+  check_rejected(replaced(kGrouped, "per_row %9", "any %0 at %6"), {"only a per-row output has a position"});
 }
 
 TEST_CASE("references beyond the tables of a Program made by hand are refused") {

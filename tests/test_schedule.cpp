@@ -429,6 +429,32 @@ TEST_CASE("a plan says what matters") {
   CHECK(tiles.record_words == 0);
 }
 
+TEST_CASE("where rows may be gathered every family can stage them") {
+  const Program head = lm_head_sample({});
+  const Program plain = greedy_argmax(DType::bf16, DType::bf16);
+  for (const auto& [target, schedule] : {std::pair<const char*, const char*>{"sm_75", "simt:b8"},
+                                         {"sm_80", "mma_sync:b16,v256"},
+                                         {"sm_90a", "wgmma:b64,v128"}}) {
+    const auto launch = [&](const Program& program) {
+      return make_plan(program, kProblem, Schedule::parse(schedule), Target::parse(target)).launch;
+    };
+    const LaunchSpec gathers = launch(head);
+    INFO(schedule);
+    REQUIRE(gathers.left_index >= 0);
+    CHECK(gathers.inputs[static_cast<size_t>(gathers.left_index)].name == "hidden_index");
+    CHECK_FALSE(gathers.stage.empty());
+    CHECK_FALSE(gathers.must_stage);
+    CHECK(gathers.staged_bytes(3) >= 3 * kProblem.contracted * 2);
+    CHECK(launch(plain).left_index == -1);
+    CHECK(launch(plain).stage.empty() == (schedule == std::string("simt:b8")));
+  }
+  // Rows of simt are staged as they are stored, whatever they are multiplied as.
+  const Program wide = lm_head_sample({NoiseScheme::grouped, DType::f16, DType::f32, true});
+  const KernelPlan plan = make_plan(wide, kProblem, Schedule::parse("simt:b8"), Target::parse("sm_75"));
+  CHECK(plan.launch.staged_dtype == DType::f16);
+  CHECK(plan.launch.staged_stride == kProblem.contracted);
+}
+
 TEST_CASE("a schedule made by hand with extents below 1 is refused") {
   const Program program = gemm(DType::bf16, DType::bf16, DType::f32);
   for (int bad : {0, -256}) {

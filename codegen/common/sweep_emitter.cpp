@@ -352,8 +352,20 @@ void emit_finish_row(const KernelPlan& plan, const ProgramAnalysis& analysis, Op
       b.SetInsertPoint(set);
       b.CreateAtomicRMW(llvm::AtomicRMWInst::Or, b.CreateIntToPtr(address, b.getPtrTy()), value,
                         llvm::MaybeAlign(4), llvm::AtomicOrdering::Monotonic);
-    } else {
+    } else if (output.position == kNone) {
       source.store(ops.to_storage(output.dtype, value), address, source.row_index(0), nullptr);
+    } else {
+      expressions.push_scope();
+      Value* position = expressions.value(output.position, {});
+      expressions.pop_scope();
+      if (is_signed_integer(plan.program.nodes[output.position].dtype)) {
+        llvm::BasicBlock* placed = block("output_placed");
+        b.CreateCondBr(b.CreateICmpSGE(position, llvm::ConstantInt::get(position->getType(), 0)), placed,
+                       next);
+        b.SetInsertPoint(placed);
+      }
+      source.store(ops.to_storage(output.dtype, value), address, b.CreateZExt(position, b.getInt64Ty()),
+                   nullptr);
     }
     b.CreateBr(next);
     b.SetInsertPoint(next);

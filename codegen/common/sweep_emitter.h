@@ -78,7 +78,8 @@ void emit_row_table(const KernelPlan& plan, const ProgramAnalysis& analysis, OpE
 
 /// Emits the finalizers of one row (scalar ops; `source.row_value` gives the finished reductions) and stores
 /// its outputs if the guard holds. `use_row_table`: row-level values are read from it. An `any` output is
-/// ored into the word at its address.
+/// ored into the word at its address. Positions of outputs are computed here, where only an output that is
+/// wanted pays for them: they take no room in the row table.
 void emit_finish_row(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
                      FragmentSource& source, bool use_row_table,
                      const std::function<llvm::Value*(size_t)>& output_address);

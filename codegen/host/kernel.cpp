@@ -1,6 +1,7 @@
 #include "codegen/host/kernel.h"
 
 #include "codegen/common/loop.h"
+#include "codegen/common/staged_row.h"
 #include "codegen/common/sweep_emitter.h"
 #include "codegen/host/dot.h"
 #include "codegen/host/host_math.h"
@@ -72,6 +73,8 @@ class HostKernel {
     HostSource source(scalar_, arguments);
     const int64_t chunk = int64_t{2} * machine_.lanes;
     Loop rows(b, f->getArg(1), f->getArg(2), 1, "row");
+    source.row = rows.index();
+    const StagedRow staged_row = emit_staged_row(plan_, analysis_, scalar_, source, rows.index());
     Loop columns(b, word(0), word(layout_.staged_stride), 1, "k");
     // Where staged element k comes from: in an interleaved chunk, evens fill the first half.
     Value* from = columns.index();
@@ -83,7 +86,8 @@ class HostKernel {
     }
     Value* exists = b.CreateICmpSLT(from, word(plan_.problem.contracted));
     Value* safe = b.CreateSelect(exists, from, word(0));
-    Value* index = b.CreateAdd(b.CreateMul(rows.index(), arguments.input_stride(c.left)), safe);
+    if (staged_row.exists) exists = b.CreateAnd(exists, staged_row.exists);
+    Value* index = b.CreateAdd(b.CreateMul(staged_row.row, arguments.input_stride(c.left)), safe);
     Value* loaded = scalar_.from_storage(dtype, source.load(dtype, arguments.input(c.left), index));
     if (dtype != c.operand_dtype) loaded = scalar_.round_to(c.operand_dtype, loaded);
     loaded = b.CreateSelect(exists, loaded, llvm::ConstantFP::get(b.getFloatTy(), 0));

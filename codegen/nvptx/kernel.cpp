@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "codegen/common/loop.h"
+#include "codegen/common/staged_row.h"
 #include "codegen/nvptx/main_loops.h"
 #include "codegen/nvptx/ptx.h"
 #include "codegen/nvptx/ptx_hopper.h"
@@ -82,7 +83,7 @@ class NvptxKernel {
     b.CreateRetVoid();
   }
 
-  /// One block a row: the left operand, converted, with zeros up to the staged stride.
+  /// One block a row: the left operand, gathered and converted, with zeros up to the staged stride.
   void emit_stage() {
     const ContractionInfo& c = plan_.program.contractions[analysis_.contraction];
     const DType dtype = plan_.program.inputs[c.left].dtype;
@@ -90,13 +91,16 @@ class NvptxKernel {
     const Arguments arguments(b, f->getArg(0), plan_);
     GpuSource source(ops_, arguments);
     Value* row = b.CreateZExt(ptx::block_index_x(b), b.getInt64Ty());
+    source.current_row = row;
+    const StagedRow from = emit_staged_row(plan_, analysis_, ops_, source, row);
     Value* first = b.CreateZExt(ptx::thread_index(b), b.getInt64Ty());
     const int64_t stride = plan_.launch.staged_stride;
     Loop loop(b, first, b.getInt64(static_cast<uint64_t>(stride)), kStageThreads, "k");
     Value* exists =
         b.CreateICmpSLT(loop.index(), b.getInt64(static_cast<uint64_t>(plan_.problem.contracted)));
     Value* k = b.CreateSelect(exists, loop.index(), b.getInt64(0));
-    Value* index = b.CreateAdd(b.CreateMul(row, arguments.input_stride(c.left)), k);
+    if (from.exists) exists = b.CreateAnd(exists, from.exists);
+    Value* index = b.CreateAdd(b.CreateMul(from.row, arguments.input_stride(c.left)), k);
     Value* value = ops_.from_storage(dtype, source.load(dtype, arguments.input(c.left), index));
     value = b.CreateSelect(exists, value, llvm::ConstantFP::get(b.getFloatTy(), 0));
     Value* to = b.CreateAdd(b.CreateMul(row, b.getInt64(static_cast<uint64_t>(stride))), loop.index());

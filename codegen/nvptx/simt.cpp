@@ -26,6 +26,7 @@ class SimtLoop {
 
   void emit() {
     frame_.begin();
+    find_left();
     Value* tiles = b.getInt32(static_cast<uint32_t>(plan_.launch.tiles()));
     std::vector<llvm::AllocaInst*> sums;
     if (analysis_.contraction != kNone) {
@@ -52,6 +53,19 @@ class SimtLoop {
   Value* i32(int value) { return b.getInt32(static_cast<uint32_t>(value)); }
   int pitch() const { return schedule_.block_k + 1; }  // one word more than a row: no bank conflicts
 
+  /// The left operand as the caller's rows lie, or as gathered into the workspace, both of one type.
+  void find_left() {
+    if (analysis_.contraction == kNone) return;
+    const ContractionInfo& c = plan_.program.contractions[analysis_.contraction];
+    left_ = arguments_.input(c.left);
+    left_stride_ = arguments_.input_stride(c.left);
+    if (!plan_.stages_left) return;
+    Value* staged = b.CreateICmpNE(arguments_.staged(), b.getInt64(0));
+    left_ = b.CreateSelect(staged, arguments_.staged(), left_);
+    left_stride_ =
+        b.CreateSelect(staged, b.getInt64(static_cast<uint64_t>(plan_.launch.staged_stride)), left_stride_);
+  }
+
   void contract(Value* tile_column, const std::vector<llvm::AllocaInst*>& sums) {
     const ContractionInfo& c = plan_.program.contractions[analysis_.contraction];
     for (llvm::AllocaInst* sum : sums) b.CreateStore(llvm::ConstantFP::get(b.getFloatTy(), 0), sum);
@@ -63,8 +77,9 @@ class SimtLoop {
     Loop steps(b, b.getInt64(0), b.getInt64(static_cast<uint64_t>(plan_.problem.contracted)),
                schedule_.block_k, "k");
     ptx::barrier(b);  // the previous step's readers are done
-    fill(c.left, frame_.first_row(), last_row, steps.index(), 0, schedule_.block_batch);
-    fill(c.right, first_column, last_column, steps.index(), schedule_.block_batch, schedule_.block_vocab);
+    fill(c.left, left_, left_stride_, frame_.first_row(), last_row, steps.index(), 0, schedule_.block_batch);
+    fill(c.right, arguments_.input(c.right), arguments_.input_stride(c.right), first_column, last_column,
+         steps.index(), schedule_.block_batch, schedule_.block_vocab);
     ptx::barrier(b);
     multiply(sums);
     steps.close();
@@ -72,7 +87,8 @@ class SimtLoop {
 
   /// Rows first .. first + count of an input into shared rows from `shared_row`; rows that do not exist
   /// repeat one that does, elements past the end are zero.
-  void fill(uint32_t input, Value* first, Value* last, Value* k_first, int shared_row, int count) {
+  void fill(uint32_t input, Value* address, Value* stride, Value* first, Value* last, Value* k_first,
+            int shared_row, int count) {
     const DType operand = plan_.program.contractions[analysis_.contraction].operand_dtype;
     const DType dtype = plan_.program.inputs[input].dtype;
     for_each_thread(b, frame_.thread(), count * schedule_.block_k, plan_.threads, [&](Value* index) {
@@ -84,9 +100,8 @@ class SimtLoop {
         row = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, row, b.getInt64(0));
       Value* k = b.CreateAdd(k_first, b.CreateZExt(k_local, b.getInt64Ty()));
       Value* exists = b.CreateICmpSLT(k, b.getInt64(static_cast<uint64_t>(plan_.problem.contracted)));
-      Value* at = b.CreateAdd(b.CreateMul(row, arguments_.input_stride(input)),
-                              b.CreateSelect(exists, k, b.getInt64(0)));
-      Value* value = ops_.from_storage(dtype, frame_.load(dtype, arguments_.input(input), at));
+      Value* at = b.CreateAdd(b.CreateMul(row, stride), b.CreateSelect(exists, k, b.getInt64(0)));
+      Value* value = ops_.from_storage(dtype, frame_.load(dtype, address, at));
       if (dtype != operand) value = ops_.round_to(operand, value);
       value = b.CreateSelect(exists, value, llvm::ConstantFP::get(b.getFloatTy(), 0));
       b.CreateAlignedStore(value, word(b.CreateAdd(local, i32(shared_row)), k_local), llvm::Align(4));
@@ -127,6 +142,8 @@ class SimtLoop {
   GpuFrame& frame_;
   const SimtSchedule& schedule_;
   std::vector<uint32_t> offsets_;
+  Value* left_ = nullptr;         ///< address (i64) of the left operand
+  Value* left_stride_ = nullptr;  ///< elements (i64) of its rows
 };
 
 }  // namespace

@@ -21,11 +21,11 @@ enum LaunchFlags : uint32_t {
 /// then two words for each input (address, row stride in elements) and two for each output (address, row
 /// stride). Inputs and outputs are in the Program's order.
 ///
-/// GPU, in stream order: `stage` where the left input needs it (grid: one block of 256 threads a row; reads
-/// the left input, writes the staged operand), then `sweep` (grid: partials x ceil(rows / rows_per_block),
-/// both rounded up to whole clusters), whose last block of each rows_per_block rows finishes them. The shared
-/// state is all zeros between launches: kernels leave it so. After the argument words come `tensor_maps`, by
-/// value.
+/// GPU, in stream order: `stage` where the left input needs it or `left_index` is bound (grid: one block of
+/// 256 threads a row; reads the left input, writes the staged operand), then `sweep` (grid: partials x
+/// ceil(rows / rows_per_block), both rounded up to whole clusters), whose last block of each rows_per_block
+/// rows finishes them. The shared state is all zeros between launches: kernels leave it so. After the
+/// argument words come `tensor_maps`, by value.
 ///
 /// Host entries: `stage(args, row_begin, row_end)`; `sweep(args, partial, tile_begin, tile_end)`, one call a
 /// worker, tiles of `columns_per_tile`; `finish(args, row_begin, row_end)`.
@@ -60,6 +60,7 @@ struct LaunchSpec {
 
   int contraction_left = -1;  ///< input whose rows are contracted; -1: none
   int contraction_right = -1;
+  int left_index = -1;      ///< input that says which rows of the left one are staged; -1: none
   bool must_stage = false;  ///< the left input is always staged (its type or the host's layout asks for it)
   DType staged_dtype = DType::f32;
   int64_t staged_stride = 0;  ///< elements a staged row takes

@@ -96,10 +96,13 @@ class ProgramBuilder {
   Expr constant(DType dtype, double value);
   Expr constant_u32(uint32_t value);
   Expr constant_u64(uint64_t value);
+  Expr constant_i64(int64_t value);
 
   /// sum over `axis` of left[i, axis] * right[j, axis], accumulated in f32. Operands are rounded to
-  /// `operand_dtype` first; by default the right one's type.
-  Expr contract(Tensor left, Tensor right, Axis axis, std::optional<DType> operand_dtype = std::nullopt);
+  /// `operand_dtype` first; by default the right one's type. `left_index`: an input i32 [row] that says which
+  /// row of `left` takes part as row i (negative: zeros); where it is absent or not bound, row i.
+  Expr contract(Tensor left, Tensor right, Axis axis, std::optional<DType> operand_dtype = std::nullopt,
+                std::optional<Tensor> left_index = std::nullopt);
 
   /// Folds a monoid along the column axis, a group axis (values per group) or a member axis (giving a value
   /// per group). `lifted` is the state of one element. With `bound`: elements where bound < state 0 so far
@@ -121,6 +124,10 @@ class ProgramBuilder {
 
   /// One value per row, stored as `dtype`.
   void output(std::string name, Expr value, std::optional<DType> dtype = std::nullopt, bool optional = false);
+  /// One value per row, stored at element `position` (i32, u32 or i64, known before the sweep); where that is
+  /// negative, not at all. Rows with positions of their own: of two with the same, either value may remain.
+  void scattered_output(std::string name, Expr value, Expr position,
+                        std::optional<DType> dtype = std::nullopt, bool optional = false);
   /// A value per (row, column), stored as a matrix.
   void tile_output(std::string name, Expr value, std::optional<DType> dtype = std::nullopt);
   /// One word: the bitwise or over all active rows.

@@ -17,7 +17,7 @@ namespace gumtile {
 /// make for every launch.
 struct SampleArgs {
   int64_t rows = 0;
-  const void* hidden_states = nullptr;     ///< [rows, hidden]
+  const void* hidden_states = nullptr;     ///< [rows, hidden]; with `hidden_index` the rows that it names
   int64_t hidden_row_stride = 0;           ///< elements; 0: hidden size
   const int32_t* row_slot = nullptr;       ///< [rows]; absent: slot = row; negative: inactive row
   const int32_t* num_rows = nullptr;       ///< device word that bounds `rows`
@@ -25,12 +25,19 @@ struct SampleArgs {
   const uint64_t* seed = nullptr;          ///< [slots]; absent: 0
   const uint64_t* offset = nullptr;        ///< [rows], the position; absent: 0
   const int32_t* invalid_token = nullptr;  ///< a device word: the token of a failed row; absent: -1
-  int32_t* token = nullptr;                ///< [rows]
-  float* logprob = nullptr;                ///< [rows], optional
-  uint32_t* status = nullptr;              ///< [rows] StatusBits, optional
-  uint32_t* any_status = nullptr;          ///< one word, optional
-  void* workspace = nullptr;               ///< made ready by `workspace_init`
-  size_t workspace_bytes = 0;              ///< the same for every launch on a workspace
+  /// [rows]: the row of `hidden_states` that each row takes, such as the last position of each prompt;
+  /// negative: a row of zeros; absent: the same row. Those of inactive rows are not looked at.
+  const int32_t* hidden_index = nullptr;
+  /// [rows]: the element of `token` that each row's token is stored at, such as its slot; negative: it is not
+  /// stored; absent: the row.
+  const int32_t* token_position = nullptr;
+  int32_t* token = nullptr;        ///< [rows], or what `token_position` names; of a head with i32 tokens
+  int64_t* token_i64 = nullptr;    ///< the same, of a head with i64 tokens (LmHeadOptions::token_dtype)
+  float* logprob = nullptr;        ///< [rows], optional
+  uint32_t* status = nullptr;      ///< [rows] StatusBits, optional
+  uint32_t* any_status = nullptr;  ///< one word, optional
+  void* workspace = nullptr;       ///< made ready by `workspace_init`
+  size_t workspace_bytes = 0;      ///< the same for every launch on a workspace
   LaunchOptions launch;
 };
 
@@ -51,6 +58,7 @@ struct LmHeadOptions {
   DType hidden_dtype = DType::bf16;  ///< rounded to weights_dtype where it is another type
   DType weights_dtype = DType::bf16;
   NoiseScheme noise = NoiseScheme::grouped;
+  DType token_dtype = DType::i32;  ///< i32: tokens go to SampleArgs::token; i64: to SampleArgs::token_i64
   std::optional<Schedule> schedule;  ///< for every bucket, instead of tuning records and the built-in choice
 };
 
@@ -110,7 +118,8 @@ class LmHead {
 
   /// Samples on `stream`. Does not allocate, synchronise or throw. Thread safe with a workspace for each
   /// stream. With no rows nothing is written. `not_prepared` before `prepare`, and where `args` asks for a
-  /// feature that no prepared set has; the stream, and a capture on it, are then left as they were.
+  /// feature that no prepared set has; `invalid_argument` where tokens are asked for in the type that the head
+  /// does not give. The stream, and a capture on it, are then left as they were.
   Status sample(StreamHandle stream, const SampleArgs& args) const noexcept;
 
   /// What is wrong with `args`, in words; empty where nothing is. Asks the driver about every pointer: for

@@ -56,7 +56,8 @@ struct KernelPlan {
   int row_table_words = 0;
   std::vector<Slot> record;  ///< the sweep reductions' states: what one worker hands to the finish
   int record_words = 0;
-  bool stages_left = false;  ///< the contraction's left input is first converted into the workspace
+  bool stages_left =
+      false;  ///< the contraction's left input may be staged: converted, or gathered, into the workspace
 
   // GPU.
   Join join = Join::records;

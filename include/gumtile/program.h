@@ -113,6 +113,10 @@ struct ContractionInfo {
   uint32_t right = kNone;  ///< input [column, axis]
   AxisId axis = kNone;
   DType operand_dtype = DType::f32;
+  /// kNone, or an i32 input [row] that says which row of the left input takes part as row i; a negative one:
+  /// a row of zeros. Where it is optional and absent, row i itself. That of a row which the guard rejects is
+  /// not read.
+  uint32_t left_index = kNone;
 
   bool operator==(const ContractionInfo&) const = default;
 };
@@ -142,8 +146,8 @@ struct ReductionInfo {
   bool operator==(const ReductionInfo&) const = default;
 };
 
-/// A result. `per_row`: [row]; `tile`: [row, column] with a row stride; `any`: one word, the bitwise or over
-/// all active rows.
+/// A result. `per_row`: [row], or where there is a `position`, the elements that it names; `tile`: [row,
+/// column] with a row stride; `any`: one word, the bitwise or over all active rows.
 struct OutputInfo {
   enum class Kind : uint8_t { per_row, tile, any };
   std::string name;
@@ -151,6 +155,10 @@ struct OutputInfo {
   NodeId node = kNone;
   Kind kind = Kind::per_row;
   bool optional = false;  ///< a null pointer means that the caller does not want it
+  /// `per_row` only: the node (row level; i32, u32 or i64) of the element at which a row's value is stored;
+  /// kNone: the row. A negative one: the value is not stored. Two rows that name one element: either value
+  /// may remain.
+  NodeId position = kNone;
 
   bool operator==(const OutputInfo&) const = default;
 };

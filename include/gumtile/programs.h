@@ -30,16 +30,20 @@ struct SamplingOptions {
   DType hidden_dtype = DType::bf16;
   DType weights_dtype = DType::bf16;
   bool logprob = true;  ///< also return the token's log-probability; off lets backends skip hopeless groups
+  DType token_dtype = DType::i32;  ///< of the output `token`: i32 or i64
 };
 
 /// LM head with sampling. Inputs: hidden_states [batch, hidden] (rounded to the weights' type where it is
 /// another), weights [vocab, hidden]; over slots temperature f32 (absent: 1), seed u64 (absent: 0); per row
-/// offset u64 (absent: 0) and row_slot i32 (absent: the row itself; negative: inactive); scalars num_rows i32
-/// and invalid_token i32 (absent: -1). Outputs: token i32, logprob f32 (if asked for), status u32 [batch],
-/// any_status u32.
+/// offset u64 (absent: 0), row_slot i32 (absent: the row itself; negative: inactive), token_position i32 (the
+/// element of `token` that the row's token is stored at; absent: the row; negative: it is not stored) and
+/// hidden_index i32 (the row of hidden_states that the row takes; absent: the same row; negative: zeros);
+/// scalars num_rows i32 and invalid_token i32 (absent: -1). Outputs: token of type `token_dtype`, logprob f32
+/// (if asked for), status u32 [batch], any_status u32. Throws Error(usage) for another token_dtype.
 Program lm_head_sample(const SamplingOptions& options);
 
-/// The same from logits [batch, vocab] of type `options.hidden_dtype` that exist already.
+/// The same from logits [batch, vocab] of type `options.hidden_dtype` that exist already, without
+/// hidden_index.
 Program sample_logits(const SamplingOptions& options);
 
 /// token i32 and score f32 of the largest logit of each row.

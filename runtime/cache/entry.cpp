@@ -67,6 +67,7 @@ void for_each_number(Spec& spec, const Field& field) {
   field("packed_words", spec.packed_words);
   field("contraction_left", spec.contraction_left);
   field("contraction_right", spec.contraction_right);
+  field("left_index", spec.left_index);
   field("must_stage", spec.must_stage);
   field("staged_stride", spec.staged_stride);
   field("right_alignment", spec.right_alignment);

@@ -155,7 +155,7 @@ gumtile::EngineOptions engine_options(const gumtile_engine_options& given) {
   return options;
 }
 
-gumtile::SampleArgs sample_args(const gumtile_sample_args& given) noexcept {
+gumtile::SampleArgs sample_args(const gumtile_head& head, const gumtile_sample_args& given) noexcept {
   gumtile::SampleArgs args;
   args.rows = given.rows;
   args.hidden_states = given.hidden_states;
@@ -166,7 +166,12 @@ gumtile::SampleArgs sample_args(const gumtile_sample_args& given) noexcept {
   args.seed = given.seed;
   args.offset = given.offset;
   args.invalid_token = given.invalid_token;
-  args.token = static_cast<int32_t*>(given.token);
+  if (head.head.options().token_dtype == gumtile::DType::i64)
+    args.token_i64 = static_cast<int64_t*>(given.token);
+  else
+    args.token = static_cast<int32_t*>(given.token);
+  args.token_position = given.token_position;
+  args.hidden_index = given.hidden_index;
   args.logprob = given.logprob;
   args.status = given.status;
   args.any_status = given.any_status;
@@ -307,6 +312,7 @@ gumtile_status gumtile_head_create(gumtile_engine* engine, const gumtile_head_op
     wanted.hidden_dtype = given.hidden_dtype == static_cast<gumtile_dtype>(0)
                               ? wanted.weights_dtype
                               : dtype_of(given.hidden_dtype, GUMTILE_BF16, "hidden_dtype");
+    wanted.token_dtype = dtype_of(given.token_dtype, GUMTILE_I32, "token_dtype");
     if (given.noise != GUMTILE_NOISE_GROUPED && given.noise != GUMTILE_NOISE_PER_TOKEN)
       throw Error(ErrorCode::usage, fmt::format("noise is {}, which is no gumtile_noise", static_cast<int>(given.noise)));
     wanted.noise =
@@ -364,7 +370,7 @@ gumtile_status gumtile_head_sample(const gumtile_head* head, void* stream, const
   gumtile_sample_args given = GUMTILE_SAMPLE_ARGS_INIT;
   if (head == nullptr || args == nullptr || !gumtile::capi::read_struct(args, given))
     return launched(gumtile::Status::invalid_argument);
-  return launched(head->head.sample(stream, sample_args(given)));
+  return launched(head->head.sample(stream, sample_args(*head, given)));
 }
 
 gumtile_status gumtile_head_validate(const gumtile_head* head, const gumtile_sample_args* args, int64_t slots) {
@@ -374,7 +380,7 @@ gumtile_status gumtile_head_validate(const gumtile_head* head, const gumtile_sam
     require_handle(args, "struct of arguments");
     const gumtile_sample_args defaults = GUMTILE_SAMPLE_ARGS_INIT;
     faults = head->head.validate(
-        sample_args(gumtile::capi::checked_struct(args, defaults, "gumtile_sample_args")), slots);
+        sample_args(*head, gumtile::capi::checked_struct(args, defaults, "gumtile_sample_args")), slots);
   });
   if (status != GUMTILE_OK || faults.empty()) return status;
   return guarded([&] { fail(GUMTILE_OK, fmt::format("{}", fmt::join(faults, "\n"))); }) == GUMTILE_OK

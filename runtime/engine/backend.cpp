@@ -32,12 +32,14 @@ void check_spec(const LaunchSpec& spec, KernelArtifact::Format format) {
   require(spec.cluster_m >= 1 && spec.cluster_n >= 1, "a cluster has no blocks");
   require(spec.contraction_left >= -1 && spec.contraction_left < inputs, "contraction_left is no input");
   require(spec.contraction_right >= -1 && spec.contraction_right < inputs, "contraction_right is no input");
+  require(spec.left_index >= -1 && spec.left_index < inputs, "left_index is no input");
   require(spec.left_alignment >= 1 && std::has_single_bit(static_cast<unsigned>(spec.left_alignment)),
           "left_alignment is no power of 2");
   const bool stages = !spec.stage.empty();
   require(stages || !spec.must_stage, "the left input must be staged, but there is no stage entry");
   require(!stages || spec.contraction_left >= 0, "there is a stage entry but no left input");
   require(!stages || spec.staged_stride >= 1, "staged_stride is below 1");
+  require(stages || spec.left_index < 0, "left_index gathers rows, but there is no stage entry");
 }
 
 }  // namespace
@@ -105,7 +107,9 @@ Status LoadedKernel::launch(StreamHandle stream, int64_t rows, std::span<const B
   if (is_misaligned(words, spec().contraction_right, right_element_bytes_, spec().right_alignment))
     return Status::invalid_argument;
   if (misaligned && !can_stage) return Status::invalid_argument;
-  const bool stages = can_stage && (always_stage_ || spec().must_stage || misaligned);
+  const bool gathers =
+      spec().left_index >= 0 && words[word_bindings + 2 * static_cast<size_t>(spec().left_index)] != 0;
+  const bool stages = can_stage && (always_stage_ || spec().must_stage || misaligned || gathers);
 
   words[word_rows] = static_cast<uint64_t>(rows);
   words[word_records] = scratch;

@@ -166,7 +166,10 @@ Status LmHead::sample(StreamHandle stream, const SampleArgs& args) const noexcep
   if (variant == nullptr) return Status::not_prepared;
   if (args.rows > impl_->variants.prepared_rows()) return Status::too_many_rows;
   const int64_t hidden_row_stride = impl_->row_stride(args);
-  if (args.hidden_states == nullptr || args.token == nullptr ||
+  const bool wide = impl_->options.token_dtype == DType::i64;
+  const void* const token = wide ? static_cast<const void*>(args.token_i64) : args.token;
+  const void* const other_token = wide ? static_cast<const void*>(args.token) : args.token_i64;
+  if (args.hidden_states == nullptr || token == nullptr || other_token != nullptr ||
       hidden_row_stride < impl_->options.hidden_size)
     return Status::invalid_argument;
 
@@ -203,16 +206,25 @@ std::vector<std::string> LmHead::validate(const SampleArgs& args, int64_t slots)
     faults.push_back(fmt::format("hidden_row_stride is {} elements, less than the hidden size {}", stride,
                                  options.hidden_size));
   const size_t element = size_bytes(options.hidden_dtype);
+  // Which rows an index names is known on the device only.
+  const size_t hidden_rows = args.hidden_index == nullptr ? rows : 1;
   check("hidden_states", args.hidden_states,
-        ((rows - 1) * static_cast<size_t>(stride) + static_cast<size_t>(options.hidden_size)) * element,
+        ((hidden_rows - 1) * static_cast<size_t>(stride) + static_cast<size_t>(options.hidden_size)) * element,
         element, false);
+  check("hidden_index", args.hidden_index, rows * 4, 4, true);
   check("row_slot", args.row_slot, rows * 4, 4, true);
   check("num_rows", args.num_rows, 4, 4, true);
   check("temperature", args.temperature, slot_count * 4, 4, true);
   check("seed", args.seed, slot_count * 8, 8, true);
   check("offset", args.offset, rows * 8, 8, true);
   check("invalid_token", args.invalid_token, 4, 4, true);
-  check("token", args.token, rows * 4, 4, false);
+  check("token_position", args.token_position, rows * 4, 4, true);
+  // Nor is it known where tokens go that have positions.
+  const size_t tokens = args.token_position == nullptr ? rows : 1;
+  if (options.token_dtype == DType::i64)
+    check("token_i64", args.token_i64, tokens * 8, 8, false);
+  else
+    check("token", args.token, tokens * 4, 4, false);
   check("logprob", args.logprob, rows * 4, 4, true);
   check("status", args.status, rows * 4, 4, true);
   check("any_status", args.any_status, 4, 4, true);

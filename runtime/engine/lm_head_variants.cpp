@@ -21,8 +21,8 @@ namespace {
 constexpr int kMaxThreads = 16;
 
 Program program_of(const LmHeadOptions& options, Features features) {
-  return lm_head_sample(
-      {options.noise, options.hidden_dtype, options.weights_dtype, (features & feature_logprob) != 0});
+  return lm_head_sample({options.noise, options.hidden_dtype, options.weights_dtype,
+                         (features & feature_logprob) != 0, options.token_dtype});
 }
 
 int threads_for(const PrepareOptions& options, size_t tasks) {

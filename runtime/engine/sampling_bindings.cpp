@@ -11,7 +11,7 @@ namespace gumtile::engine {
 namespace {
 
 constexpr std::array<std::string_view, input_sources> kInputNames = {
-    "hidden_states", "weights", "temperature", "seed", "offset", "row_slot", "num_rows", "invalid_token"};
+    "hidden_states", "weights", "temperature", "seed", "offset", "row_slot", "num_rows", "invalid_token", "token_position", "hidden_index"};
 constexpr std::array<std::string_view, output_sources> kOutputNames = {"token", "logprob", "status",
                                                                        "any_status"};
 
@@ -47,8 +47,10 @@ SamplingBindings::Arrays SamplingBindings::bind(const SampleArgs& args, int64_t 
   inputs[row_slot_input] = readable(args.row_slot);
   inputs[num_rows_input] = readable(args.num_rows);
   inputs[invalid_token_input] = readable(args.invalid_token);
+  inputs[token_position_input] = readable(args.token_position);
+  inputs[hidden_index_input] = readable(args.hidden_index);
   std::array<Binding, output_sources> outputs;
-  outputs[token_output] = {args.token, 0};
+  outputs[token_output] = {args.token != nullptr ? static_cast<void*>(args.token) : args.token_i64, 0};
   outputs[logprob_output] = {args.logprob, 0};
   outputs[status_output] = {args.status, 0};
   outputs[any_status_output] = {args.any_status, 0};

@@ -18,6 +18,8 @@ enum InputSource : size_t {
   row_slot_input,
   num_rows_input,
   invalid_token_input,
+  token_position_input,
+  hidden_index_input,
   input_sources
 };
 enum OutputSource : size_t { token_output, logprob_output, status_output, any_status_output, output_sources };

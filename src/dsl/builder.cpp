@@ -70,7 +70,10 @@ Program canonical(const Program& program) {
     p.reductions[at].bound = bound;
   };
   p.row_guard = order.visit(program.row_guard, before);
-  for (OutputInfo& output : p.outputs) output.node = order.visit(output.node, before);
+  for (OutputInfo& output : p.outputs) {
+    output.node = order.visit(output.node, before);
+    output.position = order.visit(output.position, before);
+  }
   p.nodes = order.take();
   return p;
 }
@@ -123,10 +126,15 @@ Expr ProgramBuilder::constant(DType dtype, double value) {
 }
 Expr ProgramBuilder::constant_u32(uint32_t value) { return graph_->add(Op::constant, DType::u32, {}, value); }
 Expr ProgramBuilder::constant_u64(uint64_t value) { return graph_->add(Op::constant, DType::u64, {}, value); }
+Expr ProgramBuilder::constant_i64(int64_t value) {
+  return graph_->add(Op::constant, DType::i64, {}, static_cast<uint64_t>(value));
+}
 
-Expr ProgramBuilder::contract(Tensor left, Tensor right, Axis axis, std::optional<DType> operand_dtype) {
+Expr ProgramBuilder::contract(Tensor left, Tensor right, Axis axis, std::optional<DType> operand_dtype,
+                              std::optional<Tensor> left_index) {
   Program& p = graph_->program;
-  if (left.graph() != graph_.get() || right.graph() != graph_.get())
+  if (left.graph() != graph_.get() || right.graph() != graph_.get() ||
+      (left_index && left_index->graph() != graph_.get()))
     throw Error(ErrorCode::bad_data,
                 fmt::format("Program '{}': contract() of a Tensor of another builder", p.name));
   const InputInfo& l = p.inputs[left.input()];
@@ -136,7 +144,8 @@ Expr ProgramBuilder::contract(Tensor left, Tensor right, Axis axis, std::optiona
                 fmt::format("contract('{}', '{}'): both inputs must be matrices", l.name, r.name));
   rows({l.axes[0]});
   columns({r.axes[0]});
-  p.contractions.push_back({left.input(), right.input(), axis.id, operand_dtype.value_or(r.dtype)});
+  p.contractions.push_back({left.input(), right.input(), axis.id, operand_dtype.value_or(r.dtype),
+                            left_index ? left_index->input() : kNone});
   return graph_->add(Op::contract, DType::f32, {}, p.contractions.size() - 1);
 }
 
@@ -210,6 +219,11 @@ void ProgramBuilder::output(std::string name, Expr value, std::optional<DType> d
   graph_->program.outputs.push_back({std::move(name), dtype.value_or(value.dtype()),
                                      graph_->bind(value, value.dtype()), OutputInfo::Kind::per_row,
                                      optional});
+}
+void ProgramBuilder::scattered_output(std::string name, Expr value, Expr position, std::optional<DType> dtype,
+                                      bool optional) {
+  output(std::move(name), value, dtype, optional);
+  graph_->program.outputs.back().position = graph_->bind(position, DType::i32);
 }
 void ProgramBuilder::tile_output(std::string name, Expr value, std::optional<DType> dtype) {
   graph_->program.outputs.push_back({std::move(name), dtype.value_or(value.dtype()),

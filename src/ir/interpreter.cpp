@@ -150,6 +150,11 @@ class Interpreter {
     if (a_.contraction == kNone) return;
     const ContractionInfo& c = p_.contractions[a_.contraction];
     const int64_t k = extents_.contracted;
+    // Which row of the left input takes part as row r; negative: none, the operand is zeros.
+    const auto left_row = [&](int64_t r) {
+      const void* index = c.left_index == kNone ? nullptr : inputs_[c.left_index].data;
+      return index ? int64_t{static_cast<const int32_t*>(index)[r]} : r;
+    };
     const auto read = [&](uint32_t input, int64_t row, float* out) {
       const BoundInput& bound = inputs_[input];
       for (int64_t i = 0; i < k; ++i)
@@ -161,7 +166,8 @@ class Interpreter {
     if (hidden_.empty()) {
       hidden_.resize(static_cast<size_t>(extents_.rows * k));
       for (int64_t r = 0; r < extents_.rows; ++r)
-        if (active_[static_cast<size_t>(r)]) read(c.left, r, &hidden_[static_cast<size_t>(r * k)]);
+        if (active_[static_cast<size_t>(r)] && left_row(r) >= 0)
+          read(c.left, left_row(r), &hidden_[static_cast<size_t>(r * k)]);
     }
   }
 
@@ -234,10 +240,14 @@ class Interpreter {
       const OutputInfo& output = p_.outputs[i];
       if (output.kind == OutputInfo::Kind::tile) continue;
       const uint64_t bits = values_[output.node][0][0];
-      if (output.kind == OutputInfo::Kind::any)
+      if (output.kind == OutputInfo::Kind::any) {
         any_[i] |= bits;
-      else if (outputs_[i].data)
-        store_bits(output.dtype, outputs_[i].data, row_, bits);
+        continue;
+      }
+      const int64_t position = output.position == kNone ? row_
+                                                        : scalar::as_signed(p_.nodes[output.position].dtype,
+                                                                            values_[output.position][0][0]);
+      if (outputs_[i].data && position >= 0) store_bits(output.dtype, outputs_[i].data, position, bits);
     }
   }
 

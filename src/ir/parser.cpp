@@ -69,6 +69,17 @@ class Parser {
       fail(fmt::format("expected a number, found '{}'", text));
     return value;
   }
+  /// The bits of a value of type `type`: hexadecimal or decimal ones, or a negative decimal number.
+  uint64_t bits(DType type, const char* expected) {
+    const std::string_view text = word(expected);
+    if (!text.starts_with('-')) return number(text);
+    const uint64_t magnitude = number(text.substr(1));
+    const uint64_t most = size_bytes(type) == 8 ? uint64_t{1} << 63 : uint64_t{1} << 31;
+    if (!is_signed_integer(type)) fail(fmt::format("'{}' is negative, which {} cannot be", text, name(type)));
+    if (magnitude > most) fail(fmt::format("'{}' does not fit {}", text, name(type)));
+    const uint64_t value = uint64_t{0} - magnitude;
+    return size_bytes(type) == 8 ? value : static_cast<uint32_t>(value);
+  }
   NodeId reference(char sigil) {
     const std::string_view text = word("an operand");
     if (text.front() != sigil) fail(fmt::format("expected an operand {}N, found '{}'", sigil, text));
@@ -126,6 +137,7 @@ class Parser {
       info.axis = axis();
       keyword("as");
       info.operand_dtype = dtype();
+      if (accept("gather")) info.left_index = named(program_.inputs, word("an input"), "input");
       program_.contractions.push_back(info);
     } else if (first == "reduction") {
       reduction_head();
@@ -149,7 +161,7 @@ class Parser {
     keyword("state");
     while (!done() && !accept("bound")) {
       info.state.push_back(dtype());
-      info.identity.push_back(number(word("identity bits")));
+      info.identity.push_back(bits(info.state.back(), "identity bits"));
       if (done()) break;
       if (words_[next_] == "bound") {
         ++next_;
@@ -185,6 +197,8 @@ class Parser {
       case ImmKind::none:
         break;
       case ImmKind::bits:
+        node.imm = bits(node.dtype, "a number");
+        break;
       case ImmKind::number:
         node.imm = number(word("a number"));
         break;
@@ -213,6 +227,7 @@ class Parser {
     else
       fail(fmt::format("unknown output kind '{}'", kind));
     info.node = reference('%');
+    if (accept("at")) info.position = reference('%');
     info.optional = accept("optional");
     program_.outputs.push_back(std::move(info));
   }

@@ -70,8 +70,9 @@ std::string print(const Program& p) {
     out += fmt::format("input {} {} {}{}\n", input.name, name(input.dtype), axes_text(p, input.axes),
                        input.optional ? " optional" : "");
   for (const ContractionInfo& c : p.contractions)
-    out += fmt::format("contraction {} {} over {} as {}\n", p.inputs[c.left].name, p.inputs[c.right].name,
-                       p.axes[c.axis].name, name(c.operand_dtype));
+    out += fmt::format("contraction {} {} over {} as {}{}\n", p.inputs[c.left].name, p.inputs[c.right].name,
+                       p.axes[c.axis].name, name(c.operand_dtype),
+                       c.left_index == kNone ? "" : " gather " + p.inputs[c.left_index].name);
   for (const ReductionInfo& r : p.reductions) {
     out += fmt::format("reduction {} over {} state", r.name, p.axes[r.axis].name);
     for (size_t i = 0; i < r.state.size(); ++i)
@@ -86,8 +87,9 @@ std::string print(const Program& p) {
   print_nodes(out, p, p.nodes, "", '%');
   if (p.row_guard != kNone) out += fmt::format("guard %{}\n", p.row_guard);
   for (const OutputInfo& o : p.outputs)
-    out += fmt::format("output {} {} {} %{}{}\n", o.name, name(o.dtype),
-                       kOutputKinds[static_cast<size_t>(o.kind)], o.node, o.optional ? " optional" : "");
+    out += fmt::format(
+        "output {} {} {} %{}{}{}\n", o.name, name(o.dtype), kOutputKinds[static_cast<size_t>(o.kind)], o.node,
+        o.position == kNone ? "" : fmt::format(" at %{}", o.position), o.optional ? " optional" : "");
   return out;
 }
 

@@ -134,6 +134,12 @@ class Verifier {
           fail(where, fmt::format("input '{}' is {}; contracted inputs are f32, bf16 or f16", input->name,
                                   name(input->dtype)));
       if (!is_float(c.operand_dtype)) fail(where, "the operands of a contraction are f32, bf16 or f16");
+      if (c.left_index == kNone) continue;
+      if (c.left_index >= p_.inputs.size()) fail(where, "the input that gathers its left rows is unknown");
+      const InputInfo& index = p_.inputs[c.left_index];
+      if (index.dtype != DType::i32 || index.axes != std::vector<AxisId>{p_.row_axis})
+        fail(where, fmt::format("input '{}' gathers its left rows and must be i32 [{}]", index.name,
+                                p_.axes[p_.row_axis].name));
     }
   }
 
@@ -341,7 +347,8 @@ class Verifier {
   void check_references() const {
     if (p_.row_guard != kNone && p_.row_guard >= p_.nodes.size()) fail("row guard", kGuardRule);
     for (const OutputInfo& o : p_.outputs)
-      if (o.node >= p_.nodes.size()) fail(fmt::format("output '{}'", o.name), "is not a node");
+      if (o.node >= p_.nodes.size() || (o.position != kNone && o.position >= p_.nodes.size()))
+        fail(fmt::format("output '{}'", o.name), "is not a node");
   }
 
   void check_levels() const {
@@ -407,7 +414,23 @@ class Verifier {
       if (compute_type(o.dtype) != node.dtype)
         fail(where,
              fmt::format("is {} but node %{} is {}; insert a cast", name(o.dtype), o.node, name(node.dtype)));
+      if (o.position != kNone) check_position(o, a, where);
     }
+  }
+
+  void check_position(const OutputInfo& o, const ProgramAnalysis& a, const std::string& where) const {
+    const Node& position = p_.nodes[o.position];
+    if (o.kind != OutputInfo::Kind::per_row) fail(where, "only a per-row output has a position");
+    if (result_count(p_, position) != 1)
+      fail(where, fmt::format("its position %{} has several results; read one with 'get'", o.position));
+    if (a.nodes[o.position].level != Level::row)
+      fail(where,
+           fmt::format("its position %{} must be known per row before the sweep; compute it from inputs "
+                       "over '{}'",
+                       o.position, p_.axes[p_.row_axis].name));
+    if (position.dtype != DType::i32 && position.dtype != DType::u32 && position.dtype != DType::i64)
+      fail(where, fmt::format("its position %{} is {}; cast it to i32, u32 or i64", o.position,
+                              name(position.dtype)));
   }
 
   const Program& p_;

@@ -109,6 +109,7 @@ LaunchSpec make_launch(const KernelPlan& plan, const ProgramAnalysis& analysis) 
     const ContractionInfo& c = program.contractions[analysis.contraction];
     launch.contraction_left = static_cast<int>(c.left);
     launch.contraction_right = static_cast<int>(c.right);
+    if (c.left_index != kNone) launch.left_index = static_cast<int>(c.left_index);
   }
   for (const InputInfo& input : program.inputs)
     launch.inputs.push_back({input.name, input.dtype, static_cast<int>(input.axes.size()), input.optional});
@@ -205,6 +206,13 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
   plan.launch.columns_per_tile = unit;
   const auto* mma = std::get_if<MmaSyncSchedule>(&schedule.family);
   const auto* wgmma = std::get_if<WgmmaSchedule>(&schedule.family);
+  if (std::holds_alternative<SimtSchedule>(schedule.family) && plan.launch.left_index >= 0) {
+    // Rows are gathered as they are stored: the loop converts them itself.
+    plan.stages_left = true;
+    plan.launch.stage = plan.name + "_stage";
+    plan.launch.staged_dtype = program.inputs[program.contractions[analysis.contraction].left].dtype;
+    plan.launch.staged_stride = problem.contracted;
+  }
   if (mma || wgmma) {
     const ContractionInfo& c = program.contractions[analysis.contraction];
     plan.stages_left = true;

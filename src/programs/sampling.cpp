@@ -1,7 +1,10 @@
+#include <fmt/format.h>
+
 #include <limits>
 #include <numbers>
 
 #include "gumtile/dsl_functions.h"
+#include "gumtile/error.h"
 #include "gumtile/programs.h"
 
 namespace gumtile {
@@ -86,6 +89,9 @@ Choice choose_grouped(ProgramBuilder& p, Expr scaled, Expr group_max, const Requ
 
 /// From logits to the outputs; shared by every Program that samples.
 void sample(ProgramBuilder& p, Expr logits, Axis batch, Axis vocab, const SamplingOptions& options) {
+  if (options.token_dtype != DType::i32 && options.token_dtype != DType::i64)
+    throw Error(ErrorCode::usage,
+                fmt::format("token_dtype is {}; tokens are i32 or i64", name(options.token_dtype)));
   const Request request = read_request(p, batch);
   const Split split = p.split(vocab, kGroupMask);
   const Expr scaled = logits * request.inverse_temperature;
@@ -105,7 +111,11 @@ void sample(ProgramBuilder& p, Expr logits, Axis batch, Axis vocab, const Sampli
       seen | flag(empty, status_no_candidate) | flag(request.bad_temperature, status_bad_temperature);
   const Expr failed = (status & (status_nan_logit | status_no_candidate | status_bad_temperature)) != 0;
   const Expr invalid = p.optional_input("invalid_token", DType::i32, {}).at({p.constant(DType::i32, -1)});
-  p.output("token", select(failed, invalid, cast(choice.best.index, DType::i32)));
+  const Expr row = p.index(batch);
+  const Expr position =
+      p.optional_input("token_position", DType::i32, {batch}).at({row, cast(row, DType::i32)});
+  const Expr token = select(failed, invalid, cast(choice.best.index, DType::i32));
+  p.scattered_output("token", cast(token, options.token_dtype), position);
   if (options.logprob) {
     const Expr logprob = *choice.score - logsumexp(p, scaled, split, group_max);
     p.output("logprob", select(failed, std::numeric_limits<float>::quiet_NaN(), logprob), std::nullopt, true);
@@ -123,7 +133,8 @@ Program lm_head_sample(const SamplingOptions& options) {
   const Axis hidden = p.axis("hidden");
   const Tensor h = p.input("hidden_states", options.hidden_dtype, {batch, hidden});
   const Tensor w = p.input("weights", options.weights_dtype, {vocab, hidden});
-  sample(p, p.contract(h, w, hidden), batch, vocab, options);
+  const Tensor index = p.optional_input("hidden_index", DType::i32, {batch});
+  sample(p, p.contract(h, w, hidden, std::nullopt, index), batch, vocab, options);
   return p.build();
 }
 

@@ -1,0 +1,42 @@
+#include "codegen/common/staged_row.h"
+
+namespace gumtile::codegen {
+
+using llvm::Value;
+
+StagedRow emit_staged_row(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
+                          FragmentSource& source, Value* row) {
+  const ContractionInfo& c = plan.program.contractions[analysis.contraction];
+  if (c.left_index == kNone) return {row, nullptr};
+  llvm::IRBuilder<>& b = ops.b;
+  llvm::Function* f = b.GetInsertBlock()->getParent();
+  auto block = [&](const char* name) { return llvm::BasicBlock::Create(b.getContext(), name, f); };
+  auto* bound = block("index_bound");
+  auto* active = block("row_active");
+  auto* known = block("row_known");
+  llvm::BasicBlock* from = b.GetInsertBlock();
+  Value* address = source.input_address(c.left_index);
+  b.CreateCondBr(b.CreateICmpNE(address, b.getInt64(0)), bound, known);
+  b.SetInsertPoint(bound);
+  llvm::BasicBlock* rejected = nullptr;
+  if (plan.program.row_guard != kNone) {
+    ExpressionEmitter expressions(plan, analysis, ops, source, false);
+    Value* guard = expressions.value(plan.program.row_guard, {});
+    rejected = b.GetInsertBlock();
+    b.CreateCondBr(guard, active, known);
+  } else {
+    b.CreateBr(active);
+  }
+  b.SetInsertPoint(active);
+  Value* index = b.CreateSExt(source.load(DType::i32, address, row), b.getInt64Ty());
+  b.CreateBr(known);
+  b.SetInsertPoint(known);
+  llvm::PHINode* chosen = b.CreatePHI(b.getInt64Ty(), 3);
+  chosen->addIncoming(row, from);
+  if (rejected) chosen->addIncoming(b.getInt64(~uint64_t{0}), rejected);
+  chosen->addIncoming(index, active);
+  Value* exists = b.CreateICmpSGE(chosen, b.getInt64(0));
+  return {b.CreateSelect(exists, chosen, b.getInt64(0)), exists};
+}
+
+}  // namespace gumtile::codegen
