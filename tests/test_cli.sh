@@ -92,6 +92,11 @@ GUMTILE_CACHE_DIR=$folder/cache succeeds doctor --json
 json 'd["cache"]["path"].endswith("/cache") and d["cache"]["writable"]'
 XDG_CACHE_HOME=relative HOME=$folder succeeds doctor --json
 json 'd["cache"]["path"].endswith("/.cache/gumtile")'
+json 'd["cache"]["used"] and d["cache"]["entries"] == 0 and d["cache"]["bytes"] == 0'
+mkdir -m 777 everyones
+GUMTILE_CACHE_DIR=$folder/everyones succeeds doctor --json
+json 'not d["cache"]["used"] and "0777" in d["cache"]["why_not_used"]'
+GUMTILE_CACHE_DIR=$folder/everyones succeeds doctor
 
 # ---- sample -------------------------------------------------------------------------------------------------
 four=(--synthetic 1003x72x4 --device cpu --temperature '0,0.7,1,2' --seed '1,2,3,18446744073709551615'
@@ -230,6 +235,35 @@ answers=$(printf '3\n1\n3\n' | "$gumtile" "${bench[@]}" --on-request 2>stderr | 
 if [[ $answers != '"batch":3 "batch":1 "batch":3 ' ]]; then fail "bench --on-request answered '$answers'"; fi
 fails 64 '1,0' bench --batches 1,0
 fails 64 'hidden size' bench --hidden-size 0
+
+# ---- cache --------------------------------------------------------------------------------------------------
+entry=0123456789abcdef0123456789abcdef.gtk
+mkdir -m 700 kernels
+printf 'nonsense' >kernels/$entry
+printf 'half' >kernels/.$entry.1-0123456789abcdef.tmp
+printf 'mine' >kernels/notes.txt
+succeeds cache stats --folder kernels --format json
+json 'd["entries"] == 1 and d["bytes"] == 8 and d["leftovers"] == 1 and d["folder"].endswith("/kernels")'
+GUMTILE_CACHE_DIR=$folder/kernels succeeds cache stats
+if ! grep -q '^ *1 *8 *1 .*/kernels$' stdout; then fail "$command_line: does not show the counts"; fi
+succeeds cache clear --folder kernels --dry-run
+if ! grep -qF 'would remove 1 entries (8 bytes)' stdout; then fail "$command_line: does not say what would go"; fi
+if [[ ! -e kernels/$entry ]]; then fail "$command_line: removed an entry"; fi
+succeeds cache clear --folder kernels
+if [[ $(ls -A kernels) != notes.txt ]]; then fail "$command_line: left or took the wrong files"; fi
+succeeds cache stats --folder no_such_folder --format json
+json 'd["entries"] == 0 and d["bytes"] == 0'
+if [[ -e no_such_folder ]]; then fail "$command_line: made the folder"; fi
+ln -s kernels linked
+fails 74 'symbolic link' cache stats --folder linked
+fails 74 'symbolic link' cache clear --folder linked/
+fails 74 0777 cache clear --folder everyones
+fails 74 'not a folder' cache stats --folder nonsense.txt
+HOME='' XDG_CACHE_HOME='' GUMTILE_CACHE_DIR='' fails 74 HOME cache stats
+fails 64 xml cache stats --format xml
+fails 64 folder cache stats --folder ''
+fails 64 subcommand cache
+fails 64 --dry-run cache stats --dry-run
 
 printf 'test_cli: %d checks, %d failed\n' "$checks" "$failures"
 ((failures == 0))

@@ -15,5 +15,6 @@ Action add_doctor(CLI::App& app);
 Action add_sample(CLI::App& app);
 Action add_inspect(CLI::App& app);
 Action add_bench(CLI::App& app);
+Action add_cache(CLI::App& app);
 
 }  // namespace gumtile::tools

@@ -2,12 +2,11 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <optional>
 
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
+#include "gumtile/module_cache.h"
 #include "runtime/cpu/cpu_info.h"
 #include "runtime/cuda/device.h"
 #include "tools/command.h"
@@ -39,19 +38,6 @@ std::vector<std::string> cpu_features(const cpu::CpuInfo& info) {
   return names;
 }
 
-/// $GUMTILE_CACHE_DIR, else $XDG_CACHE_HOME/gumtile (absolute only), else ~/.cache/gumtile; nothing without a
-/// home.
-std::optional<fs::path> cache_folder() {
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);
-    return fs::path(value == nullptr ? "" : value);
-  };
-  if (const fs::path own = variable("GUMTILE_CACHE_DIR"); !own.empty()) return own;
-  if (const fs::path xdg = variable("XDG_CACHE_HOME"); xdg.is_absolute()) return xdg / "gumtile";
-  if (const fs::path home = variable("HOME"); home.is_absolute()) return home / ".cache" / "gumtile";
-  return std::nullopt;
-}
-
 /// Whether files could be made in `folder`, which need not be there yet.
 bool is_writable(fs::path folder) {
   std::error_code error;
@@ -60,13 +46,32 @@ bool is_writable(fs::path folder) {
   return fs::is_directory(folder, error) && access(folder.c_str(), W_OK | X_OK) == 0;
 }
 
+/// The folder of compiled kernels as an Engine would find it.
+struct CacheFindings {
+  fs::path folder;  ///< empty: there is none
+  std::string why_not_used;
+  bool writable = false;
+  ModuleCacheContents contents;
+};
+
+CacheFindings examine_cache() {
+  CacheFindings findings;
+  ModuleCacheOptions options;
+  options.log = [&](LogLevel, std::string_view message) { findings.why_not_used = message; };
+  const ModuleCache cache(options);
+  findings.contents = cache.contents();
+  findings.folder = cache.folder().empty() ? default_cache_folder() : cache.folder();
+  findings.writable = findings.why_not_used.empty() && is_writable(findings.folder);
+  return findings;
+}
+
 /// "12.4"
 std::string cuda_version(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
 
 struct Findings {
   std::vector<cuda::DeviceInfo> devices;
   std::string why_no_device;
-  std::optional<fs::path> cache;
+  CacheFindings cache;
   std::vector<SelfCheck> checks;
 };
 
@@ -81,12 +86,13 @@ Findings examine() {
     findings.why_no_device = error.what();
     findings.checks.push_back({"cuda", error.what()});
   }
-  findings.cache = cache_folder();
+  findings.cache = examine_cache();
   for (const std::string& id : ids) findings.checks.push_back(self_check(id));
   return findings;
 }
 
 Json to_json(const Findings& findings) {
+  const CacheFindings& cache = findings.cache;
   const cpu::CpuInfo& cpu = cpu::cpu_info();
   Json devices = Json::array();
   for (const cuda::DeviceInfo& d : findings.devices)
@@ -112,9 +118,12 @@ Json to_json(const Findings& findings) {
           {"devices", devices},
           {"why_no_device", findings.devices.empty() ? Json(findings.why_no_device) : Json(nullptr)},
           {"cache",
-           {{"path", findings.cache ? Json(findings.cache->string()) : Json(nullptr)},
-            {"writable", findings.cache && is_writable(*findings.cache)},
-            {"used", false}}},
+           {{"path", cache.folder.empty() ? Json(nullptr) : Json(cache.folder.string())},
+            {"used", cache.why_not_used.empty()},
+            {"why_not_used", cache.why_not_used.empty() ? Json(nullptr) : Json(cache.why_not_used)},
+            {"writable", cache.writable},
+            {"entries", cache.contents.entries},
+            {"bytes", cache.contents.bytes}}},
           {"checks", checks}};
 }
 
@@ -130,10 +139,12 @@ std::string to_text(const Findings& findings) {
                     d.name, d.sm_major, d.sm_minor, static_cast<double>(d.memory_bytes) / (1 << 30),
                     d.multiprocessors, cuda_version(d.driver_version));
   if (findings.devices.empty()) text += fmt::format("GPU       none: {}\n", findings.why_no_device);
-  text += findings.cache
-              ? fmt::format("cache     {} ({}; not used yet)\n", findings.cache->string(),
-                            is_writable(*findings.cache) ? "writable" : "not writable")
-              : "cache     none: neither GUMTILE_CACHE_DIR, XDG_CACHE_HOME nor HOME names a folder\n";
+  const CacheFindings& cache = findings.cache;
+  text += cache.why_not_used.empty()
+              ? fmt::format("cache     {} ({}; {} kernels, {:.1f} MiB)\n", cache.folder.string(),
+                            cache.writable ? "writable" : "not writable", cache.contents.entries,
+                            static_cast<double>(cache.contents.bytes) / (1 << 20))
+              : fmt::format("cache     not used: {}\n", cache.why_not_used);
   for (const SelfCheck& check : findings.checks)
     text += fmt::format("check     {}: {}\n", check.device, check.fault.empty() ? "ok" : check.fault);
   return text;

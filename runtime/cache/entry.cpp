@@ -1,12 +1,16 @@
 #include "runtime/cache/entry.h"
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <type_traits>
+#include <utility>
 
 #include "support/hash.h"
 
@@ -17,8 +21,9 @@ using Json = nlohmann::json;
 
 constexpr std::string_view kMagic = "gumtile\n";
 
-/// Fixed-size start of an entry: everything after `hash` is hashed. Integers are little-endian, as on all
-/// machines that there are kernels for.
+/// Fixed-size start of an entry. Every format has these `magic`, `hash` and `format`, and its hash is over
+/// all that follows `hash`, so that entries of other formats can be told from damaged ones. Integers are
+/// little-endian, as on all machines that there are kernels for.
 struct Header {
   std::array<char, 8> magic{};
   std::array<char, 32> hash{};
@@ -30,6 +35,27 @@ struct Header {
 };
 static_assert(sizeof(Header) == 64);
 constexpr size_t kHashedFrom = offsetof(Header, format);
+
+/// The header of bytes that are as some gumtile wrote them.
+std::optional<Header> intact_header(std::string_view bytes) {
+  Header header;
+  if (bytes.size() < sizeof(header)) return std::nullopt;
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  if (std::string_view(header.magic.data(), header.magic.size()) != kMagic) return std::nullopt;
+  if (hash_hex(bytes.substr(kHashedFrom)) != std::string_view(header.hash.data(), header.hash.size()))
+    return std::nullopt;
+  return header;
+}
+
+/// The library's own conversions wrap numbers that are out of range, and take `true` for 1.
+template <typename T>
+T integer(const Json& json) {
+  if (!json.is_number_integer()) throw std::invalid_argument("not an integer");
+  const bool in_range = json.is_number_unsigned() ? std::in_range<T>(json.get<uint64_t>())
+                                                  : std::in_range<T>(json.get<int64_t>());
+  if (!in_range) throw std::out_of_range("an integer is out of range");
+  return json.get<T>();
+}
 
 std::string_view name_of(KernelArtifact::Format format) {
   switch (format) {
@@ -68,7 +94,6 @@ void for_each_number(Spec& spec, const Field& field) {
   field("contraction_left", spec.contraction_left);
   field("contraction_right", spec.contraction_right);
   field("left_index", spec.left_index);
-  field("must_stage", spec.must_stage);
   field("staged_stride", spec.staged_stride);
   field("right_alignment", spec.right_alignment);
   field("left_alignment", spec.left_alignment);
@@ -90,7 +115,8 @@ DType dtype_of(const Json& json) {
 std::vector<LaunchSpec::Argument> parse_arguments(const Json& list) {
   std::vector<LaunchSpec::Argument> arguments;
   for (const Json& a : list)
-    arguments.push_back({a.at("name"), dtype_of(a.at("dtype")), a.at("axes"), a.at("optional")});
+    arguments.push_back(
+        {a.at("name"), dtype_of(a.at("dtype")), integer<int>(a.at("axes")), a.at("optional").get<bool>()});
   return arguments;
 }
 
@@ -99,6 +125,7 @@ Json to_json(const KernelArtifact& artifact) {
   Json launch = {{"stage", spec.stage},
                  {"sweep", spec.sweep},
                  {"finish", spec.finish},
+                 {"must_stage", spec.must_stage},
                  {"staged_dtype", name(spec.staged_dtype)},
                  {"inputs", arguments_json(spec.inputs)},
                  {"outputs", arguments_json(spec.outputs)},
@@ -112,7 +139,8 @@ Json to_json(const KernelArtifact& artifact) {
           {"schedule", artifact.schedule},
           {"key", artifact.key},
           {"ptx_version", artifact.ptx_version},
-          {"compile_ms", artifact.compile_ms},
+          // JSON has no infinities; an entry with null here would never be read.
+          {"compile_ms", std::isfinite(artifact.compile_ms) ? artifact.compile_ms : 0.0},
           {"launch", launch}};
 }
 
@@ -122,19 +150,23 @@ KernelArtifact from_json(const Json& json) {
   artifact.target = json.at("target");
   artifact.schedule = json.at("schedule");
   artifact.key = json.at("key");
-  artifact.ptx_version = json.at("ptx_version");
-  artifact.compile_ms = json.at("compile_ms");
+  artifact.ptx_version = integer<int>(json.at("ptx_version"));
+  artifact.compile_ms = json.at("compile_ms").get<double>();
   const Json& launch = json.at("launch");
   LaunchSpec& spec = artifact.launch;
   spec.stage = launch.at("stage");
   spec.sweep = launch.at("sweep");
   spec.finish = launch.at("finish");
+  spec.must_stage = launch.at("must_stage").get<bool>();
   spec.staged_dtype = dtype_of(launch.at("staged_dtype"));
   spec.inputs = parse_arguments(launch.at("inputs"));
   spec.outputs = parse_arguments(launch.at("outputs"));
-  for_each_number(spec, [&](const char* field, auto& value) { launch.at(field).get_to(value); });
+  for_each_number(spec, [&](const char* field, auto& value) {
+    value = integer<std::remove_reference_t<decltype(value)>>(launch.at(field));
+  });
   for (const Json& map : launch.at("tensor_maps"))
-    spec.tensor_maps.push_back({map.at("left"), map.at("box_rows"), map.at("l2_promotion")});
+    spec.tensor_maps.push_back(
+        {map.at("left").get<bool>(), integer<int>(map.at("box_rows")), integer<int>(map.at("l2_promotion"))});
   return artifact;
 }
 
@@ -142,6 +174,8 @@ KernelArtifact from_json(const Json& json) {
 
 std::string encode_entry(std::string_view key_text, const KernelArtifact& artifact) {
   const std::string metadata = to_json(artifact).dump();
+  if (!std::in_range<uint32_t>(key_text.size()) || !std::in_range<uint32_t>(metadata.size()))
+    throw std::length_error("a key or its metadata exceeds 4 GiB");
   Header header;
   std::memcpy(header.magic.data(), kMagic.data(), kMagic.size());
   header.format = kEntryFormat;
@@ -149,6 +183,7 @@ std::string encode_entry(std::string_view key_text, const KernelArtifact& artifa
   header.metadata_bytes = static_cast<uint32_t>(metadata.size());
   header.code_bytes = artifact.code.size();
   std::string bytes(reinterpret_cast<const char*>(&header), sizeof(header));
+  bytes.reserve(sizeof(header) + key_text.size() + metadata.size() + artifact.code.size());
   bytes.append(key_text).append(metadata).append(artifact.code);
   const std::string hash = hash_hex(std::string_view(bytes).substr(kHashedFrom));
   std::memcpy(bytes.data() + offsetof(Header, hash), hash.data(), hash.size());
@@ -156,26 +191,27 @@ std::string encode_entry(std::string_view key_text, const KernelArtifact& artifa
 }
 
 std::optional<Entry> decode_entry(std::string_view bytes) {
-  Header header;
-  if (bytes.size() < sizeof(header)) return std::nullopt;
-  std::memcpy(&header, bytes.data(), sizeof(header));
-  if (std::string_view(header.magic.data(), header.magic.size()) != kMagic || header.format != kEntryFormat)
-    return std::nullopt;
-  const uint64_t texts = uint64_t{header.key_bytes} + header.metadata_bytes;
-  if (bytes.size() - sizeof(header) < texts || bytes.size() - sizeof(header) - texts != header.code_bytes)
-    return std::nullopt;
-  if (hash_hex(bytes.substr(kHashedFrom)) != std::string_view(header.hash.data(), header.hash.size()))
-    return std::nullopt;
-  bytes.remove_prefix(sizeof(header));
+  const std::optional<Header> header = intact_header(bytes);
+  if (!header || header->format != kEntryFormat) return std::nullopt;
+  bytes.remove_prefix(sizeof(Header));
+  const uint64_t texts = uint64_t{header->key_bytes} + header->metadata_bytes;
+  if (bytes.size() < texts || bytes.size() - texts != header->code_bytes) return std::nullopt;
   try {
     Entry entry;
-    entry.key_text = bytes.substr(0, header.key_bytes);
-    entry.artifact = from_json(Json::parse(bytes.substr(header.key_bytes, header.metadata_bytes)));
+    entry.key_text = bytes.substr(0, header->key_bytes);
+    entry.artifact = from_json(Json::parse(bytes.substr(header->key_bytes, header->metadata_bytes)));
     entry.artifact.code = bytes.substr(texts);
     return entry;
-  } catch (const std::exception&) {  // hashed right, but written by another gumtile
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception&) {  // hashed right, but not written by this gumtile
     return std::nullopt;
   }
+}
+
+bool is_of_other_format(std::string_view bytes) {
+  const std::optional<Header> header = intact_header(bytes);
+  return header && header->format != kEntryFormat;
 }
 
 }  // namespace gumtile::cache

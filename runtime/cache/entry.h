@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,8 +12,8 @@ namespace gumtile::cache {
 /// The version of the entry format; entries of another one are not read.
 inline constexpr uint32_t kEntryFormat = 1;
 
-/// One self-contained entry: magic, format version, sizes, XXH3-128 of all that follows, the full key text,
-/// metadata (JSON), the code.
+/// One self-contained entry: magic, XXH3-128 of all that follows, format version, sizes, the full key text,
+/// metadata (JSON), the code. Throws std::exception where a text of the artifact is no UTF-8.
 std::string encode_entry(std::string_view key_text, const KernelArtifact& artifact);
 
 struct Entry {
@@ -20,7 +21,11 @@ struct Entry {
   KernelArtifact artifact;
 };
 
-/// Nothing where a single bit of `bytes` is not as it was written, or where they are more or fewer.
+/// Nothing where a single bit of `bytes` is not as it was written, or where they are more or fewer. Throws
+/// only std::bad_alloc.
 std::optional<Entry> decode_entry(std::string_view bytes);
+
+/// Whether `bytes` are an undamaged entry of another format: of use to another gumtile, not to this one.
+bool is_of_other_format(std::string_view bytes);
 
 }  // namespace gumtile::cache

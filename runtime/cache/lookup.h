@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "gumtile/artifact.h"
+
+namespace gumtile::cache {
+
+struct Lookup {
+  std::optional<KernelArtifact> artifact;
+  bool rejected = false;  ///< there is something in the entry's place that is not the entry
+};
+
+/// Reads the entry of `key_text` from the folder and notes that it was used now. It is taken only if it is
+/// a regular file of this user that nobody else can write, undamaged, and of exactly this key. What is
+/// damaged is removed; entries of another format, and files larger than `max_bytes`, are left alone.
+Lookup look_up(int folder, std::string_view key_text, uint64_t max_bytes);
+
+}  // namespace gumtile::cache

@@ -1,0 +1,51 @@
+#include "runtime/cache/names.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <ctime>
+
+#include "support/hash.h"
+
+namespace gumtile::cache {
+namespace {
+
+constexpr std::string_view kEntrySuffix = ".gtk";
+constexpr std::string_view kTemporarySuffix = ".tmp";
+constexpr size_t kHashDigits = 32;
+constexpr size_t kEntryNameSize = kHashDigits + kEntrySuffix.size();
+
+/// Processes in containers share a folder and have the same ids, so an id alone is not unique.
+uint64_t random_bits() {
+  uint64_t bits = 0;
+  if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) == sizeof(bits)) return bits;
+  // Early at boot there is no randomness yet. A clash costs only another try.
+  static std::atomic<uint64_t> calls{0};
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (static_cast<uint64_t>(now.tv_nsec) << 32) + ++calls;
+}
+
+}  // namespace
+
+std::string entry_name(std::string_view key_text) { return hash_hex(key_text).append(kEntrySuffix); }
+
+std::string temporary_name(std::string_view entry) {
+  return fmt::format(".{}.{}-{:016x}{}", entry, getpid(), random_bits(), kTemporarySuffix);
+}
+
+bool is_entry_name(std::string_view name) {
+  const std::string_view digits = name.substr(0, kHashDigits);
+  return name.size() == kEntryNameSize && name.ends_with(kEntrySuffix) &&
+         digits.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+bool is_temporary_name(std::string_view name) {
+  return name.starts_with('.') && name.ends_with(kTemporarySuffix) &&
+         is_entry_name(name.substr(1, kEntryNameSize));
+}
+
+}  // namespace gumtile::cache
