@@ -325,7 +325,8 @@ class RecordingKernel final : public engine::LoadedKernel {
   int64_t partials(int64_t /*rows*/) const noexcept override { return 1; }
   int64_t max_records(int64_t max_rows) const noexcept override { return max_rows; }
   Status run(StreamHandle /*stream*/, const engine::ArgumentWords& given,
-             const LaunchOptions& /*options*/) const noexcept override {
+             const LaunchOptions& /*options*/,
+             const engine::BoundWeights* /*weights*/) const noexcept override {
     words = given;
     return Status::ok;
   }
@@ -355,8 +356,8 @@ TEST_CASE("a launch stages the left input where its index is bound, and has room
                                            Binding{reinterpret_cast<void*>(0x200), 7},
                                            Binding{reinterpret_cast<void*>(index), 0}};
     const std::array<Binding, 1> outputs = {Binding{reinterpret_cast<void*>(0x400), 0}};
-    REQUIRE(kernel.launch(nullptr, 3, inputs, outputs, aligned, kernel.workspace(3).total(), {}) ==
-            Status::ok);
+    REQUIRE(kernel.launch(nullptr, 3, inputs, outputs, aligned, kernel.workspace(3).total(), {},
+                          nullptr) == Status::ok);
     return kernel.words[engine::word_staged] != 0;
   };
   CHECK(stages(0x300));
