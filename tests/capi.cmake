@@ -1,0 +1,48 @@
+# The C interface through its shared library: from C, and from C++17 with gumtile.hpp. Each on the CPU, and on a GPU (label
+# gpu) where there is one.
+enable_language(C)
+
+add_executable(test_capi_c capi/test_capi.c)
+set_target_properties(test_capi_c PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
+target_compile_options(test_capi_c PRIVATE -Wall -Wextra -Werror -pedantic)
+target_link_libraries(test_capi_c PRIVATE gumtile::jit)
+
+add_executable(test_capi capi/main.cpp capi/test_structs.cpp capi/test_heads.cpp capi/test_fork.cpp)
+add_executable(test_capi_gpu capi/main.cpp capi/test_graphs.cpp capi/test_streams.cpp capi/test_context_lost.cpp)
+target_link_libraries(test_capi_gpu PRIVATE gumtile_cuda)
+# Faults of a driver that is not there, or is a fake one: the same wherever they run.
+add_library(fake_libcuda MODULE fake_libcuda.c)
+target_compile_options(fake_libcuda PRIVATE -Wall -Wextra)
+add_executable(test_driver_faults capi/main.cpp capi/test_driver_faults.cpp)
+target_include_directories(test_driver_faults PRIVATE ${PROJECT_SOURCE_DIR})
+target_compile_definitions(test_driver_faults PRIVATE GUMTILE_FAKE_LIBCUDA="$<TARGET_FILE:fake_libcuda>")
+target_link_libraries(test_driver_faults PRIVATE gumtile::jit doctest::doctest gumtile_flags)
+add_dependencies(test_driver_faults fake_libcuda)
+add_test(NAME driver_faults COMMAND test_driver_faults)
+set_tests_properties(driver_faults PROPERTIES LABELS "capi;faults" TIMEOUT 300)
+
+set(binaries test_capi_c test_capi test_capi_gpu)
+# A sanitizer has a malloc of its own.
+if(NOT GUMTILE_SANITIZE AND CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+  add_executable(test_capi_hot_path capi/main.cpp capi/counters.cpp capi/test_hot_path.cpp)
+  list(APPEND binaries test_capi_hot_path)
+endif()
+foreach(binary ${binaries})
+  if(NOT binary STREQUAL "test_capi_c")
+    target_include_directories(${binary} PRIVATE ${PROJECT_SOURCE_DIR})
+    target_link_libraries(${binary} PRIVATE gumtile::jit doctest::doctest gumtile_flags Threads::Threads)
+  endif()
+  foreach(device cpu cuda:0)
+    string(REPLACE "cuda:0" "gpu" label ${device})
+    string(REPLACE "test_" "" name ${binary})
+    if(binary STREQUAL "test_capi_gpu")
+      if(device STREQUAL "cpu")
+        continue()
+      endif()
+      set(name capi_graphs)
+    endif()
+    add_test(NAME ${name}_${label} COMMAND ${binary})
+    set_tests_properties(${name}_${label} PROPERTIES ENVIRONMENT GUMTILE_TEST_DEVICE=${device}
+      LABELS "capi;${label}" TIMEOUT 600 SKIP_REGULAR_EXPRESSION "skipped: there is no GPU")
+  endforeach()
+endforeach()
