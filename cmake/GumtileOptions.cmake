@@ -26,6 +26,13 @@ if(GUMTILE_SANITIZE)
   target_link_options(gumtile_flags INTERFACE -fsanitize=${GUMTILE_SANITIZE})
 endif()
 
+# For programs that link our shared libraries but not our flags: a sanitizer's runtime has to come first.
+function(gumtile_link_sanitizer NAME)
+  if(GUMTILE_SANITIZE)
+    target_link_options(${NAME} PRIVATE -fsanitize=${GUMTILE_SANITIZE})
+  endif()
+endfunction()
+
 # A layer: every .cpp of DIR in a static library NAME that may see only the layers in DEPS.
 function(gumtile_layer NAME DIR)
   cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})

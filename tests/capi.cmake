@@ -6,6 +6,7 @@ add_executable(test_capi_c capi/test_capi.c)
 set_target_properties(test_capi_c PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
 target_compile_options(test_capi_c PRIVATE -Wall -Wextra -Werror -pedantic)
 target_link_libraries(test_capi_c PRIVATE gumtile::jit)
+gumtile_link_sanitizer(test_capi_c)
 
 add_executable(test_capi capi/main.cpp capi/test_structs.cpp capi/test_heads.cpp capi/test_fork.cpp)
 add_executable(test_capi_gpu capi/main.cpp capi/test_graphs.cpp capi/test_streams.cpp capi/test_context_lost.cpp)
