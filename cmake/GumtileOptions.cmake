@@ -1,6 +1,7 @@
 option(GUMTILE_STATIC_LLVM "Link LLVM statically (for programs that travel to machines without LLVM)" OFF)
 option(GUMTILE_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(GUMTILE_BUILD_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
+option(GUMTILE_INSTALL "Add what cmake --install installs" ${PROJECT_IS_TOP_LEVEL})
 option(GUMTILE_WARNINGS_AS_ERRORS "Treat compiler warnings as errors" ${PROJECT_IS_TOP_LEVEL})
 set(GUMTILE_SANITIZE "" CACHE STRING "Sanitizers to build with, e.g. address,undefined or thread")
 
@@ -24,6 +25,13 @@ if(GUMTILE_SANITIZE)
   target_compile_options(gumtile_flags INTERFACE -fsanitize=${GUMTILE_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(gumtile_flags INTERFACE -fsanitize=${GUMTILE_SANITIZE})
 endif()
+
+# For programs that link our shared libraries but not our flags: a sanitizer's runtime has to come first.
+function(gumtile_link_sanitizer NAME)
+  if(GUMTILE_SANITIZE)
+    target_link_options(${NAME} PRIVATE -fsanitize=${GUMTILE_SANITIZE})
+  endif()
+endfunction()
 
 # A layer: every .cpp of DIR in a static library NAME that may see only the layers in DEPS.
 function(gumtile_layer NAME DIR)

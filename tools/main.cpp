@@ -40,6 +40,7 @@ int run(int argc, char** argv) {
   add("inspect", "Show a stage of compilation; needs no GPU", add_inspect);
   add("bench", "Measure the sampling LM head against the machine's own limits", add_bench);
   add("cache", "Show or clear the compiled kernels that are kept on disk", add_cache);
+  add("completion", "Print a script that completes the command in bash, zsh or fish", add_completion);
 
   try {
     app.parse(argc, argv);

@@ -131,7 +131,8 @@ class Head {
                const std::function<bool(int, int)>& progress = {}, int threads = 0) {
     gumtile_prepare_options options = GUMTILE_PREPARE_OPTIONS_INIT;
     options.max_rows = max_rows;
-    options.feature_sets = feature_sets.data();
+    const std::uint32_t none = 0;  // an empty vector may have no address, which would mean the default
+    options.feature_sets = feature_sets.empty() ? &none : feature_sets.data();
     options.feature_set_count = feature_sets.size();
     options.threads = threads;
     if (progress) {

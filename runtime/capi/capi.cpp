@@ -32,17 +32,33 @@ struct gumtile_head {
 
 namespace {
 
-/// The text behind `gumtile_last_error`. A launch points it to a literal, so that it costs nothing there.
-struct LastError {
-  std::string text;
-  const char* shown = "";
-};
-thread_local LastError last_error;
+// What `gumtile_last_error` returns. A launch points it to a literal; the pointer has no destructor, so that
+// even the first launch of a thread allocates nothing for it.
+thread_local const char* last_error = "";
+thread_local std::string last_error_text;
 
 gumtile_status fail(gumtile_status status, std::string text) noexcept {
-  last_error.text = std::move(text);
-  last_error.shown = last_error.text.c_str();
+  last_error_text = std::move(text);
+  last_error = last_error_text.c_str();
   return status;
+}
+
+/// Words for the exception in flight, and its status. Throws where there is no memory for the words.
+gumtile_status fail_with_current_exception() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    std::string text = error.what();
+    for (const std::string& note : error.notes()) text += "\n" + note;
+    return fail(static_cast<gumtile_status>(error.code()), std::move(text));
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
+    return fail(GUMTILE_INTERNAL, fmt::format("a fault of gumtile itself: {}", error.what()));
+  } catch (...) {
+    last_error = "a fault of gumtile itself";
+    return GUMTILE_INTERNAL;
+  }
 }
 
 /// Runs `body`, which may throw.
@@ -51,18 +67,13 @@ gumtile_status guarded(const Body& body) noexcept {
   try {
     body();
     return GUMTILE_OK;
-  } catch (const Error& error) {
-    std::string text = error.what();
-    for (const std::string& note : error.notes()) text += "\n" + note;
-    return fail(static_cast<gumtile_status>(error.code()), std::move(text));
-  } catch (const std::bad_alloc&) {
-    last_error.shown = "out of memory";
-    return GUMTILE_OUT_OF_MEMORY;
-  } catch (const std::exception& error) {
-    return fail(GUMTILE_INTERNAL, fmt::format("a fault of gumtile itself: {}", error.what()));
   } catch (...) {
-    last_error.shown = "a fault of gumtile itself";
-    return GUMTILE_INTERNAL;
+    try {
+      return fail_with_current_exception();
+    } catch (...) {
+      last_error = "out of memory";
+      return GUMTILE_OUT_OF_MEMORY;
+    }
   }
 }
 
@@ -109,7 +120,7 @@ static_assert(static_cast<int>(ErrorCode::usage) == GUMTILE_USAGE &&
               static_cast<int>(ErrorCode::cancelled) == GUMTILE_CANCELLED);
 
 gumtile_status launched(gumtile::Status status) noexcept {
-  if (status != gumtile::Status::ok) last_error.shown = meaning(status);
+  if (status != gumtile::Status::ok) last_error = meaning(status);
   return static_cast<gumtile_status>(status);
 }
 
@@ -126,7 +137,16 @@ gumtile::DType dtype_of(gumtile_dtype dtype, gumtile_dtype absent, const char* f
     case GUMTILE_I64:
       return gumtile::DType::i64;
   }
-  throw Error(ErrorCode::usage, fmt::format("{} is {}, which is no gumtile_dtype", field, static_cast<int>(dtype)));
+  throw Error(ErrorCode::usage,
+              fmt::format("{} is {}, which is no gumtile_dtype", field, static_cast<int>(dtype)));
+}
+
+/// A dtype that matrices may have; `absent`: the one that is meant where none is given.
+gumtile::DType matrix_dtype_of(gumtile_dtype dtype, gumtile::DType absent, const char* field) {
+  if (dtype == static_cast<gumtile_dtype>(0)) return absent;
+  if (dtype == GUMTILE_I32 || dtype == GUMTILE_I64)
+    throw Error(ErrorCode::usage, fmt::format("{} is an integer; expected bf16, f16 or f32", field));
+  return dtype_of(dtype, GUMTILE_BF16, field);
 }
 
 gumtile::Log log_of(const gumtile_engine_options& options) {
@@ -148,7 +168,8 @@ gumtile::EngineOptions engine_options(const gumtile_engine_options& given) {
     options.cache = std::make_shared<gumtile::ModuleCache>(std::move(cache));
   }
   if ((given.flags & GUMTILE_ENGINE_NO_TUNING) == 0)
-    options.tuning = gumtile::TuningRecords::load(given.tuning_folder == nullptr ? "" : given.tuning_folder, options.log);
+    options.tuning =
+        gumtile::TuningRecords::load(given.tuning_folder == nullptr ? "" : given.tuning_folder, options.log);
   options.use_current_context = (given.flags & GUMTILE_ENGINE_CURRENT_CONTEXT) != 0;
   options.max_blocks = given.max_blocks;
   options.cpu_threads = given.cpu_threads;
@@ -214,7 +235,7 @@ const char* gumtile_status_name(gumtile_status status) {
   }
 }
 
-const char* gumtile_last_error(void) { return last_error.shown; }
+const char* gumtile_last_error(void) { return last_error; }
 
 gumtile_status gumtile_engine_open(const gumtile_engine_options* options, gumtile_engine** engine) {
   if (engine != nullptr) *engine = nullptr;
@@ -224,7 +245,8 @@ gumtile_status gumtile_engine_open(const gumtile_engine_options* options, gumtil
     const gumtile_engine_options given =
         gumtile::capi::checked_struct(options, defaults, "gumtile_engine_options");
     auto opened = std::make_unique<gumtile_engine>();
-    opened->engine = gumtile::Engine::open(given.device == nullptr ? "auto" : given.device, engine_options(given));
+    opened->engine =
+        gumtile::Engine::open(given.device == nullptr ? "auto" : given.device, engine_options(given));
     opened->target = opened->engine->device().target.str();
     *engine = opened.release();
   });
@@ -251,9 +273,9 @@ gumtile_status gumtile_engine_get_stats(const gumtile_engine* engine, gumtile_en
   return guarded([&] {
     require_handle(engine, "engine");
     const gumtile::EngineStats now = engine->engine->stats();
-    const gumtile_engine_stats values = {sizeof(values),     now.compiles,   now.cache_hits,  now.assemblies,
-                                         now.loads,          now.shared,     now.allocated_bytes,
-                                         now.compile_ms,     now.assemble_ms, now.cache_ms,   now.load_ms};
+    const gumtile_engine_stats values = {sizeof(values),  now.compiles, now.cache_hits,      now.assemblies,
+                                         now.loads,       now.shared,   now.allocated_bytes, now.compile_ms,
+                                         now.assemble_ms, now.cache_ms, now.load_ms};
     gumtile::capi::write_struct(values, stats, "gumtile_engine_stats");
   });
 }
@@ -274,7 +296,8 @@ gumtile_status gumtile_engine_release(gumtile_engine* engine, void* memory) {
   });
 }
 
-gumtile_status gumtile_engine_copy_to_device(gumtile_engine* engine, void* to, const void* from, size_t bytes) {
+gumtile_status gumtile_engine_copy_to_device(gumtile_engine* engine, void* to, const void* from,
+                                             size_t bytes) {
   return guarded([&] {
     require_handle(engine, "engine");
     engine->engine->copy_to_device(to, from, bytes);
@@ -303,20 +326,20 @@ gumtile_status gumtile_head_create(gumtile_engine* engine, const gumtile_head_op
     require_handle(options, "struct of options");
     require_handle(head, "place for the head");
     const gumtile_head_options defaults = GUMTILE_HEAD_OPTIONS_INIT;
-    const gumtile_head_options given = gumtile::capi::checked_struct(options, defaults, "gumtile_head_options");
+    const gumtile_head_options given =
+        gumtile::capi::checked_struct(options, defaults, "gumtile_head_options");
     gumtile::LmHeadOptions wanted;
     wanted.vocab_size = given.vocab_size;
     wanted.hidden_size = given.hidden_size;
     wanted.first_token = given.first_token;
-    wanted.weights_dtype = dtype_of(given.weights_dtype, GUMTILE_BF16, "weights_dtype");
-    wanted.hidden_dtype = given.hidden_dtype == static_cast<gumtile_dtype>(0)
-                              ? wanted.weights_dtype
-                              : dtype_of(given.hidden_dtype, GUMTILE_BF16, "hidden_dtype");
+    wanted.weights_dtype = matrix_dtype_of(given.weights_dtype, gumtile::DType::bf16, "weights_dtype");
+    wanted.hidden_dtype = matrix_dtype_of(given.hidden_dtype, wanted.weights_dtype, "hidden_dtype");
     wanted.token_dtype = dtype_of(given.token_dtype, GUMTILE_I32, "token_dtype");
     if (given.noise != GUMTILE_NOISE_GROUPED && given.noise != GUMTILE_NOISE_PER_TOKEN)
-      throw Error(ErrorCode::usage, fmt::format("noise is {}, which is no gumtile_noise", static_cast<int>(given.noise)));
-    wanted.noise =
-        given.noise == GUMTILE_NOISE_GROUPED ? gumtile::NoiseScheme::grouped : gumtile::NoiseScheme::per_token;
+      throw Error(ErrorCode::usage,
+                  fmt::format("noise is {}, which is no gumtile_noise", static_cast<int>(given.noise)));
+    wanted.noise = given.noise == GUMTILE_NOISE_GROUPED ? gumtile::NoiseScheme::grouped
+                                                        : gumtile::NoiseScheme::per_token;
     if (given.schedule != nullptr) wanted.schedule = gumtile::Schedule::parse(given.schedule);
     *head = new gumtile_head{
         engine->engine, gumtile::LmHead(engine->engine, wanted, given.weights, given.weights_row_stride), {}};
@@ -336,7 +359,9 @@ gumtile_status gumtile_head_prepare(gumtile_head* head, const gumtile_prepare_op
     if (given.feature_sets != nullptr)
       wanted.feature_sets.assign(given.feature_sets, given.feature_sets + given.feature_set_count);
     if (given.progress != nullptr)
-      wanted.progress = [&](int done, int total) { return given.progress(given.progress_user, done, total) != 0; };
+      wanted.progress = [&](int done, int total) {
+        return given.progress(given.progress_user, done, total) != 0;
+      };
     wanted.threads = given.threads;
     head->head.prepare(wanted);
     head->choices = head->head.choices();
@@ -373,7 +398,8 @@ gumtile_status gumtile_head_sample(const gumtile_head* head, void* stream, const
   return launched(head->head.sample(stream, sample_args(*head, given)));
 }
 
-gumtile_status gumtile_head_validate(const gumtile_head* head, const gumtile_sample_args* args, int64_t slots) {
+gumtile_status gumtile_head_validate(const gumtile_head* head, const gumtile_sample_args* args,
+                                     int64_t slots) {
   std::vector<std::string> faults;
   const gumtile_status status = guarded([&] {
     require_handle(head, "head");
@@ -388,9 +414,12 @@ gumtile_status gumtile_head_validate(const gumtile_head* head, const gumtile_sam
              : GUMTILE_OUT_OF_MEMORY;
 }
 
-size_t gumtile_head_choice_count(const gumtile_head* head) { return head == nullptr ? 0 : head->choices.size(); }
+size_t gumtile_head_choice_count(const gumtile_head* head) {
+  return head == nullptr ? 0 : head->choices.size();
+}
 
-gumtile_status gumtile_head_get_choice(const gumtile_head* head, size_t index, gumtile_kernel_choice* choice) {
+gumtile_status gumtile_head_get_choice(const gumtile_head* head, size_t index,
+                                       gumtile_kernel_choice* choice) {
   return guarded([&] {
     require_handle(head, "head");
     if (index >= head->choices.size())

@@ -3,10 +3,15 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <string>
 
 #include "gumtile/error.h"
 
 namespace gumtile::capi {
+
+/// More than any version of a struct will have: a larger struct_size was never set, and is not to be read up
+/// to.
+inline constexpr size_t kMaxStructSize = 4096;
 
 /// Copies a size-prefixed struct of the caller, whose header may be older (what it lacks keeps the value in
 /// `known`) or newer (what we do not know must be zero). False where it is neither.
@@ -14,7 +19,7 @@ template <typename Struct>
 bool read_struct(const Struct* given, Struct& known) noexcept {
   constexpr size_t kSize = sizeof(Struct);
   const size_t size = given->struct_size;
-  if (size < sizeof(size_t)) return false;
+  if (size < sizeof(size_t) || size > kMaxStructSize) return false;
   const auto* const bytes = reinterpret_cast<const char*>(given);
   for (size_t i = kSize; i < size; ++i)
     if (bytes[i] != 0) return false;
@@ -29,15 +34,16 @@ Struct checked_struct(const Struct* given, Struct known, const char* name) {
   if (given == nullptr) return known;
   if (!read_struct(given, known))
     throw Error(ErrorCode::usage,
-                std::string(name) + ": struct_size is not set, or a field is set that this version of gumtile does "
-                                    "not know");
+                std::string(name) +
+                    ": struct_size is not set, or a field is set that this version of gumtile does "
+                    "not know");
   return known;
 }
 
 /// Fills as much of the caller's struct as it has room for. Throws Error(usage).
 template <typename Struct>
 void write_struct(Struct values, Struct* out, const char* name) {
-  if (out == nullptr || out->struct_size < sizeof(size_t))
+  if (out == nullptr || out->struct_size < sizeof(size_t) || out->struct_size > kMaxStructSize)
     throw Error(ErrorCode::usage, std::string(name) + ": it is null, or struct_size is not set");
   const size_t size = out->struct_size;
   values.struct_size = size;

@@ -51,7 +51,7 @@ struct LmHead::Impl {
   LmHeadOptions options;
   const void* weights = nullptr;
   int64_t weights_row_stride = 0;
-  int prepared_alignment = 0;  ///< bytes: what the kernels rely on; 0: nothing is prepared
+  int prepared_alignment = 0;  ///< bytes: what the kernels rely on, where there are any
   engine::Variants variants;
 
   int64_t row_stride(const SampleArgs& args) const {
@@ -71,7 +71,7 @@ struct LmHead::Impl {
             fmt::format("the address of the weights must be a multiple of their element's {} bytes",
                         element_bytes));
     require(
-        alignment >= prepared_alignment,
+        !variants.has_kernels() || alignment >= prepared_alignment,
         fmt::format("the new weights are aligned to {} bytes, but the head was prepared for {}; make a head "
                     "of their own",
                     alignment, prepared_alignment));
@@ -116,11 +116,11 @@ void LmHead::prepare(const PrepareOptions& options) {
             fmt::format("feature set {:#x} has bits that stand for nothing; known are {:#x}", features,
                         kAllFeatures));
   const int alignment =
-      impl_->prepared_alignment != 0
+      impl_->variants.has_kernels()
           ? impl_->prepared_alignment
           : alignment_of(impl_->weights, impl_->weights_row_stride, impl_->options.weights_dtype);
-  impl_->variants.prepare(options, alignment, impl_->weights, impl_->weights_row_stride);
   impl_->prepared_alignment = alignment;
+  impl_->variants.prepare(options, alignment, impl_->weights, impl_->weights_row_stride);
 }
 
 void LmHead::set_weights(const void* weights, int64_t weights_row_stride) {

@@ -163,6 +163,18 @@ void Variants::prepare(const PrepareOptions& options, int weights_alignment, con
   problem.contracted = options_.hidden_size;
   problem.weights_alignment = weights_alignment;
 
+  // Feature sets that cannot be prepared are forgotten: each variant that is kept has all kernels.
+  const size_t complete = variants_.size();
+  try {
+    prepare_all(options, problem, weights, weights_row_stride);
+  } catch (...) {
+    variants_.resize(complete);
+    throw;
+  }
+}
+
+void Variants::prepare_all(const PrepareOptions& options, Problem problem, const void* weights,
+                           int64_t weights_row_stride) {
   for (Features features : options.feature_sets) variant(features);
   const int64_t rows = std::max(options.max_rows, prepared_rows_);
   std::vector<Wanted> wanted;

@@ -39,6 +39,9 @@ class Variants {
     return features > kAllFeatures ? nullptr : serving_[features];
   }
   int64_t prepared_rows() const noexcept { return prepared_rows_; }
+  /// Whether there are kernels, also ones that a call loaded which then failed: they rely on the alignment of
+  /// the weights as it was.
+  bool has_kernels() const noexcept { return !kernels_.empty(); }
   const std::vector<std::unique_ptr<Variant>>& all() const { return variants_; }
 
  private:
@@ -49,6 +52,8 @@ class Variants {
   };
   struct Wanted;
 
+  void prepare_all(const PrepareOptions& options, Problem problem, const void* weights,
+                   int64_t weights_row_stride);
   Variant& variant(Features features);
   KernelChoice choose(const Variant& variant, const Problem& problem, Schedule& schedule) const;
   const Kernel* find(Features features, const Schedule& schedule) const;

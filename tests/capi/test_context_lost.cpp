@@ -1,0 +1,58 @@
+// A fault on the device, in a process of its own: from then on every call says so, and none hangs.
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "tests/capi/fixture.h"
+
+namespace gumtile::test {
+namespace {
+
+/// Where something is not so, says what, and counts.
+int failures = 0;
+void expect(bool holds, const char* what) {
+  if (!holds) std::fprintf(stderr, "not so: %s (%s)\n", what, gumtile_last_error());
+  failures += !holds;
+}
+
+TEST_CASE("context lost, alone" * doctest::skip()) {
+  alarm(60);
+  Prepared prepared(4);
+  Batch batch = prepared.batch(4);
+  prepared.init(batch);
+  batch.sample(prepared.engine, prepared.head);
+  embed::SampleArgs wild = batch.args;
+  wild.seed = reinterpret_cast<const std::uint64_t*>(std::uintptr_t{0x10000});  // mapped nowhere
+  expect(prepared.head.sample(nullptr, wild) == GUMTILE_OK, "a launch does not know yet");
+  std::string message;
+  expect(status_of([&] { prepared.engine.synchronize(); }, &message) != GUMTILE_OK, "waiting fails");
+  expect(has(message, "CUDA_ERROR"), "with the driver's words");
+  for (int i = 0; i < 3; ++i) {
+    expect(prepared.head.sample(nullptr, batch.args) == GUMTILE_CONTEXT_LOST, "later launches are told");
+    expect(has(gumtile_last_error(), "unusable"), "in words");
+  }
+  expect(gumtile_head_workspace_init(prepared.head.get(), nullptr, batch.args.workspace,
+                                     batch.args.workspace_bytes) == GUMTILE_CONTEXT_LOST,
+         "the workspace is told");
+  expect(status_of([&] { prepared.engine.synchronize(); }) != GUMTILE_OK, "waiting fails again");
+  _exit(failures);  // nothing can be given back to the device
+}
+
+TEST_CASE("a fault on the device makes the context lost, without a retry and without a hang") {
+  // An exec, not a bare fork: CUDA does not survive one.
+  const pid_t child = fork();
+  if (child == 0) {
+    execl("/proc/self/exe", "test_capi_gpu", "--no-skip=1", "--no-version=1",
+          "--test-case=context lost, alone", nullptr);
+    _exit(127);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+}
+
+}  // namespace
+}  // namespace gumtile::test

@@ -1,0 +1,102 @@
+// What is said where the CUDA driver is not as it should be. Each case is a process of its own, whose libcuda
+// is what GUMTILE_LIBCUDA names: the driver is loaded once.
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+
+#include "tests/capi/fixture.h"
+
+namespace gumtile::test {
+namespace {
+
+/// Prints what opening "auto" and a head on "cuda:0" come to.
+TEST_CASE("report" * doctest::skip()) {
+  std::string message;
+  const gumtile_status status =
+      status_of([] { std::printf("auto is %s\n", embed::Engine("auto").device().id); }, &message);
+  if (status != GUMTILE_OK) std::printf("auto: %s: %s\n", gumtile_status_name(status), message.c_str());
+  message = "no error";
+  const gumtile_status gpu = status_of(
+      [] {
+        embed::EngineOptions options;
+        options.device = "cuda:0";
+        options.flags = GUMTILE_ENGINE_NO_CACHE;
+        embed::Engine engine(options);
+        void* const weights = engine.allocate(static_cast<std::size_t>(kVocab * kHidden * 2));
+        embed::Head head(engine, head_options(weights));
+        head.prepare(1);
+      },
+      &message);
+  std::printf("cuda:0: %s: %s\n", gumtile_status_name(gpu), message.c_str());
+  std::fflush(stdout);
+}
+
+/// The report where libcuda is `library`, told to be `mode`.
+std::string report(const std::string& library, const std::string& mode) {
+  const std::string command = "GUMTILE_LIBCUDA='" + library + "' GUMTILE_FAKE_CUDA=" + mode +
+                              " timeout 60 /proc/" + std::to_string(getpid()) +
+                              "/exe --no-skip=1 --no-version=1 --test-case=report 2>&1";
+  FILE* const pipe = popen(command.c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  std::string text;
+  std::array<char, 512> part;
+  for (std::size_t bytes = 0; (bytes = std::fread(part.data(), 1, part.size(), pipe)) > 0;)
+    text.append(part.data(), bytes);
+  const int status = pclose(pipe);
+  CAPTURE(text);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  return text;
+}
+
+void check_report(const std::string& text, const std::vector<std::string>& parts) {
+  CAPTURE(text);
+  for (const std::string& part : parts) {
+    CAPTURE(part);
+    CHECK(has(text, part));
+  }
+}
+
+const std::string kFake = GUMTILE_FAKE_LIBCUDA;
+
+TEST_CASE("without a driver, auto is the CPU and cuda:0 says why not") {
+  check_report(report("/nonexistent/libcuda.so.1", "-"),
+               {"auto is cpu", "cuda:0: device_unavailable", "/nonexistent/libcuda.so.1",
+                "install the NVIDIA driver"});
+  check_report(report("libm.so.6", "-"), {"auto is cpu", "cuda:0: device_unavailable",
+                                          "libm.so.6 has no cuInit", "for CUDA 11.4 or newer"});
+}
+
+TEST_CASE("the toolkit's stub is named as what it is") {
+  check_report(report(kFake, "stub"), {"auto is cpu", "cuda:0: device_unavailable", "CUDA_ERROR_STUB_LIBRARY",
+                                       "the toolkit's stub of libcuda", "LD_LIBRARY_PATH"});
+}
+
+TEST_CASE("no device") {
+  check_report(report(kFake, "none"), {"auto is cpu", "cuda:0: device_unavailable", "CUDA_ERROR_NO_DEVICE",
+                                       "check nvidia-smi and CUDA_VISIBLE_DEVICES"});
+}
+
+TEST_CASE("a driver and a library of different versions") {
+  check_report(report(kFake, "refuses"),
+               {"auto is cpu", "cuda:0: device_unavailable", "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
+                "reboot, or reload the nvidia module"});
+}
+
+TEST_CASE("a driver that is too old for the PTX is named beside what is needed") {
+  const std::string text = report(kFake, "old-ptx");
+  check_report(text,
+               {"auto is cuda:0", "cuda:0: device_unavailable", "CUDA_ERROR_UNSUPPORTED_PTX_VERSION",
+                "the driver is too old for this PTX: update it", ", PTX ", "the driver supports CUDA 12.0"});
+}
+
+TEST_CASE("full device memory") {
+  check_report(report(kFake, "no-memory"), {"auto is cuda:0", "cuda:0: device_unavailable",
+                                            "CUDA_ERROR_OUT_OF_MEMORY", "free device memory"});
+}
+
+}  // namespace
+}  // namespace gumtile::test

@@ -1,0 +1,343 @@
+// Heads behind the C interface: what is prepared, what a launch refuses, what it leaves alone.
+#include <doctest/doctest.h>
+
+#include <set>
+#include <thread>
+
+#include "tests/capi/fixture.h"
+
+namespace gumtile::test {
+namespace {
+
+using Tokens = std::vector<std::int32_t>;
+
+TEST_CASE("features that are not asked for change no token") {
+  Prepared both(20);
+  Prepared with(20, {GUMTILE_FEATURE_LOGPROB});
+  Prepared without(20, {0});
+  Batch batch = both.batch(20);
+  both.init(batch);
+  const Tokens tokens = batch.sample(both.engine, both.head);
+  for (const float logprob : batch.logprob.read()) CHECK(logprob < 0);
+  CHECK(batch.any_status.read().front() == 0);
+  CHECK(std::set<std::int32_t>(tokens.begin(), tokens.end()).size() > 10);
+  batch.args.logprob = nullptr;
+  CHECK(batch.sample(both.engine, both.head) == tokens);
+
+  Batch superset = with.batch(20);
+  with.init(superset);
+  superset.args.logprob = nullptr;
+  CHECK(superset.sample(with.engine, with.head) == tokens);
+  for (const float logprob : superset.logprob.read()) CHECK(logprob == 7.0F);
+
+  // What is not prepared is refused, and nothing is touched.
+  Batch missing = without.batch(20);
+  without.init(missing);
+  CHECK(without.head.sample(nullptr, missing.args) == GUMTILE_NOT_PREPARED);
+  CHECK(has(gumtile_last_error(), "gumtile_head_prepare"));
+  without.engine.synchronize();
+  CHECK(missing.token.read() == Tokens(20, Batch::kUntouched));
+  CHECK(missing.status.read().front() == 77);
+  missing.args.logprob = nullptr;
+  CHECK(missing.sample(without.engine, without.head) == tokens);
+}
+
+TEST_CASE("a launch that cannot be is refused by its status") {
+  Prepared prepared(6);
+  Batch batch = prepared.batch(6);
+  prepared.init(batch);
+  const auto status = [&](auto change) {
+    embed::SampleArgs args = batch.args;
+    change(args);
+    return prepared.head.sample(nullptr, args);
+  };
+  CHECK(status([](auto& a) { a.rows = 9; }) == GUMTILE_TOO_MANY_ROWS);
+  CHECK(status([](auto& a) { a.rows = -1; }) == GUMTILE_INVALID_ARGUMENT);
+  CHECK(status([](auto& a) { a.rows = 0; }) == GUMTILE_OK);
+  CHECK(status([](auto& a) { a.workspace_bytes -= 1; }) == GUMTILE_WORKSPACE_TOO_SMALL);
+  CHECK(status([](auto& a) { a.workspace = nullptr; }) == GUMTILE_INVALID_ARGUMENT);
+  CHECK(status([](auto& a) { a.workspace = static_cast<char*>(a.workspace) + 8; }) ==
+        GUMTILE_INVALID_ARGUMENT);
+  CHECK(status([](auto& a) { a.token = nullptr; }) == GUMTILE_INVALID_ARGUMENT);
+  CHECK(status([](auto& a) { a.token = static_cast<char*>(a.token) + 2; }) == GUMTILE_INVALID_ARGUMENT);
+  CHECK(status([](auto& a) { a.hidden_states = nullptr; }) == GUMTILE_INVALID_ARGUMENT);
+  CHECK(status([](auto& a) { a.hidden_states = static_cast<const char*>(a.hidden_states) + 1; }) ==
+        GUMTILE_INVALID_ARGUMENT);
+  CHECK(status([](auto& a) { a.hidden_row_stride = kHidden - 1; }) == GUMTILE_INVALID_ARGUMENT);
+  CHECK(status([](auto& a) {
+          a.seed = reinterpret_cast<const std::uint64_t*>(reinterpret_cast<const char*>(a.seed) + 4);
+        }) == GUMTILE_INVALID_ARGUMENT);
+  prepared.engine.synchronize();
+  CHECK(batch.token.read() == Tokens(6, Batch::kUntouched));
+  // A launch of fewer rows may have a part of the arrays.
+  CHECK(status([](auto& a) { a.rows = 1; }) == GUMTILE_OK);
+}
+
+TEST_CASE("validate names every fault") {
+  Prepared prepared(6);
+  Batch batch = prepared.batch(6);
+  CHECK(gumtile_head_validate(prepared.head.get(), &batch.args, 0) == GUMTILE_OK);
+  CHECK(gumtile_head_validate(prepared.head.get(), &batch.args, 6) == GUMTILE_OK);
+  const auto words = [&](auto change) {
+    embed::SampleArgs args = batch.args;
+    change(args);
+    const gumtile_status status = gumtile_head_validate(prepared.head.get(), &args, 0);
+    CHECK(status == GUMTILE_INVALID_ARGUMENT);
+    return std::string(gumtile_last_error());
+  };
+  CHECK(has(words([](auto& a) { a.rows = -2; }), "rows is -2"));
+  CHECK(has(words([](auto& a) { a.rows = 7000; }), "7000 rows"));
+  const std::string many = words([](auto& a) {
+    a.hidden_states = nullptr;
+    a.token = static_cast<char*>(a.token) + 2;
+    a.workspace_bytes = 1;
+    a.hidden_row_stride = 3;
+  });
+  CHECK(has(many, "hidden_states: the address is null"));
+  CHECK(has(many, "token: "));
+  CHECK(has(many, "is not a multiple of 4 bytes"));
+  CHECK(has(many, "the workspace has 1 bytes"));
+  CHECK(has(many, "hidden_row_stride is 3"));
+  CHECK(status_of([&] {
+          embed::SampleArgs args = batch.args;
+          args.workspace = nullptr;
+          prepared.head.validate(args);
+        }) == GUMTILE_INVALID_ARGUMENT);
+}
+
+TEST_CASE("before it is prepared a head does nothing") {
+  embed::Engine engine(engine_options());
+  const Array<std::uint16_t> weights(engine, random_bf16(kVocab * kHidden, 42));
+  embed::Head head(engine, head_options(weights.data()));
+  Batch batch(engine, 1, 256);
+  CHECK(head.sample(nullptr, batch.args) == GUMTILE_NOT_PREPARED);
+  CHECK(gumtile_head_workspace_init(head.get(), nullptr, batch.args.workspace, 256) == GUMTILE_NOT_PREPARED);
+  CHECK(head.choices().empty());
+  std::string message;
+  CHECK(status_of([&] { head.workspace_size(1); }, &message) == GUMTILE_USAGE);
+  CHECK(has(message, "call prepare(1) first"));
+  CHECK(status_of([&] { head.prepare(0); }) == GUMTILE_USAGE);
+  CHECK(status_of([&] { head.prepare(1, {}); }) == GUMTILE_USAGE);
+  CHECK(status_of([&] { head.prepare(1, {0x40000000}); }) == GUMTILE_USAGE);
+}
+
+TEST_CASE("preparing tells of progress and can be cancelled, which costs nothing that was prepared") {
+  Prepared prepared(4, {GUMTILE_FEATURE_LOGPROB});
+  Batch batch = prepared.batch(4);
+  prepared.init(batch);
+  const Tokens tokens = batch.sample(prepared.engine, prepared.head);
+  const std::size_t bytes = prepared.head.workspace_size(4);
+  const std::size_t choices = prepared.head.choices().size();
+
+  int calls = 0;
+  const auto cancel = [&](int done, int total) {
+    ++calls;
+    CHECK(done >= 1);
+    CHECK(done <= total);
+    return false;
+  };
+  std::string message;
+  CHECK(status_of([&] { prepared.head.prepare(300, {0}, cancel, 1); }, &message) == GUMTILE_CANCELLED);
+  CHECK(has(message, "cancelled"));
+  CHECK(calls == 1);
+  CHECK(prepared.head.choices().size() == choices);
+  CHECK(prepared.head.workspace_size(4) == bytes);
+  CHECK(status_of([&] { prepared.head.workspace_size(5); }) == GUMTILE_USAGE);
+  CHECK(batch.sample(prepared.engine, prepared.head) == tokens);
+  batch.args.logprob = nullptr;
+  CHECK(batch.sample(prepared.engine, prepared.head) == tokens);
+
+  // What was cancelled is not prepared by a later call that does not name it.
+  prepared.head.prepare(4, {GUMTILE_FEATURE_LOGPROB});
+  CHECK(prepared.head.choices().size() == choices);
+
+  int last = 0;
+  int announced = 0;
+  prepared.head.prepare(8, {0}, [&](int done, int total) {
+    CHECK(done > last);
+    last = done;
+    announced = total;
+    return true;
+  });
+  CHECK(last == announced);
+  CHECK(batch.sample(prepared.engine, prepared.head) == tokens);
+}
+
+TEST_CASE("weights can move, but not to less alignment") {
+  Prepared prepared(3);
+  Batch batch = prepared.batch(3);
+  prepared.init(batch);
+  const Tokens before = batch.sample(prepared.engine, prepared.head);
+  Array<std::uint16_t> others(prepared.engine, random_bf16(kVocab * kHidden + 1, 4711));
+  const auto compiles = prepared.engine.stats().compiles;
+  prepared.head.set_weights(others.data());
+  const Tokens after = batch.sample(prepared.engine, prepared.head);
+  CHECK(after != before);
+  CHECK(prepared.engine.stats().compiles == compiles);
+
+  std::string message;
+  CHECK(status_of([&] { prepared.head.set_weights(others.data() + 1); }, &message) == GUMTILE_USAGE);
+  CHECK(has(message, "aligned to 2 bytes"));
+  CHECK(status_of([&] { prepared.head.set_weights(nullptr); }) == GUMTILE_USAGE);
+  CHECK(status_of([&] { prepared.head.set_weights(others.data(), kHidden - 1); }) == GUMTILE_USAGE);
+  CHECK(batch.sample(prepared.engine, prepared.head) == after);  // refusals change nothing
+  prepared.head.set_weights(prepared.weights.data());
+  CHECK(batch.sample(prepared.engine, prepared.head) == before);
+  // Bytes that change in place count from the next launch on.
+  prepared.weights.write(random_bf16(kVocab * kHidden, 4711));
+  CHECK(batch.sample(prepared.engine, prepared.head) == after);
+}
+
+TEST_CASE("kernels of a cancelled call keep what they rely on") {
+  embed::Engine engine(engine_options());
+  const Array<std::uint16_t> weights(engine, random_bf16(kVocab * kHidden + 1, 42));
+  embed::Head head(engine, head_options(weights.data()));
+  head.set_weights(weights.data() + 1);  // nothing is prepared: any alignment will do
+  head.set_weights(weights.data());
+  const auto cancel = [](int, int) { return false; };
+  CHECK(status_of([&] { head.prepare(300, {0, 1}, cancel, 1); }) == GUMTILE_CANCELLED);
+  CHECK(status_of([&] { head.set_weights(weights.data() + 1); }) == GUMTILE_USAGE);
+  CHECK(status_of([&] { head.workspace_size(1); }) == GUMTILE_USAGE);
+  head.prepare(1);
+  CHECK(head.workspace_size(1) > 0);
+}
+
+TEST_CASE("two heads of one engine share their kernels, and a head outlives its engine's handle") {
+  auto engine = std::make_unique<embed::Engine>(engine_options());
+  const Array<std::uint16_t> weights(*engine, random_bf16(kVocab * kHidden, 42));
+  auto one = std::make_unique<embed::Head>(*engine, head_options(weights.data()));
+  one->prepare(4);
+  const embed::EngineStats first = engine->stats();
+  CHECK(first.compiles >= 1);
+  CHECK(first.loads == first.compiles);
+  CHECK(first.shared == 0);
+  CHECK(first.compile_ms > 0);
+  CHECK(first.load_ms > 0);
+  CHECK(first.allocated_bytes >= weights.bytes());
+  embed::Head two(*engine, head_options(weights.data()));
+  two.prepare(4);
+  const embed::EngineStats second = engine->stats();
+  CHECK(second.compiles == first.compiles);
+  CHECK(second.loads == first.loads);
+  CHECK(second.shared >= 1);
+  one.reset();
+
+  // Another handle for the arrays: theirs is closed before the head.
+  embed::Engine arrays(engine_options());
+  Batch batch(arrays, 4, two.workspace_size(4));
+  two.workspace_init(nullptr, batch.args.workspace, batch.args.workspace_bytes);
+  gumtile_engine* alone = nullptr;
+  const embed::EngineOptions options = engine_options();
+  REQUIRE(gumtile_engine_open(&options, &alone) == GUMTILE_OK);
+  gumtile_head* head = nullptr;
+  const embed::HeadOptions wanted = head_options(weights.data());
+  REQUIRE(gumtile_head_create(alone, &wanted, &head) == GUMTILE_OK);
+  gumtile_engine_close(alone);
+  gumtile_prepare_options prepare = GUMTILE_PREPARE_OPTIONS_INIT;
+  prepare.max_rows = 4;
+  CHECK(gumtile_head_prepare(head, &prepare) == GUMTILE_OK);
+  CHECK(gumtile_head_sample(head, nullptr, &batch.args) == GUMTILE_OK);
+  arrays.synchronize();
+  const Tokens tokens = batch.token.read();
+  gumtile_head_destroy(head);
+  CHECK(batch.sample(arrays, two) == tokens);
+}
+
+TEST_CASE("choices tell the schedule and who chose it") {
+  Prepared prepared(9);
+  const std::vector<embed::KernelChoice> choices = prepared.head.choices();
+  CHECK(choices.size() == 8);  // buckets 1, 4, 8, 16 for two feature sets
+  for (const embed::KernelChoice& choice : choices) {
+    CHECK(std::string(choice.rule) == "built-in heuristic");
+    CHECK(choice.note != nullptr);
+    CHECK(!std::string(choice.schedule).empty());
+  }
+  CHECK(choices.front().max_rows == 1);
+  CHECK(choices.back().max_rows == 16);
+  embed::KernelChoice beyond;
+  CHECK(gumtile_head_get_choice(prepared.head.get(), choices.size(), &beyond) == GUMTILE_USAGE);
+  CHECK(has(gumtile_last_error(), "there are 8"));
+
+  const std::string schedule = choices.back().schedule;
+  embed::HeadOptions options = head_options(prepared.weights.data());
+  options.schedule = schedule.c_str();
+  embed::Head head(prepared.engine, options);
+  head.prepare(1);
+  CHECK(std::string(head.choices().front().rule) == "option");
+  CHECK(head.choices().front().schedule == schedule);
+  options.schedule = "no schedule";
+  CHECK(status_of([&] { embed::Head(prepared.engine, options); }) != GUMTILE_OK);
+}
+
+TEST_CASE("slots, rows that are left out, and a count of rows in memory") {
+  Prepared prepared(8);
+  Batch batch = prepared.batch(8);
+  prepared.init(batch);
+  const Tokens all = batch.sample(prepared.engine, prepared.head);
+
+  // Row r takes the slot 7 - r: with the parameters reversed, the tokens are the same.
+  Tokens slots(8);
+  std::vector<float> temperatures = batch.temperature.read();
+  std::vector<std::uint64_t> seeds = batch.seed.read();
+  for (std::size_t row = 0; row < 8; ++row) slots[row] = static_cast<std::int32_t>(7 - row);
+  batch.temperature.write({temperatures.rbegin(), temperatures.rend()});
+  batch.seed.write({seeds.rbegin(), seeds.rend()});
+  Array<std::int32_t> row_slot(prepared.engine, slots);
+  batch.args.row_slot = row_slot.data();
+  CHECK(batch.sample(prepared.engine, prepared.head) == all);
+
+  slots[2] = slots[5] = -1;
+  row_slot.write(slots);
+  const Array<std::int32_t> num_rows(prepared.engine, 1, 6);
+  batch.args.num_rows = num_rows.data();
+  batch.token.write(Tokens(8, Batch::kUntouched));
+  const Tokens some = batch.sample(prepared.engine, prepared.head);
+  for (std::size_t row = 0; row < 8; ++row) {
+    CAPTURE(row);
+    CHECK(some[row] == (row == 2 || row == 5 || row >= 6 ? Batch::kUntouched : all[row]));
+  }
+}
+
+TEST_CASE("a failed row says so, and takes the token it is told to") {
+  Prepared prepared(2);
+  Batch batch = prepared.batch(2);
+  prepared.init(batch);
+  batch.temperature.write({1.0F, -1.0F});
+  const Array<std::int32_t> invalid(prepared.engine, 1, -5);
+  batch.args.invalid_token = invalid.data();
+  const Tokens tokens = batch.sample(prepared.engine, prepared.head);
+  CHECK(tokens[0] >= 0);
+  CHECK(tokens[1] == -5);
+  CHECK(batch.status.read()[1] == GUMTILE_STATUS_BAD_TEMPERATURE);
+  CHECK(batch.any_status.read()[0] == GUMTILE_STATUS_BAD_TEMPERATURE);
+}
+
+TEST_CASE("many threads launch at once, each with a workspace of its own") {
+  Prepared prepared(16);
+  constexpr int kThreads = 6;
+  std::vector<Tokens> expected(kThreads);
+  std::vector<std::unique_ptr<Batch>> batches;
+  for (int i = 0; i < kThreads; ++i) {
+    batches.push_back(std::make_unique<Batch>(
+        prepared.engine, 1 + 3 * i, prepared.head.workspace_size(1 + 3 * i), static_cast<std::uint32_t>(i)));
+    prepared.init(*batches.back());
+    expected[static_cast<std::size_t>(i)] = batches.back()->sample(prepared.engine, prepared.head);
+    batches.back()->token.write(Tokens(batches.back()->count, Batch::kUntouched));
+  }
+  std::vector<int> failures(kThreads);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < kThreads; ++i)
+    threads.emplace_back([&, i] {
+      for (int repeat = 0; repeat < 50; ++repeat)
+        if (prepared.head.sample(nullptr, batches[i]->args) != GUMTILE_OK) ++failures[i];
+    });
+  for (std::thread& thread : threads) thread.join();
+  prepared.engine.synchronize();
+  for (std::size_t i = 0; i < kThreads; ++i) {
+    CHECK(failures[i] == 0);
+    CHECK(batches[i]->token.read() == expected[i]);
+  }
+}
+
+}  // namespace
+}  // namespace gumtile::test

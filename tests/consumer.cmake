@@ -1,0 +1,10 @@
+# gumtile as others get it (tests/consumer): one installation, and the tests that use it.
+function(gumtile_consumer_test NAME)
+  add_test(NAME consumer_${NAME} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/consumer/${NAME}.sh ${PROJECT_BINARY_DIR})
+  set_tests_properties(consumer_${NAME} PROPERTIES LABELS consumer TIMEOUT 900 FIXTURES_REQUIRED installed)
+endfunction()
+add_test(NAME consumer_install COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/consumer/install.sh ${PROJECT_BINARY_DIR})
+set_tests_properties(consumer_install PROPERTIES LABELS consumer TIMEOUT 300 FIXTURES_SETUP installed)
+foreach(name find_package components pkg_config subdirectory exports coexistence completion)
+  gumtile_consumer_test(${name})
+endforeach()

@@ -1,0 +1,172 @@
+// Scripts that complete the command in a shell, written from the same description that parses it: what a
+// subcommand takes cannot be missing.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tools/command.h"
+#include "tools/output.h"
+
+namespace gumtile::tools {
+namespace {
+
+struct Choice {
+  std::string name;  ///< "--format"
+  std::string description;
+  bool takes_value = false;
+  std::vector<std::string> values;  ///< all that it may be given; empty: anything
+};
+
+/// A command or a subcommand of one.
+struct Node {
+  std::string path;  ///< "gumtile bench"
+  std::vector<Choice> commands;
+  std::vector<Choice> options;
+};
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+/// The values that an option is limited to; CLI11 shows them as "TEXT:{json,csv}".
+std::vector<std::string> values_of(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  const size_t begin = type.find('{');
+  const size_t end = type.rfind('}');
+  if (begin == std::string::npos || end == std::string::npos) return {};
+  return CLI::detail::split(type.substr(begin + 1, end - begin - 1), ',');
+}
+
+void describe(CLI::App& app, const std::string& path, std::vector<Node>& nodes) {
+  Node node;
+  node.path = path;
+  for (const CLI::App* command : app.get_subcommands(nullptr))
+    if (!command->get_group().empty())  // no group: hidden
+      node.commands.push_back({command->get_name(), first_line(command->get_description()), false, {}});
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_positional() || option->get_group().empty()) continue;
+    for (const std::string& name : option->get_lnames())
+      node.options.push_back({"--" + name, first_line(option->get_description()),
+                              option->get_items_expected_max() > 0, values_of(*option)});
+  }
+  nodes.push_back(std::move(node));
+  for (CLI::App* command : app.get_subcommands(nullptr))
+    if (!command->get_group().empty()) describe(*command, path + " " + command->get_name(), nodes);
+}
+
+std::vector<std::string> words_of(const Node& node) {
+  std::vector<std::string> words;
+  for (const Choice& command : node.commands) words.push_back(command.name);
+  for (const Choice& option : node.options) words.push_back(option.name);
+  return words;
+}
+
+/// Patterns of a shell's `case` on "COMMAND|PREVIOUS WORD": what may follow.
+std::string cases(const std::vector<Node>& nodes) {
+  std::string text;
+  for (const Node& node : nodes) {
+    for (const Choice& option : node.options)
+      if (option.takes_value)
+        text += fmt::format("    '{}|{}') known='{}' ;;\n", node.path, option.name,
+                            fmt::join(option.values, " "));
+    text += fmt::format("    '{}|'*) known='{}' ;;\n", node.path, fmt::join(words_of(node), " "));
+  }
+  return text;
+}
+
+/// Patterns of the commands that have a path of more than one word.
+std::string paths(const std::vector<Node>& nodes) {
+  std::vector<std::string> patterns;
+  for (const Node& node : nodes)
+    if (node.path.find(' ') != std::string::npos) patterns.push_back("'" + node.path + "'");
+  return fmt::format("{}", fmt::join(patterns, "|"));
+}
+
+std::string bash(const std::vector<Node>& nodes) {
+  return fmt::format(R"(# bash completion of gumtile; made by `gumtile completion bash`.
+_gumtile() {{
+  local context=gumtile known='' word
+  for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
+    case "$context $word" in {0}) context="$context $word" ;; esac
+  done
+  case "$context|${{COMP_WORDS[COMP_CWORD-1]}}" in
+{1}  esac
+  mapfile -t COMPREPLY < <(compgen -W "$known" -- "${{COMP_WORDS[COMP_CWORD]}}")
+}}
+complete -o bashdefault -o default -F _gumtile gumtile
+)",
+                     paths(nodes), cases(nodes));
+}
+
+std::string zsh(const std::vector<Node>& nodes) {
+  return fmt::format(R"(#compdef gumtile
+# zsh completion of gumtile; made by `gumtile completion zsh`.
+_gumtile() {{
+  local context=gumtile known='' word
+  for word in ${{words[2,CURRENT-1]}}; do
+    case "$context $word" in {0}) context="$context $word" ;; esac
+  done
+  case "$context|${{words[CURRENT-1]}}" in
+{1}  esac
+  if [[ -n $known ]]; then compadd -- ${{=known}}; else _files; fi
+}}
+if [[ ${{funcstack[1]}} == _gumtile ]]; then _gumtile "$@"; else compdef _gumtile gumtile; fi
+)",
+                     paths(nodes), cases(nodes));
+}
+
+std::string quoted(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "'";
+}
+
+/// fish: whether the words typed so far name this command; a subcommand of it ends its own.
+std::string fish_condition(const Node& node) {
+  std::string condition;
+  for (const std::string& word : CLI::detail::split(node.path, ' '))
+    if (word != "gumtile") condition += "__fish_seen_subcommand_from " + word + "; and ";
+  if (node.commands.empty()) return condition.substr(0, condition.size() - 6);
+  condition += "not __fish_seen_subcommand_from";
+  for (const Choice& command : node.commands) condition += " " + command.name;
+  return condition;
+}
+
+std::string fish(const std::vector<Node>& nodes) {
+  std::string text = "# fish completion of gumtile; made by `gumtile completion fish`.\n";
+  for (const Node& node : nodes) {
+    const std::string start = "complete -c gumtile -n " + quoted(fish_condition(node));
+    for (const Choice& command : node.commands)
+      text += fmt::format("{} -f -a {} -d {}\n", start, command.name, quoted(command.description));
+    for (const Choice& option : node.options) {
+      text += fmt::format("{} -l {}", start, option.name.substr(2));
+      if (option.takes_value) text += option.values.empty() ? " -r" : " -x";
+      if (!option.values.empty())
+        text += fmt::format(" -a {}", quoted(fmt::format("{}", fmt::join(option.values, " "))));
+      text += fmt::format(" -d {}\n", quoted(option.description));
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+Action add_completion(CLI::App& app) {
+  const auto shell = std::make_shared<std::string>();
+  app.add_option("shell", *shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  return [&app, shell] {
+    std::vector<Node> nodes;
+    describe(*app.get_parent(), "gumtile", nodes);
+    const std::string script = *shell == "bash" ? bash(nodes) : *shell == "zsh" ? zsh(nodes) : fish(nodes);
+    write_stdout(script);
+    return 0;
+  };
+}
+
+}  // namespace gumtile::tools
