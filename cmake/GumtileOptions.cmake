@@ -1,6 +1,7 @@
 option(GUMTILE_STATIC_LLVM "Link LLVM statically (for programs that travel to machines without LLVM)" OFF)
 option(GUMTILE_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(GUMTILE_BUILD_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
+option(GUMTILE_PYTHON "Build libgumtile as Python wheels carry it (set by pip install)" OFF)
 option(GUMTILE_WARNINGS_AS_ERRORS "Treat compiler warnings as errors" ${PROJECT_IS_TOP_LEVEL})
 set(GUMTILE_SANITIZE "" CACHE STRING "Sanitizers to build with, e.g. address,undefined or thread")
 
