@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from dataclasses import dataclass
-from typing import Any, Optional, Tuple
+from typing import Any, NamedTuple, Optional, Tuple
 
 #: Bytes of an element of the dtypes that gumtile knows.
 ITEM_BYTES = {
@@ -37,8 +36,7 @@ _TYPESTR = {
 }
 
 
-@dataclass(frozen=True)
-class ArrayView:
+class ArrayView(NamedTuple):
     """Where an array lies. `strides` count elements. `owner` keeps the memory alive."""
 
     pointer: int
@@ -119,7 +117,7 @@ def _contiguous(shape: Tuple[int, ...]) -> Tuple[int, ...]:
 
 
 def _view_interface(array: Any, interface: Any, on_gpu: bool, gpu: Optional[int]) -> ArrayView:
-    shape = tuple(int(length) for length in interface["shape"])
+    shape = tuple(interface["shape"])
     typestr = interface["typestr"]
     name = _TYPESTR.get(typestr)
     if name is None:

@@ -146,14 +146,15 @@ class Arguments:
         return array
 
     def _vector(self, name: str, given: Any, dtypes: Sequence[str], length: int) -> Optional[int]:
-        if given is None:
-            return None
+        return None if given is None else self._adjacent(name, given, dtypes, length).pointer
+
+    def _adjacent(self, name: str, given: Any, dtypes: Sequence[str], length: int) -> ArrayView:
         array = self._checked(name, given, dtypes)
         if len(array.shape) != 1 or array.shape[0] < length:
             raise ValueError(f"{name}: the shape [{length}] is needed, not {list(array.shape)}")
         if array.shape[0] > 1 and array.strides[0] != 1:
             raise ValueError(f"{name}: its elements must be adjacent, not {array.strides[0]} apart")
-        return array.pointer
+        return array
 
     def _word(self, name: str, given: Any, dtypes: Sequence[str]) -> Optional[int]:
         if given is None:
@@ -169,10 +170,10 @@ class Arguments:
             return None, None
         if given is True:
             given = empty((length,), dtypes[0], self.like)
-        pointer = self._vector(name, given, dtypes, length)
-        if not view(given).writable:
+        array = self._adjacent(name, given, dtypes, length)
+        if not array.writable:
             raise ValueError(f"{name}: the array is read-only")
-        return given, pointer
+        return given, array.pointer
 
 
 class Launch:
