@@ -28,7 +28,8 @@ def empty(shape: Tuple[int, ...], dtype: str, like: ArrayView) -> Any:
 
         return numpy.empty(shape, dtype=dtype)
     raise ValueError(
-        f"outputs cannot be made for arrays of {type(owner).__module__}: pass token=, and logprob= and status= or None"
+        "outputs cannot be made in the library of the hidden states: pass token=, and arrays or None for logprob= and "
+        "status="
     )
 
 
