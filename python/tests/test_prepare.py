@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import List, Tuple
 
 import numpy as np
@@ -78,6 +79,19 @@ def test_a_schedule_of_the_callers(engine: gumtile.Engine, data: Data, head: gum
     with pytest.raises(gumtile.GumtileError) as raised:
         gumtile.Head(engine, data[0], schedule="nonsense")
     assert raised.value.status in (gumtile.Status.USAGE, gumtile.Status.BAD_DATA)
+
+
+def test_a_forked_child_is_told(head: gumtile.Head, data: Data) -> None:
+    child = os.fork()
+    if child == 0:
+        try:
+            head.sample(data[1])
+        except gumtile.GumtileError as error:
+            os._exit(0 if error.status is gumtile.Status.FORKED else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert head.sample(data[1]).token.shape == (ROWS,)
 
 
 def test_unknown_feature(engine: gumtile.Engine, data: Data) -> None:
