@@ -2,9 +2,13 @@ option(GUMTILE_STATIC_LLVM "Link LLVM statically (for programs that travel to ma
 option(GUMTILE_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(GUMTILE_BUILD_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(GUMTILE_INSTALL "Add what cmake --install installs" ${PROJECT_IS_TOP_LEVEL})
+option(GUMTILE_PYTHON "Build libgumtile as Python wheels carry it (set by pip install)" OFF)
 option(GUMTILE_WARNINGS_AS_ERRORS "Treat compiler warnings as errors" ${PROJECT_IS_TOP_LEVEL})
 set(GUMTILE_SANITIZE "" CACHE STRING "Sanitizers to build with, e.g. address,undefined or thread")
 
+if(GUMTILE_PYTHON)
+  list(PREPEND CMAKE_FIND_LIBRARY_SUFFIXES .a) # zlib and zstd travel inside
+endif()
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()

@@ -11,7 +11,7 @@ set -euo pipefail
 say() { printf 'setup: %s\n' "$*" >&2; }
 
 packages=(g++ cmake ninja-build git zlib1g-dev libzstd-dev libfmt-dev doctest-dev libcli11-dev nlohmann-json3-dev
-  libxxhash-dev)
+  libxxhash-dev python3-numpy python3-pytest)
 own_llvm=false
 if [[ -n ${LLVM_DIR:-} && -n ${LLD_DIR:-} ]]; then
   own_llvm=true

@@ -1,0 +1,420 @@
+"""Heads: the LM head of a model, with sampling."""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import threading
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+
+from . import _library as c
+from ._allocate import current_stream, empty, is_capturing, stream_number
+from ._arrays import ArrayView, view
+from ._engine import Engine, EngineMemory
+from ._errors import check
+from ._launch import (
+    Arguments,
+    Launch,
+    Output,
+    SampleResult,
+    matrix_dtypes,
+    require_device,
+    require_dtype,
+    row_stride,
+)
+from ._library import lib
+from ._workspace import ALIGNMENT, HeadHandle, Workspace, aligned, workspace_bytes
+
+_DTYPES = {"bfloat16": 1, "float16": 2, "float32": 3, "int32": 4, "int64": 5}
+_NOISE = {"grouped": 0, "per_token": 1}
+_FEATURES = {"logprob": 1}
+
+#: Called with how many kernels are ready, of how many; returning False cancels.
+Progress = Callable[[int, int], Optional[bool]]
+
+
+class RowStatus(enum.IntFlag):
+    """Bits of a row's status word."""
+
+    #: A logit is NaN: the row failed.
+    NAN_LOGIT = 1
+    #: A logit is +inf: the lowest such token was chosen.
+    INF_LOGIT = 2
+    #: Every logit is -inf: the row failed.
+    NO_CANDIDATE = 4
+    #: The temperature is negative, NaN or infinite: the row failed.
+    BAD_TEMPERATURE = 8
+
+
+@dataclass(frozen=True)
+class KernelChoice:
+    """One prepared kernel, and who chose it."""
+
+    features: Tuple[str, ...]
+    #: The upper end of its range of batch sizes.
+    max_rows: int
+    schedule: str
+    #: "option", "user record …", "shipped record …" or "built-in heuristic".
+    rule: str
+    #: Why something else was not taken, or "".
+    note: str
+
+
+def _code(table: Dict[str, int], name: str, value: str) -> int:
+    if value not in table:
+        raise ValueError(f"{name}: one of {', '.join(table)} is needed, not {value!r}")
+    return table[value]
+
+
+class Head:
+    """An LM head that samples.
+
+    It borrows the weights, and keeps their array and its engine alive. `sample` may be called from any number of
+    threads at once, where their launches have workspaces of their own; `prepare` and `set_weights` must not run beside
+    launches.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        weights: Any,
+        *,
+        first_token: int = 0,
+        noise: str = "grouped",
+        weights_dtype: Optional[str] = None,
+        hidden_dtype: Optional[str] = None,
+        token_dtype: str = "int32",
+        schedule: Optional[str] = None,
+    ) -> None:
+        """
+        Args:
+            engine: where it runs.
+            weights: [vocab_size, hidden_size] in bfloat16, float16 or float32 in the memory of the engine's device;
+                the elements of a row adjacent, rows at any distance. A torch tensor, or any array with
+                `__cuda_array_interface__`, `__array_interface__` or `__dlpack__`. Bytes that are changed in place
+                count from the next launch on.
+            first_token: the token of the weights' first row, for a range of a larger vocabulary.
+            noise: "grouped" (one Gumbel for 16 tokens) or "per_token". Different, equally exact, streams of tokens.
+            weights_dtype: "bfloat16" where the array holds its bits as uint16 or int16; else that of the array.
+            hidden_dtype: "bfloat16", "float16" or "float32"; None: as the weights. Rounded to the weights' dtype.
+            token_dtype: "int32" or "int64".
+            schedule: a schedule for every batch size, instead of what was tuned or built in.
+
+        Raises ValueError for an array that does not fit, GumtileError for what the library refuses.
+        """
+        array = view(weights)
+        dtype = weights_dtype or array.dtype
+        if dtype not in ("bfloat16", "float16", "float32"):
+            raise ValueError(
+                f"weights: bfloat16, float16 or float32 is needed, not {dtype}"
+                + (' (bits of bfloat16? then say weights_dtype="bfloat16")' if dtype in ("uint16", "int16") else "")
+            )
+        if len(array.shape) != 2 or 0 in array.shape:
+            raise ValueError(f"weights: the shape [vocab_size, hidden_size] is needed, not {list(array.shape)}")
+        hidden_dtype = hidden_dtype or dtype
+        _code({name: _DTYPES[name] for name in ("bfloat16", "float16", "float32")}, "hidden_dtype", hidden_dtype)
+        _code({name: _DTYPES[name] for name in ("int32", "int64")}, "token_dtype", token_dtype)
+        self.engine = engine
+        self.vocab_size, self.hidden_size = array.shape
+        self.first_token = first_token
+        self.weights_dtype = dtype
+        self.hidden_dtype = hidden_dtype
+        self.token_dtype = token_dtype
+        #: The rows of the largest batch that was prepared; 0 before.
+        self.max_rows = 0
+        stride = self._check_weights(array)
+        options = c.HeadOptions(
+            vocab_size=self.vocab_size,
+            hidden_size=self.hidden_size,
+            first_token=first_token,
+            hidden_dtype=_DTYPES[hidden_dtype],
+            weights_dtype=_DTYPES[dtype],
+            token_dtype=_DTYPES[token_dtype],
+            noise=_code(_NOISE, "noise", noise),
+            weights=array.pointer,
+            weights_row_stride=stride,
+            schedule=None if schedule is None else schedule.encode(),
+        )
+        self._handle = HeadHandle()
+        check(lib.gumtile_head_create(engine._handle, ctypes.byref(options), ctypes.byref(self._handle)))
+        self._handle.own()
+        self._weights = array
+        self._lock = threading.Lock()
+        self._by_stream: Dict[int, Workspace] = {}
+        self._by_thread = threading.local()
+
+    def prepare(
+        self,
+        max_rows: int,
+        features: Iterable[Iterable[str]] = ((), ("logprob",)),
+        progress: Optional[Progress] = None,
+        *,
+        threads: int = 0,
+    ) -> None:
+        """Readies kernels for every batch of up to `max_rows` rows; no launch compiles anything.
+
+        May be called again for more. What was prepared and graphs that were captured stay valid; workspaces of
+        `workspace` stay as large as they are.
+
+        Args:
+            max_rows: the largest number of rows of a launch.
+            features: sets of what launches ask for beside tokens and status words: () and ("logprob",). A launch takes
+                the smallest set that has what it asks for.
+            progress: called after each kernel with (ready, all); returning False cancels, which raises GumtileError
+                with status CANCELLED. Exceptions pass through.
+            threads: that compile at a time; 0: one a processor, up to 16.
+
+        Raises GumtileError.
+        """
+        masks = [sum(_code(_FEATURES, "features", name) for name in set(names)) for names in features]
+        sets = (ctypes.c_uint32 * len(masks))(*masks)
+        failures: List[BaseException] = []
+
+        def report(_user: Any, done: int, total: int) -> int:
+            try:
+                return int(progress is None or progress(done, total) is not False)
+            except BaseException as failure:  # an exception cannot cross the library: it is raised again below
+                failures.append(failure)
+                return 0
+
+        options = c.PrepareOptions(
+            max_rows=max_rows,
+            feature_sets=sets if masks else None,
+            feature_set_count=len(masks),
+            progress=c.ProgressFunction(report),
+            threads=threads,
+        )
+        status = lib.gumtile_head_prepare(self._handle, ctypes.byref(options))
+        if failures:
+            raise failures[0]
+        check(status)
+        self.max_rows = max(self.max_rows, max_rows)
+        with self._lock:
+            self._by_stream = {}
+            self._by_thread = threading.local()
+
+    def set_weights(self, weights: Any) -> None:
+        """Other weights of the same shape and dtype from the next launch on; nothing is compiled.
+
+        Captured graphs keep the old address: keep those weights alive as long as the graphs. Raises ValueError.
+        """
+        array = view(weights)
+        if array.shape != (self.vocab_size, self.hidden_size):
+            raise ValueError(f"weights: the shape [{self.vocab_size}, {self.hidden_size}] is needed, not {list(array.shape)}")
+        stride = self._check_weights(array)
+        check(lib.gumtile_head_set_weights(self._handle, array.pointer, stride))
+        self._weights = array
+
+    def choices(self) -> List[KernelChoice]:
+        """The prepared kernels, and who chose them."""
+        found = []
+        for index in range(lib.gumtile_head_choice_count(self._handle)):
+            choice = c.KernelChoice()
+            check(lib.gumtile_head_get_choice(self._handle, index, ctypes.byref(choice)))
+            found.append(
+                KernelChoice(
+                    features=tuple(name for name, bit in _FEATURES.items() if choice.features & bit),
+                    max_rows=choice.max_rows,
+                    schedule=choice.schedule.decode(),
+                    rule=choice.rule.decode(),
+                    note=choice.note.decode(),
+                )
+            )
+        return found
+
+    def workspace_bytes(self, max_rows: Optional[int] = None) -> int:
+        """Bytes of memory that hold a workspace for launches of up to `max_rows` rows, wherever the memory begins.
+        None: of as many rows as prepared."""
+        return workspace_bytes(self._handle, self.max_rows if max_rows is None else max_rows) + ALIGNMENT
+
+    def workspace(self, max_rows: Optional[int] = None, *, like: Any = None, stream: Any = None) -> Workspace:
+        """A workspace for launches of up to `max_rows` rows; None: of as many as prepared.
+
+        Args:
+            like: an array whose library allocates the memory, e.g. the hidden states. None: the engine does, which on a
+                GPU synchronises.
+            stream: in whose order it is made ready; None: the current stream of `like`'s library, or the legacy default
+                stream.
+
+        Raises GumtileError where more rows are asked for than were prepared.
+        """
+        array = None if like is None else view(like)
+        if stream is None:
+            number = 0 if array is None else current_stream(array)
+        else:
+            number = stream_number(stream)
+        size = self.workspace_bytes(max_rows)
+        if array is None:
+            owner: Any = EngineMemory(self.engine, size)
+            pointer: int = owner.pointer
+        else:
+            require_device(self, "like", array)
+            owner = empty((size,), "uint8", array)
+            pointer = view(owner).pointer
+        return Workspace(self._handle, *aligned(pointer, size), owner, number)
+
+    def bind(
+        self,
+        hidden_states: Any,
+        *,
+        temperature: Any = None,
+        seed: Any = None,
+        offset: Any = None,
+        row_slot: Any = None,
+        num_rows: Any = None,
+        hidden_index: Any = None,
+        token_position: Any = None,
+        invalid_token: Any = None,
+        token: Any = None,
+        logprob: Output = True,
+        status: Output = True,
+        any_status: Output = None,
+        workspace: Optional[Workspace] = None,
+        programmatic: bool = False,
+        weights_stable: bool = False,
+    ) -> Launch:
+        """A launch to be called many times, for decode loops and CUDA graphs: see `sample` for the arguments, and `Launch`.
+
+        Without `workspace` it gets one of its own, made by the library of the hidden states; inside of a capture pass
+        one that was made before.
+        """
+        arguments = Arguments(
+            self,
+            hidden_states,
+            temperature=temperature,
+            seed=seed,
+            offset=offset,
+            row_slot=row_slot,
+            num_rows=num_rows,
+            hidden_index=hidden_index,
+            token_position=token_position,
+            invalid_token=invalid_token,
+            token=token,
+            logprob=logprob,
+            status=status,
+            any_status=any_status,
+            programmatic=programmatic,
+            weights_stable=weights_stable,
+        )
+        if workspace is None:
+            self._refuse_capture(arguments.like)
+            workspace = self.workspace(max(arguments.args.rows, 1), like=arguments.like)
+        return Launch(arguments, workspace)
+
+    def sample(
+        self,
+        hidden_states: Any,
+        *,
+        temperature: Any = None,
+        seed: Any = None,
+        offset: Any = None,
+        row_slot: Any = None,
+        num_rows: Any = None,
+        hidden_index: Any = None,
+        token_position: Any = None,
+        invalid_token: Any = None,
+        token: Any = None,
+        logprob: Output = True,
+        status: Output = True,
+        any_status: Output = None,
+        workspace: Optional[Workspace] = None,
+        stream: Any = None,
+        programmatic: bool = False,
+        weights_stable: bool = False,
+    ) -> SampleResult:
+        """Samples one token a row. One kernel on a GPU; on the CPU the tokens are there on return.
+
+        All arrays are in the memory of the engine's device (pinned torch tensors will do for a GPU), of any library
+        that `Head` takes, and one-dimensional and contiguous but for the hidden states. They are read when the kernel
+        runs. *Slots* are where requests live: slot = row unless `row_slot` says otherwise.
+
+        Args:
+            hidden_states: [rows, hidden_size] of the head's hidden dtype, the elements of a row adjacent; with
+                `hidden_index` any number of rows.
+            temperature: [slots] float32; 0 is greedy. None: 1.
+            seed: [slots] uint64 or int64. None: 0.
+            offset: [rows] uint64 or int64: the position in the request. None: 0.
+            row_slot: [rows] int32; a negative one leaves the row out: its outputs are not written.
+            num_rows: one int32; rows from there on are left out.
+            hidden_index: [rows] int32: the row of the hidden states that a row takes.
+            token_position: [rows] int32: where in `token` a row's token goes; negative: nowhere.
+            invalid_token: one int32: the token of a row that failed. None: -1.
+            token: an array to write to, [rows] of the head's token dtype (as long as `token_position` says). None: a
+                new one, of the hidden states' library.
+            logprob: [rows] float32 to write to, True for a new one, None for none. Must have been prepared.
+            status: [rows] uint32 or int32 to write to, True for a new one, None for none.
+            any_status: likewise, one word: the bits of all rows.
+            workspace: of `workspace`. None: one that the head keeps for this stream or, on the CPU, this thread. It is
+                made at the first use, which on a GPU synchronises, and not for captures: make one before and pass it.
+            stream: a number, or a stream of torch or CuPy. None: the current stream of the library that the hidden
+                states are of, else the legacy default stream.
+            programmatic: may start before the stream's previous kernel has ended (programmatic dependent launch).
+            weights_stable: no kernel that may still run writes the weights: they are fetched early.
+
+        Raises ValueError for arrays that do not fit, before anything is launched; GumtileError for what the library
+        refuses: NOT_PREPARED, TOO_MANY_ROWS, WORKSPACE_TOO_SMALL, LAUNCH_FAILED, CONTEXT_LOST, FORKED.
+
+        Arrays must stay alive until the kernel has run. torch's and CuPy's allocators see to that as long as `stream` is
+        the current one.
+        """
+        arguments = Arguments(
+            self,
+            hidden_states,
+            temperature=temperature,
+            seed=seed,
+            offset=offset,
+            row_slot=row_slot,
+            num_rows=num_rows,
+            hidden_index=hidden_index,
+            token_position=token_position,
+            invalid_token=invalid_token,
+            token=token,
+            logprob=logprob,
+            status=status,
+            any_status=any_status,
+            programmatic=programmatic,
+            weights_stable=weights_stable,
+        )
+        number = current_stream(arguments.like) if stream is None else stream_number(stream)
+        if arguments.args.rows == 0:
+            return arguments.result
+        if workspace is None:
+            workspace = self._default_workspace(arguments.like, number)
+        workspace._make_ready(number)
+        args = arguments.args
+        args.workspace = workspace.pointer
+        args.workspace_bytes = workspace.nbytes
+        status_code = lib.gumtile_head_sample(self._handle, number, ctypes.byref(args))
+        if status_code:
+            workspace._after(status_code)
+            check(status_code)
+        return arguments.result
+
+    def __repr__(self) -> str:
+        return (
+            f"<gumtile.Head {self.weights_dtype} [{self.vocab_size}, {self.hidden_size}] on {self.engine.device.id}, "
+            f"prepared for {self.max_rows} rows>"
+        )
+
+    def _check_weights(self, array: ArrayView) -> int:
+        require_dtype("weights", array, matrix_dtypes(self.weights_dtype))
+        require_device(self, "weights", array)
+        return row_stride("weights", array)
+
+    def _refuse_capture(self, like: ArrayView) -> None:
+        if is_capturing(like):
+            raise ValueError("a capture needs a workspace that was made before: head.workspace(rows, like=hidden_states)")
+
+    def _default_workspace(self, like: ArrayView, stream: int) -> Workspace:
+        if not self.engine.device.is_gpu:
+            mine: Optional[Workspace] = getattr(self._by_thread, "workspace", None)
+            if mine is None:
+                mine = self._by_thread.workspace = self.workspace()
+            return mine
+        self._refuse_capture(like)
+        with self._lock:
+            found = self._by_stream.get(stream)
+            if found is None:
+                found = self._by_stream[stream] = self.workspace(stream=stream)
+            return found
