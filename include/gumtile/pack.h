@@ -22,6 +22,7 @@ struct PackDescription {
   int64_t first_token = 0;
   DType hidden_dtype = DType::bf16;
   DType weights_dtype = DType::bf16;
+  DType token_dtype = DType::i32;
   NoiseScheme noise = NoiseScheme::grouped;
   std::vector<Features> feature_sets;
   int64_t max_rows = 0;  ///< the largest batch whose bucket has schedules of its own

@@ -93,6 +93,7 @@ Json to_json(const PackDescription& d) {
           {"first_token", d.first_token},
           {"hidden_dtype", name(d.hidden_dtype)},
           {"weights_dtype", name(d.weights_dtype)},
+          {"token_dtype", name(d.token_dtype)},
           {"noise", name(d.noise)},
           {"feature_sets", d.feature_sets},
           {"max_rows", d.max_rows},
@@ -108,6 +109,7 @@ PackDescription parse_description(const Json& json, const std::string& file) {
   d.first_token = members.size("first_token");
   d.hidden_dtype = members.dtype("hidden_dtype");
   d.weights_dtype = members.dtype("weights_dtype");
+  d.token_dtype = members.dtype("token_dtype");
   const std::optional<NoiseScheme> noise = parse_noise_scheme(members.text("noise"));
   if (!noise) members.wrong("noise", members.get("noise"));
   d.noise = *noise;

@@ -80,6 +80,7 @@ PackWriter::PackWriter(const PackRequest& request, std::string compiler) : impl_
   d.first_token = request.head.first_token;
   d.hidden_dtype = request.head.hidden_dtype;
   d.weights_dtype = request.head.weights_dtype;
+  d.token_dtype = request.head.token_dtype;
   d.noise = request.head.noise;
   d.feature_sets = request.feature_sets;
   d.max_rows = request.max_rows;
