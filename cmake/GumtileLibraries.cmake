@@ -1,7 +1,7 @@
 # The shared libraries behind gumtile/gumtile.h: gumtile::runtime without a compiler, gumtile::jit with one. They
 # export the C interface and nothing else, and keep what they link to themselves.
 add_library(gumtile_capi_objects OBJECT ${PROJECT_SOURCE_DIR}/runtime/capi/capi.cpp)
-target_link_libraries(gumtile_capi_objects PRIVATE gumtile_engine $<BUILD_INTERFACE:gumtile_flags>)
+target_link_libraries(gumtile_capi_objects PRIVATE gumtile_pack $<BUILD_INTERFACE:gumtile_flags>)
 target_compile_definitions(gumtile_capi_objects PRIVATE GUMTILE_BUILDING_LIBRARY
   GUMTILE_VERSION="${PROJECT_VERSION}")
 
@@ -21,9 +21,11 @@ function(gumtile_shared_library NAME OUTPUT SOURCE)
 endfunction()
 
 include(GNUInstallDirs)
-gumtile_shared_library(gumtile_runtime_shared gumtile_runtime no_jit.cpp gumtile_engine)
+gumtile_shared_library(gumtile_runtime_shared gumtile_runtime no_jit.cpp gumtile_pack)
 set_target_properties(gumtile_runtime_shared PROPERTIES EXPORT_NAME runtime)
 add_library(gumtile::runtime ALIAS gumtile_runtime_shared)
-gumtile_shared_library(gumtile_shared gumtile with_jit.cpp gumtile_engine gumtile_compiler)
-set_target_properties(gumtile_shared PROPERTIES EXPORT_NAME jit)
-add_library(gumtile::jit ALIAS gumtile_shared)
+if(GUMTILE_JIT)
+  gumtile_shared_library(gumtile_shared gumtile with_jit.cpp gumtile_pack gumtile_compiler)
+  set_target_properties(gumtile_shared PROPERTIES EXPORT_NAME jit)
+  add_library(gumtile::jit ALIAS gumtile_shared)
+endif()

@@ -1,3 +1,4 @@
+option(GUMTILE_JIT "Build the compiler; without it neither LLVM nor lld is needed, and kernels come from packs" ON)
 option(GUMTILE_STATIC_LLVM "Link LLVM statically (for programs that travel to machines without LLVM)" OFF)
 option(GUMTILE_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(GUMTILE_BUILD_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})

@@ -30,6 +30,7 @@ struct Options {
   std::string hidden_dtype;
   std::string noise = "grouped";
   std::string schedule;
+  std::string pack;
   std::string format = "table";
   int repeats = 30;
   int launches = 1;
@@ -64,6 +65,7 @@ std::string command_line(const Report& report, const std::string& batches) {
       "--repeats {}",
       o.vocab_size, o.hidden_size, batches, report.device.id, o.dtype, o.hidden_dtype, o.noise, o.repeats);
   if (!o.schedule.empty()) text += " --schedule " + o.schedule;
+  if (!o.pack.empty()) text += " --pack " + o.pack;
   if (o.no_logprob) text += " --no-logprob";
   if (o.launches != 1) text += fmt::format(" --launches {}", o.launches);
   if (o.programmatic) text += " --programmatic";
@@ -250,7 +252,7 @@ int run(Options options) {
     throw Error(ErrorCode::usage, fmt::format("--batches: '{}' has a batch below 1", options.batches));
 
   Report report;
-  const std::shared_ptr<Engine> engine = open_engine(options.device);
+  const std::shared_ptr<Engine> engine = open_engine(options.device, options.pack);
   report.options = options;
   report.device = engine->device();
   std::vector<DeviceArray> weights;
@@ -301,6 +303,8 @@ Action add_bench(CLI::App& app) {
   app.add_option("--repeats", options->repeats, "measurements of each batch size")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
+  app.add_option("--pack", options->pack,
+                 "take kernels from this file of 'gumtile compile'; compile nothing");
   app.add_option("--format", options->format, "table, md, csv, json or jsonl")
       ->check(CLI::IsMember({"table", "md", "csv", "json", "jsonl"}))
       ->capture_default_str();

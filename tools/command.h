@@ -17,5 +17,6 @@ Action add_inspect(CLI::App& app);
 Action add_bench(CLI::App& app);
 Action add_cache(CLI::App& app);
 Action add_completion(CLI::App& app);
+Action add_compile(CLI::App& app);
 
 }  // namespace gumtile::tools

@@ -87,7 +87,9 @@ Findings examine() {
     findings.checks.push_back({"cuda", error.what()});
   }
   findings.cache = examine_cache();
-  for (const std::string& id : ids) findings.checks.push_back(self_check(id));
+  // Without a compiler there are no kernels to check with.
+  if (!llvm_version().empty())
+    for (const std::string& id : ids) findings.checks.push_back(self_check(id));
   return findings;
 }
 
@@ -106,7 +108,7 @@ Json to_json(const Findings& findings) {
   for (const SelfCheck& check : findings.checks)
     checks.push_back({{"device", check.device}, {"ok", check.fault.empty()}, {"fault", check.fault}});
   return {{"gumtile", GUMTILE_VERSION},
-          {"llvm", llvm_version()},
+          {"llvm", llvm_version().empty() ? Json(nullptr) : Json(llvm_version())},
           {"cpu",
            {{"name", host_cpu_name()},
             {"brand", cpu.brand},
@@ -129,8 +131,10 @@ Json to_json(const Findings& findings) {
 
 std::string to_text(const Findings& findings) {
   const cpu::CpuInfo& cpu = cpu::cpu_info();
-  std::string text = fmt::format("gumtile   {}\nLLVM      {}\nCPU       {} ({})\n", GUMTILE_VERSION,
-                                 llvm_version(), cpu.brand, host_cpu_name());
+  std::string text =
+      fmt::format("gumtile   {}\nLLVM      {}\nCPU       {} ({})\n", GUMTILE_VERSION,
+                  llvm_version().empty() ? "none: this gumtile takes kernels from packs" : llvm_version(),
+                  cpu.brand, host_cpu_name());
   text += fmt::format("          {} threads on {} cores: {}\n", cpu.affinity_threads, cpu.physical_cores,
                       fmt::join(cpu_features(cpu), " "));
   for (const cuda::DeviceInfo& d : findings.devices)

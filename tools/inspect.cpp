@@ -1,15 +1,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
 
 #include "gumtile/compiler.h"
+#include "gumtile/pack.h"
 #include "tools/command.h"
 #include "tools/disassemble.h"
 #include "tools/options.h"
 #include "tools/output.h"
+#include "tools/pack_contents.h"
 
 namespace gumtile::tools {
 namespace {
@@ -19,6 +22,8 @@ struct Options {
   std::string program = "lm_head_sample";
   std::string target = "host";
   std::string schedule;
+  std::string pack;
+  std::string format = "table";
   int64_t vocab_size = 151936;
   int64_t hidden_size = 4096;
   int64_t rows = 1;
@@ -103,7 +108,16 @@ std::string stage_text(const Options& options) {
   return emit(plan, Stage::assembly);
 }
 
+int show_pack(const Options& options) {
+  const std::shared_ptr<Pack> pack = open_pack(options.pack);
+  const uint64_t bytes = std::filesystem::file_size(options.pack);
+  write_stdout(options.format == "json" ? pack_json(*pack, options.pack, bytes).dump(2) + "\n"
+                                        : pack_text(*pack, options.pack, bytes));
+  return 0;
+}
+
 int run(const Options& options) {
+  if (!options.pack.empty()) return show_pack(options);
   std::string text = stage_text(options);
   if (!text.ends_with('\n')) text += '\n';
   write_stdout(text);
@@ -127,6 +141,10 @@ Action add_inspect(CLI::App& app) {
   app.add_option("--target", options->target, "host, host:CPU (LLVM's name), sm_80, sm_90a, ...")
       ->capture_default_str();
   app.add_option("--schedule", options->schedule, "instead of the built-in choice");
+  app.add_option("--pack", options->pack, "list this pack's contents instead");
+  app.add_option("--format", options->format, "with --pack: table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
   app.add_option("--vocab-size", options->vocab_size, "columns")->capture_default_str();
   app.add_option("--hidden-size", options->hidden_size, "extent of the contraction")->capture_default_str();
   app.add_option("--rows", options->rows, "the largest batch to choose a schedule for")

@@ -37,10 +37,11 @@ int run(int argc, char** argv) {
   };
   add("doctor", "Show what gumtile finds on this machine and check that it computes correctly", add_doctor);
   add("sample", "Sample tokens from hidden states and an LM head", add_sample);
-  add("inspect", "Show a stage of compilation; needs no GPU", add_inspect);
+  add("inspect", "Show a stage of compilation, or a pack; needs no GPU", add_inspect);
   add("bench", "Measure the sampling LM head against the machine's own limits", add_bench);
   add("cache", "Show or clear the compiled kernels that are kept on disk", add_cache);
   add("completion", "Print a script that completes the command in bash, zsh or fish", add_completion);
+  add("compile", "Compile kernels into a pack, for applications without a compiler", add_compile);
 
   try {
     app.parse(argc, argv);
@@ -50,7 +51,7 @@ int run(int argc, char** argv) {
       const std::string found =
           rest.empty() ? "no command given" : fmt::format("unknown command '{}'", rest.front());
       throw Error(ErrorCode::usage,
-                  found + "; known are doctor, sample, inspect, bench and cache (gumtile --help)");
+                  found + "; known are doctor, sample, inspect, bench, compile and cache (gumtile --help)");
     }
     const bool success = error.get_exit_code() == 0;  // --help, --version
     app.exit(error);

@@ -9,8 +9,9 @@
 namespace gumtile::tools {
 
 /// An engine as applications open it: it compiles, keeps what it compiled in the user's cache folder, uses
-/// tuning records, and tells of warnings on stderr. Throws Error.
-std::shared_ptr<Engine> open_engine(const std::string& device);
+/// tuning records, and tells of warnings on stderr. With a `pack` that file's kernels are all there is, and
+/// nothing is compiled. Throws Error.
+std::shared_ptr<Engine> open_engine(const std::string& device, const std::string& pack = {});
 
 inline double milliseconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();

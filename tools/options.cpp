@@ -82,6 +82,34 @@ NoiseScheme parse_noise(std::string_view option, std::string_view text) {
   return *scheme;
 }
 
+std::string_view feature_set_name(Features features) {
+  return (features & feature_logprob) != 0 ? "logprob" : "token";
+}
+
+std::vector<Features> parse_feature_sets(std::string_view option, std::string_view text) {
+  std::vector<Features> sets;
+  for (std::string_view part : split(text, ',')) {
+    if (part != "token" && part != "logprob")
+      throw Error(ErrorCode::usage,
+                  fmt::format("{}: unknown feature set '{}'; known are token and logprob", option, part));
+    const Features features = part == "logprob" ? Features{feature_logprob} : kNoFeatures;
+    if (std::find(sets.begin(), sets.end(), features) == sets.end()) sets.push_back(features);
+  }
+  return sets;
+}
+
+std::vector<Target> parse_targets(std::string_view option, std::string_view text) {
+  std::vector<Target> targets;
+  for (std::string_view part : split(text, ',')) {
+    try {
+      targets.push_back(Target::parse(part));
+    } catch (const Error& error) {
+      throw Error(error.code(), fmt::format("{}: {}", option, error.what()));
+    }
+  }
+  return targets;
+}
+
 void require_shape(std::string_view option, const SyntheticShape& shape) {
   // What a Program can index (src/plan/legality.cpp) and what a launch takes, so that no product overflows.
   constexpr int64_t kMaxColumns = 0x7fffff00;

@@ -9,7 +9,9 @@
 
 #include "gumtile/dtype.h"
 #include "gumtile/error.h"
+#include "gumtile/lm_head.h"
 #include "gumtile/programs.h"
+#include "gumtile/target.h"
 
 /// The values of command-line options. Everything here throws Error(usage) naming the option, what was found
 /// and what is expected. `option` is the option's name, e.g. "--seed".
@@ -24,6 +26,13 @@ std::vector<int32_t> parse_i32_list(std::string_view option, std::string_view te
 /// The type of a matrix: bf16, f16 or f32.
 DType parse_matrix_dtype(std::string_view option, std::string_view text);
 NoiseScheme parse_noise(std::string_view option, std::string_view text);
+
+/// Sets of features, "token" or "logprob", separated by commas; no two are the same.
+std::vector<Features> parse_feature_sets(std::string_view option, std::string_view text);
+std::string_view feature_set_name(Features features);
+
+/// Targets separated by commas.
+std::vector<Target> parse_targets(std::string_view option, std::string_view text);
 
 /// `--synthetic VxK[xB]`
 struct SyntheticShape {

@@ -25,6 +25,7 @@ struct Options {
   std::string noise = "grouped";
   std::string device = "auto";
   std::string schedule;
+  std::string pack;
   std::string format = "table";
   bool timing = false;
   bool no_logprob = false;
@@ -134,6 +135,7 @@ Json timings_json(const Timings& timings) {
   Json json = {{"prepare_ms", rounded(timings.prepare_ms, 3)},
                {"kernels", timings.engine.loads},
                {"compiles", timings.engine.compiles},
+               {"ready_made", timings.engine.ready_made},
                {"cache_hits", timings.engine.cache_hits},
                {"compile_ms", rounded(timings.engine.compile_ms, 3)},
                {"assemble_ms", rounded(timings.engine.assemble_ms, 3)},
@@ -185,7 +187,7 @@ int run(const Options& options) {
   head_options.hidden_dtype = inputs.hidden_dtype;
   head_options.weights_dtype = inputs.weights_dtype;
 
-  const std::shared_ptr<Engine> engine = open_engine(options.device);
+  const std::shared_ptr<Engine> engine = open_engine(options.device, options.pack);
   const PlacedMatrix weights = place_weights(engine, inputs);
   const PlacedMatrix hidden_states = place_hidden_states(engine, inputs);
 
@@ -261,6 +263,8 @@ Action add_sample(CLI::App& app) {
   app.add_option("--device", options->device, "auto, cpu or cuda:N")->capture_default_str();
   app.add_option("--schedule", options->schedule,
                  "e.g. host:b4,v256 or mma_sync:b64,v256,stages=4,warps=2x4,copy=16");
+  app.add_option("--pack", options->pack,
+                 "take kernels from this file of 'gumtile compile'; compile nothing");
   app.add_option("--format", options->format, "table or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();

@@ -24,6 +24,31 @@ void initialize_host_target() {
   });
 }
 
+/// "x86-64-v4+avx512bf16" is LLVM's name of a CPU and, in LLVM's form, what it has beyond that. Throws
+/// Error(usage) for names that LLVM does not know; it would only warn on stderr.
+void take_named_cpu(HostMachine& host, const Target& target, const llvm::MCSubtargetInfo& subtarget) {
+  const size_t plus = target.cpu.find('+');
+  host.cpu = target.cpu.substr(0, plus);
+  if (!subtarget.isCPUStringValid(host.cpu))
+    throw Error(ErrorCode::usage,
+                fmt::format("unknown CPU '{}' in target '{}'; examples are x86-64-v2, x86-64-v3, "
+                            "x86-64-v4 and sapphirerapids",
+                            host.cpu, target.str()));
+  if (plus == std::string::npos) return;
+  llvm::SmallVector<llvm::StringRef> names;
+  llvm::StringRef(target.cpu).drop_front(plus + 1).split(names, '+');
+  llvm::SubtargetFeatures features;
+  for (const llvm::StringRef name : names) {
+    const auto& known = subtarget.getAllProcessorFeatures();
+    if (llvm::none_of(known, [&](const auto& feature) { return name == feature.Key; }))
+      throw Error(ErrorCode::usage, fmt::format("unknown feature '{}' in target '{}'; an example is "
+                                                "host:x86-64-v4+avx512bf16",
+                                                name.str(), target.str()));
+    features.AddFeature(name);
+  }
+  host.features = features.getString();
+}
+
 std::string host_features() {
   llvm::SubtargetFeatures features;
   for (const auto& feature : llvm::sys::getHostCPUFeatures())
@@ -37,17 +62,16 @@ HostMachine make_host_machine(const Target& target) {
   initialize_host_target();
   HostMachine host;
   const llvm::Triple triple(llvm::sys::getProcessTriple());
-  host.cpu = target.cpu.empty() ? llvm::sys::getHostCPUName().str() : target.cpu;
-  if (target.cpu.empty()) host.features = host_features();
   std::string error;
   const llvm::Target* found = llvm::TargetRegistry::lookupTarget(triple, error);
   if (!found) throw Error(ErrorCode::internal, fmt::format("LLVM has no target {}: {}", triple.str(), error));
-  std::unique_ptr<llvm::MCSubtargetInfo> generic(found->createMCSubtargetInfo(triple, "", ""));
-  if (!target.cpu.empty() && !generic->isCPUStringValid(host.cpu))
-    throw Error(ErrorCode::usage,
-                fmt::format("unknown CPU '{}' in target '{}'; examples are x86-64-v2, x86-64-v3, "
-                            "x86-64-v4 and sapphirerapids",
-                            host.cpu, target.str()));
+  if (target.cpu.empty()) {
+    host.cpu = llvm::sys::getHostCPUName().str();
+    host.features = host_features();
+  } else {
+    const std::unique_ptr<llvm::MCSubtargetInfo> generic(found->createMCSubtargetInfo(triple, "", ""));
+    take_named_cpu(host, target, *generic);
+  }
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;  // FMAs are written out
   host.machine.reset(found->createTargetMachine(triple, host.cpu, host.features, options, llvm::Reloc::PIC_,

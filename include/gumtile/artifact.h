@@ -109,6 +109,7 @@ struct KernelArtifact {
   std::string key;       ///< 32 hex digits that name (program, problem, schedule, target, compiler)
   int ptx_version = 0;   ///< 10 * major + minor
   double compile_ms = 0;
+  bool ready_made = false;  ///< from a file that keeps it: nobody need keep it elsewhere
 };
 
 }  // namespace gumtile

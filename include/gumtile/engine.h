@@ -136,11 +136,12 @@ EngineOptions default_engine_options(std::shared_ptr<KernelSource> source, const
 /// What an engine did since it was opened.
 struct EngineStats {
   uint64_t compiles = 0;         ///< artifacts that the source made
+  uint64_t ready_made = 0;       ///< artifacts that the source had: from a pack
   uint64_t cache_hits = 0;       ///< artifacts from the cache
   uint64_t assemblies = 0;       ///< PTX that the driver compiled
   uint64_t loads = 0;            ///< kernels loaded onto the device
   uint64_t shared = 0;           ///< kernels that were loaded already
-  double compile_ms = 0;         ///< all together, of all threads
+  double compile_ms = 0;         ///< in the source; all together, of all threads
   double assemble_ms = 0;        ///<
   double cache_ms = 0;           ///< looking into the cache
   double load_ms = 0;            ///<

@@ -62,6 +62,9 @@ struct LmHeadOptions {
   std::optional<Schedule> schedule;  ///< for every bucket, instead of tuning records and the built-in choice
 };
 
+/// The Program that a head runs for a set of features.
+Program lm_head_program(const LmHeadOptions& options, Features features);
+
 /// What is prepared.
 struct PrepareOptions {
   int64_t max_rows = 1;

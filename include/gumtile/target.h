@@ -23,9 +23,9 @@ struct Target {
   Kind kind = Kind::host;
   int sm = 0;             ///< cuda: 90 for sm_90a
   bool suffix_a = false;  ///< cuda: the architecture-specific form
-  std::string cpu;        ///< host: LLVM's name of the CPU; empty: this machine's own
+  std::string cpu;        ///< host: LLVM's name of a CPU and `+feature`s; empty: this machine's own
 
-  /// "host", "host:x86-64-v3", "sm_80", "sm_90a", …
+  /// "host", "host:x86-64-v3", "host:x86-64-v4+avx512bf16", "sm_80", "sm_90a", …
   std::string str() const;
   /// Throws Error(usage) naming the targets known.
   static Target parse(std::string_view text);

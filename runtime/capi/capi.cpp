@@ -12,6 +12,7 @@
 #include "gumtile/gumtile.h"
 #include "gumtile/lm_head.h"
 #include "gumtile/module_cache.h"
+#include "gumtile/pack.h"
 #include "gumtile/tuning.h"
 #include "runtime/capi/default_source.h"
 #include "runtime/capi/structs.h"
@@ -156,10 +157,24 @@ gumtile::Log log_of(const gumtile_engine_options& options) {
   };
 }
 
+/// The packs in their order, then the compiler; null where there is neither.
+std::shared_ptr<gumtile::KernelSource> source_of(const gumtile_engine_options& given) {
+  std::vector<std::shared_ptr<gumtile::KernelSource>> sources;
+  for (size_t i = 0; i < given.pack_count; ++i) {
+    if (given.packs == nullptr || given.packs[i] == nullptr)
+      throw Error(ErrorCode::usage, fmt::format("the path of pack {} is null", i));
+    sources.push_back(gumtile::open_pack(given.packs[i]));
+  }
+  if ((given.flags & GUMTILE_ENGINE_NO_JIT) == 0)
+    if (auto jit = gumtile::capi::default_source()) sources.push_back(std::move(jit));
+  if (sources.size() <= 1) return sources.empty() ? nullptr : sources.front();
+  return gumtile::make_chain(std::move(sources));
+}
+
 gumtile::EngineOptions engine_options(const gumtile_engine_options& given) {
   gumtile::EngineOptions options;
   options.log = log_of(given);
-  if ((given.flags & GUMTILE_ENGINE_NO_JIT) == 0) options.source = gumtile::capi::default_source();
+  options.source = source_of(given);
   if ((given.flags & GUMTILE_ENGINE_NO_CACHE) == 0) {
     gumtile::ModuleCacheOptions cache;
     if (given.cache_folder != nullptr) cache.folder = given.cache_folder;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <fstream>
+#include <initializer_list>
 #include <set>
 #include <thread>
 #include <utility>
@@ -111,9 +112,25 @@ std::string brand_from_cpuid() {
   return brand;
 }
 
+/// The level by the lists of the x86-64 psABI, section 3.1.1 (Low-Level System Information).
+int x86_level(const Registers& leaf1, const Registers& leaf7, const Registers& extended, bool ymm, bool zmm) {
+  const auto all = [](unsigned value, std::initializer_list<int> bits) {
+    return std::all_of(bits.begin(), bits.end(), [&](int index) { return bit(value, index); });
+  };
+  // SSE3, SSSE3, CMPXCHG16B, SSE4.1, SSE4.2, POPCNT; LAHF/SAHF.
+  if (!all(leaf1.ecx, {0, 9, 13, 19, 20, 23}) || !bit(extended.ecx, 0)) return 1;
+  // FMA, MOVBE, OSXSAVE, AVX, F16C; BMI1, AVX2, BMI2; LZCNT.
+  if (!ymm || !all(leaf1.ecx, {12, 22, 27, 28, 29}) || !all(leaf7.ebx, {3, 5, 8}) || !bit(extended.ecx, 5))
+    return 2;
+  // AVX512F, DQ, CD, BW, VL.
+  return zmm && all(leaf7.ebx, {16, 17, 28, 30, 31}) ? 4 : 3;
+}
+
 /// Bits from the Intel SDM, volume 2A, CPUID, and volume 1, section 13.1 (state components).
 void fill_features(CpuInfo& info) {
   const Registers leaf1 = cpuid(1);
+  const Registers extended = cpuid(0x80000001U);
+  info.x86_level = x86_level(leaf1, {}, extended, false, false);
   if (!bit(leaf1.ecx, 27)) return;  // OSXSAVE
   const uint64_t saved = enabled_register_sets();
   const bool ymm = (saved & 0x6) == 0x6;
@@ -122,6 +139,7 @@ void fill_features(CpuInfo& info) {
   const Registers leaf7 = cpuid(7, 0);
   const Registers leaf7_1 = leaf7.eax >= 1 ? cpuid(7, 1) : Registers{};
 
+  info.x86_level = x86_level(leaf1, leaf7, extended, ymm, zmm);
   info.avx2 = ymm && bit(leaf7.ebx, 5);
   info.fma = ymm && bit(leaf1.ecx, 12);
   info.f16c = ymm && bit(leaf1.ecx, 29);

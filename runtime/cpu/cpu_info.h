@@ -14,6 +14,9 @@ struct CpuInfo {
   size_t l2_bytes = 0;       ///< per core; 0 if unknown
   size_t l3_bytes = 0;       ///< per group of cores that share one; 0 if unknown
 
+  /// The highest level of the x86-64 psABI all of whose features are there: 1 to 4; 0 on other machines.
+  int x86_level = 0;
+
   bool avx2 = false;
   bool fma = false;
   bool f16c = false;

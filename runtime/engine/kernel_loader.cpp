@@ -84,17 +84,34 @@ std::shared_ptr<const LoadedKernel> KernelLoader::make(const KernelPlan& plan, c
     const Stopwatch watch(mutex_, stats_.compile_ms);
     artifact = source_->get(plan);
   }
-  const bool assembles = backend_.assembles(artifact);
-  if (assembles) {
-    const Stopwatch watch(mutex_, stats_.assemble_ms);
-    artifact = backend_.assemble(std::move(artifact));
-  }
+  const bool ready_made = artifact.ready_made;
   {
     const std::lock_guard lock(mutex_);
-    ++stats_.compiles;
-    if (assembles) ++stats_.assemblies;
+    ++(ready_made ? stats_.ready_made : stats_.compiles);
   }
-  if (cached) cache_->put(key, artifact);
+  if (ready_made && artifact.format == KernelArtifact::Format::cubin) {
+    // Assembled elsewhere, for a card and a driver that may not be these.
+    try {
+      return load_artifact(std::move(artifact));
+    } catch (const Error& error) {
+      std::optional<KernelArtifact> ptx = source_->find_ptx(plan);
+      if (!ptx) throw;
+      if (log_)
+        log_(LogLevel::warning,
+             fmt::format("a ready-made kernel could not be loaded, its PTX is taken: {}", error.what()));
+      artifact = std::move(*ptx);
+    }
+  }
+  const bool assembles = backend_.assembles(artifact);
+  if (assembles) {
+    {
+      const Stopwatch watch(mutex_, stats_.assemble_ms);
+      artifact = backend_.assemble(std::move(artifact));
+    }
+    const std::lock_guard lock(mutex_);
+    ++stats_.assemblies;
+  }
+  if (cached && (assembles || !ready_made)) cache_->put(key, artifact);
   return load_artifact(std::move(artifact));
 }
 

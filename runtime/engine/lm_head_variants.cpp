@@ -20,15 +20,30 @@ namespace {
 
 constexpr int kMaxThreads = 16;
 
-Program program_of(const LmHeadOptions& options, Features features) {
-  return lm_head_sample({options.noise, options.hidden_dtype, options.weights_dtype,
-                         (features & feature_logprob) != 0, options.token_dtype});
-}
-
 int threads_for(const PrepareOptions& options, size_t tasks) {
   const int processors = static_cast<int>(std::thread::hardware_concurrency());
   const int wanted = options.threads > 0 ? options.threads : std::clamp(processors, 1, kMaxThreads);
   return static_cast<int>(std::min(tasks, static_cast<size_t>(wanted)));
+}
+
+/// What the source has in place of a schedule that it does not have: where it has the fallback, that, else
+/// its first one of the same family, else its first. Nothing: it takes any schedule, has this one, or has
+/// none at all and says so itself when it is asked.
+std::optional<Schedule> offered_instead(const KernelSource* source, const Program& program,
+                                        const Problem& problem, const Target& target, const Schedule& wanted,
+                                        const Schedule& fallback) {
+  if (source == nullptr) return std::nullopt;
+  const std::optional<std::vector<Schedule>> offered = source->schedules(program, problem, target);
+  if (!offered || offered->empty()) return std::nullopt;
+  const auto has = [&](const Schedule& s) {
+    return std::find(offered->begin(), offered->end(), s) != offered->end();
+  };
+  if (has(wanted)) return std::nullopt;
+  if (has(fallback)) return fallback;
+  const auto same_family = std::find_if(offered->begin(), offered->end(), [&](const Schedule& s) {
+    return s.family.index() == wanted.family.index();
+  });
+  return same_family == offered->end() ? offered->front() : *same_family;
 }
 
 }  // namespace
@@ -43,13 +58,14 @@ struct Variants::Wanted {
 Variant& Variants::variant(Features features) {
   for (const auto& known : variants_)
     if (known->features == features) return *known;
-  Program program = program_of(options_, features);
+  Program program = lm_head_program(options_, features);
   SamplingBindings bindings(program);
   return *variants_.emplace_back(
       std::make_unique<Variant>(Variant{features, std::move(program), bindings, {}, {}}));
 }
 
-/// An option before the user's records before those that are shipped before the heuristic. The heuristic
+/// An option before the user's records before those that are shipped before the heuristic; of what the source
+/// has, where it does not have all (an option is taken at its word). The heuristic
 /// decides the family of kernels: families add up a dot product in different orders, and with two of them a
 /// request's token would depend on how many others are in its batch.
 KernelChoice Variants::choose(const Variant& variant, const Problem& problem, Schedule& schedule) const {
@@ -64,6 +80,7 @@ KernelChoice Variants::choose(const Variant& variant, const Problem& problem, Sc
     schedule = default_schedule(variant.program, problem, device.target,
                                 {device.workers, device.memory_bytes_per_second});
     choice.rule = "built-in heuristic";
+    const Schedule heuristic = schedule;
     if (const auto& records = engine_->options().tuning) {
       if (const auto found = records->find(tuning_key(device, variant.program, problem))) {
         try {
@@ -78,6 +95,13 @@ KernelChoice Variants::choose(const Variant& variant, const Problem& problem, Sc
           choice.note = fmt::format("{} cannot be used: {}", found->rule, error.what());
         }
       }
+    }
+    if (const auto instead = offered_instead(engine_->options().source.get(), variant.program, problem,
+                                             device.target, schedule, heuristic)) {
+      choice.note += fmt::format("{}the source of kernels does not have '{}' ({})",
+                                 choice.note.empty() ? "" : "; ", schedule.str(), choice.rule);
+      choice.rule = *instead == heuristic ? "built-in heuristic" : "what the source has";
+      schedule = *instead;
     }
   }
   choice.schedule = schedule.str();
@@ -220,3 +244,12 @@ void Variants::bind_weights(const void* weights, int64_t weights_row_stride) {
 }
 
 }  // namespace gumtile::engine
+
+namespace gumtile {
+
+Program lm_head_program(const LmHeadOptions& options, Features features) {
+  return lm_head_sample({options.noise, options.hidden_dtype, options.weights_dtype,
+                         (features & feature_logprob) != 0, options.token_dtype});
+}
+
+}  // namespace gumtile

@@ -1,0 +1,129 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gumtile/artifact.h"
+#include "gumtile/kernel_source.h"
+#include "gumtile/lm_head.h"
+#include "gumtile/plan.h"
+
+namespace gumtile {
+
+class TuningRecords;
+
+/// What a pack was made for.
+struct PackDescription {
+  int64_t vocab_size = 0;
+  int64_t hidden_size = 0;
+  int64_t first_token = 0;
+  DType hidden_dtype = DType::bf16;
+  DType weights_dtype = DType::bf16;
+  DType token_dtype = DType::i32;
+  NoiseScheme noise = NoiseScheme::grouped;
+  std::vector<Features> feature_sets;
+  int64_t max_rows = 0;  ///< the largest batch whose bucket has schedules of its own
+  std::string gumtile_version;
+  std::string compiler;  ///< "LLVM 22.1.x"; with the assembler where there are cubins
+};
+
+/// A kernel in a pack. One that exists as PTX and as a cubin is two of them.
+struct PackEntry {
+  std::string target;    ///< Target::str()
+  std::string program;   ///< digest(Program)
+  Features features = 0;
+  std::string schedule;  ///< Schedule::str()
+  int weights_alignment = 1;
+  KernelArtifact::Format format = KernelArtifact::Format::ptx;
+  /// The batch buckets that it serves, and its place among the schedules that are good for each (0: the
+  /// best).
+  struct Bucket {
+    int64_t max_rows = 0;
+    int place = 0;
+  };
+  std::vector<Bucket> buckets;
+  uint64_t bytes = 0;  ///< in the file
+};
+
+/// A file of compiled kernels, for applications without a compiler. A pack is taken for what its makers say:
+/// its hashes tell damage, not malice, and its kernels are code that runs in the process. Thread safe. The
+/// file is mapped: replace it by renaming another one over it, never change it in place.
+///
+/// - GPU: a kernel for exactly `plan.target`; its cubin where there is one, with the PTX behind it
+///   (`find_ptx`).
+/// - host: the best variant for this processor (`x86-64-v2` to `x86-64-v4+avx512bf16`), or the one that
+///   `plan.target` names.
+///
+/// A kernel for weights of a smaller alignment serves weights of a larger one.
+class Pack : public KernelSource {
+ public:
+  virtual const PackDescription& description() const = 0;
+  virtual const std::vector<PackEntry>& entries() const = 0;
+  /// The JSON texts of the tuning records that travelled along.
+  virtual const std::vector<std::string>& tuning_records() const = 0;
+  /// 32 hex digits: equal for equal contents.
+  virtual const std::string& hash() const = 0;
+};
+
+/// Maps a pack and verifies its index; kernels are verified when they are taken. Throws Error(io) where the
+/// file cannot be read, Error(bad_data) naming it and what was found where it is damaged, cut short, something
+/// else, or of another format version.
+std::shared_ptr<Pack> open_pack(const std::filesystem::path& path);
+
+/// Asks each source in turn; the first one that has a kernel gives it. Null pointers are left out. Where none
+/// has it, the last one's error is thrown, with those of the others as notes.
+std::shared_ptr<KernelSource> make_chain(std::vector<std::shared_ptr<KernelSource>> sources);
+
+/// What to put into a pack.
+struct PackRequest {
+  LmHeadOptions head;  ///< `schedule`: this one only, for every bucket
+  std::vector<Features> feature_sets = {kNoFeatures, feature_logprob};
+  int64_t max_rows = 64;
+  /// GPUs in the form that devices ask for (sm_90a, not sm_90). "host" stands for all variants of it.
+  std::vector<Target> targets;
+  std::shared_ptr<const TuningRecords> tuning;  ///< null: none
+};
+
+/// A kernel to compile for a pack.
+struct PackPlan {
+  KernelPlan plan;
+  Features features = 0;
+  std::vector<PackEntry::Bucket> buckets;
+};
+
+/// The kernels that a pack needs: for every target, feature set and bucket the schedules that were tuned for,
+/// and that the built-in heuristic chooses on, each card known of the target's architecture. The same schedule
+/// is there once. Throws Error(usage) for a request that cannot be.
+std::vector<PackPlan> plan_pack(const PackRequest& request);
+
+/// The host targets that packs hold, the best last, and those of them that this process can run, the best
+/// first. Both empty on machines other than x86-64.
+std::vector<Target> host_pack_targets();
+std::vector<Target> runnable_host_targets();
+
+/// A pack in the making. Not thread safe.
+class PackWriter {
+ public:
+  explicit PackWriter(const PackRequest& request, std::string compiler);
+  ~PackWriter();
+
+  /// One artifact of a plan; a plan may have its PTX and its cubin.
+  void add(const PackPlan& plan, const KernelArtifact& artifact);
+  /// The JSON text of a tuning record.
+  void add_tuning_record(std::string text);
+
+  /// The pack's bytes. The order of what was added does not matter.
+  std::string bytes() const;
+  /// Writes the pack; a reader of `path` sees what was there before or all of it. Returns its size. Throws
+  /// Error(cannot_create).
+  uint64_t write(const std::filesystem::path& path) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gumtile

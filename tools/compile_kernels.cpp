@@ -1,0 +1,105 @@
+#include "tools/compile_kernels.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <csignal>
+#include <ctime>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "gumtile/compiler.h"
+#include "gumtile/error.h"
+#include "tools/nvidia_tools.h"
+
+namespace gumtile::tools {
+namespace {
+
+/// Whether the user has interrupted; the signal is blocked by TemporaryFolder, so that it waits to be asked for.
+bool interrupted() {
+  sigset_t interrupt;
+  sigemptyset(&interrupt);
+  sigaddset(&interrupt, SIGINT);
+  const timespec none{};
+  return sigtimedwait(&interrupt, nullptr, &none) == SIGINT;
+}
+
+}  // namespace
+
+CompiledKernels compile_kernels(const std::vector<PackPlan>& plans, const CompileOptions& options) {
+  const TemporaryFolder folder;  // before the threads, which inherit its signal mask
+  CompiledKernels result;
+  result.artifacts.resize(plans.size());
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::atomic<size_t> next{0};
+  std::atomic<bool> stop{false};
+  std::exception_ptr failure;
+  std::map<std::string, std::string> without_cubin;
+  int done = 0;
+
+  const auto make = [&](size_t i) {
+    std::vector<KernelArtifact> artifacts{compile(plans[i].plan)};
+    const Target& target = plans[i].plan.target;
+    if (!target.is_cuda() || options.ptxas.empty()) return artifacts;
+    KernelArtifact cubin = artifacts.front();
+    try {
+      cubin.code = assemble(options.ptxas, cubin.code, target, folder, fmt::format("kernel{}", i));
+    } catch (const Error& error) {
+      if (!options.ptxas_may_fail) throw;
+      const std::lock_guard lock(mutex);
+      std::string words = error.what();
+      for (const std::string& note : error.notes()) words += "\n" + note;
+      without_cubin.emplace(target.str(), std::move(words));
+      return artifacts;
+    }
+    cubin.format = KernelArtifact::Format::cubin;
+    artifacts.push_back(std::move(cubin));
+    return artifacts;
+  };
+  const auto work = [&] {
+    for (size_t i = next.fetch_add(1); i < plans.size() && !stop; i = next.fetch_add(1)) {
+      try {
+        result.artifacts[i] = make(i);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (failure == nullptr) failure = std::current_exception();
+        stop = true;
+      }
+      const std::lock_guard lock(mutex);
+      ++done;
+      changed.notify_all();
+    }
+  };
+
+  const auto processors = static_cast<size_t>(std::max(1U, std::thread::hardware_concurrency()));
+  const size_t wanted = options.threads > 0 ? static_cast<size_t>(options.threads) : processors;
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < std::min(wanted, plans.size()); ++i) threads.emplace_back(work);
+  const int total = static_cast<int>(plans.size());
+  bool cancelled = false;
+  for (int told = -1; told < total && !stop;) {
+    int now = 0;
+    {
+      std::unique_lock lock(mutex);
+      changed.wait_for(lock, std::chrono::milliseconds(100), [&] { return done > told || stop; });
+      now = done;
+    }
+    if (now != told && options.progress) options.progress(now, total);
+    told = now;
+    if (interrupted()) cancelled = stop = true;
+  }
+  for (std::thread& thread : threads) thread.join();
+  if (cancelled) throw Error(ErrorCode::cancelled, "interrupted; nothing was written");
+  if (failure != nullptr) std::rethrow_exception(failure);
+  for (auto& [target, words] : without_cubin)
+    result.without_cubin.push_back(fmt::format("no cubins for {}, PTX only: {}", target, words));
+  return result;
+}
+
+}  // namespace gumtile::tools

@@ -1,0 +1,80 @@
+#include "tools/pack_contents.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "tools/options.h"
+
+namespace gumtile::tools {
+namespace {
+
+const char* format_name(KernelArtifact::Format format) {
+  switch (format) {
+    case KernelArtifact::Format::ptx:
+      return "ptx";
+    case KernelArtifact::Format::cubin:
+      return "cubin";
+    case KernelArtifact::Format::shared_object:
+      return "shared_object";
+  }
+  return "";
+}
+
+std::vector<std::string_view> feature_names(const PackDescription& d) {
+  std::vector<std::string_view> names;
+  for (Features set : d.feature_sets) names.push_back(feature_set_name(set));
+  return names;
+}
+
+}  // namespace
+
+std::string pack_text(const Pack& pack, const std::string& path, uint64_t bytes) {
+  const PackDescription& d = pack.description();
+  Table table{{"target", "features", "format", "bytes", "batches", "schedule"}, {}};
+  for (const PackEntry& e : pack.entries()) {
+    std::vector<int64_t> rows;
+    for (const PackEntry::Bucket& bucket : e.buckets) rows.push_back(bucket.max_rows);
+    table.rows.push_back({e.target, std::string(feature_set_name(e.features)), format_name(e.format),
+                          std::to_string(e.bytes), fmt::format("{}", fmt::join(rows, ",")), e.schedule});
+  }
+  return to_text(table) +
+         fmt::format("{}: {} kernels, {} bytes, {} tuning records\n{} x {} from token {}, weights {}, hidden "
+                     "states {}, {}, features {}, batches up to {}; gumtile {}, {}\n",
+                     path, pack.entries().size(), bytes, pack.tuning_records().size(), d.vocab_size,
+                     d.hidden_size, d.first_token, name(d.weights_dtype), name(d.hidden_dtype), name(d.noise),
+                     fmt::join(feature_names(d), ","), d.max_rows, d.gumtile_version, d.compiler);
+}
+
+Json pack_json(const Pack& pack, const std::string& path, uint64_t bytes) {
+  const PackDescription& d = pack.description();
+  Json kernels = Json::array();
+  for (const PackEntry& e : pack.entries()) {
+    Json buckets = Json::array();
+    for (const PackEntry::Bucket& bucket : e.buckets)
+      buckets.push_back({{"max_rows", bucket.max_rows}, {"place", bucket.place}});
+    kernels.push_back({{"target", e.target},
+                       {"features", feature_set_name(e.features)},
+                       {"format", format_name(e.format)},
+                       {"bytes", e.bytes},
+                       {"schedule", e.schedule},
+                       {"weights_alignment", e.weights_alignment},
+                       {"buckets", buckets}});
+  }
+  return {{"pack", path},
+          {"bytes", bytes},
+          {"hash", pack.hash()},
+          {"vocab_size", d.vocab_size},
+          {"hidden_size", d.hidden_size},
+          {"first_token", d.first_token},
+          {"weights_dtype", name(d.weights_dtype)},
+          {"hidden_dtype", name(d.hidden_dtype)},
+          {"noise", name(d.noise)},
+          {"features", feature_names(d)},
+          {"max_rows", d.max_rows},
+          {"gumtile", d.gumtile_version},
+          {"compiler", d.compiler},
+          {"tuning_records", pack.tuning_records().size()},
+          {"kernels", kernels}};
+}
+
+}  // namespace gumtile::tools
