@@ -153,7 +153,7 @@ GUMTILE_API gumtile_status gumtile_engine_describe(const gumtile_engine* engine,
 /* What the engine did since it was opened; times are sums over threads. */
 typedef struct gumtile_engine_stats {
   size_t struct_size;
-  uint64_t compiles;        /* kernels that were compiled or taken from a pack */
+  uint64_t compiles;        /* kernels that were compiled */
   uint64_t cache_hits;      /* kernels from the cache */
   uint64_t assemblies;      /* PTX that the driver compiled */
   uint64_t loads;           /* kernels loaded onto the device */
@@ -163,8 +163,9 @@ typedef struct gumtile_engine_stats {
   double assemble_ms;
   double cache_ms;
   double load_ms;
+  uint64_t ready_made; /* kernels from packs */
 } gumtile_engine_stats;
-#define GUMTILE_ENGINE_STATS_INIT {sizeof(gumtile_engine_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define GUMTILE_ENGINE_STATS_INIT {sizeof(gumtile_engine_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 GUMTILE_API gumtile_status gumtile_engine_get_stats(const gumtile_engine* engine, gumtile_engine_stats* stats);
 
 /* Device memory for programs that have no other way to it; aligned to 256 bytes. Copies are synchronous, and wait for
