@@ -15,5 +15,7 @@ Action add_doctor(CLI::App& app);
 Action add_sample(CLI::App& app);
 Action add_inspect(CLI::App& app);
 Action add_bench(CLI::App& app);
+Action add_tune(CLI::App& app);
+Action add_worker(CLI::App& app);  ///< the tuner's helper processes (tools/tune_worker.h)
 
 }  // namespace gumtile::tools

@@ -39,6 +39,8 @@ int run(int argc, char** argv) {
   add("sample", "Sample tokens from hidden states and an LM head", add_sample);
   add("inspect", "Show a stage of compilation; needs no GPU", add_inspect);
   add("bench", "Measure the sampling LM head against the machine's own limits", add_bench);
+  add("tune", "Find the fastest schedules for this machine and record them", add_tune);
+  add("worker", "A helper process of gumtile tune", add_worker);
 
   try {
     app.parse(argc, argv);
@@ -47,7 +49,8 @@ int run(int argc, char** argv) {
       const std::vector<std::string> rest = app.remaining();
       const std::string found =
           rest.empty() ? "no command given" : fmt::format("unknown command '{}'", rest.front());
-      throw Error(ErrorCode::usage, found + "; known are doctor, sample, inspect and bench (gumtile --help)");
+      throw Error(ErrorCode::usage,
+                  found + "; known are doctor, sample, inspect, bench and tune (gumtile --help)");
     }
     const bool success = error.get_exit_code() == 0;  // --help, --version
     app.exit(error);

@@ -44,8 +44,8 @@ std::string_view name_of(KernelArtifact::Format format) {
 }
 
 KernelArtifact::Format parse_format(const std::string& text) {
-  for (auto format : {KernelArtifact::Format::ptx, KernelArtifact::Format::cubin,
-                      KernelArtifact::Format::shared_object})
+  for (auto format :
+       {KernelArtifact::Format::ptx, KernelArtifact::Format::cubin, KernelArtifact::Format::shared_object})
     if (name_of(format) == text) return format;
   throw std::invalid_argument("unknown format");
 }
@@ -106,9 +106,12 @@ Json to_json(const KernelArtifact& artifact) {
   for (const LaunchSpec::TensorMap& map : spec.tensor_maps)
     launch["tensor_maps"].push_back(
         {{"left", map.left}, {"box_rows", map.box_rows}, {"l2_promotion", map.l2_promotion}});
-  return {{"format", name_of(artifact.format)}, {"target", artifact.target},
-          {"schedule", artifact.schedule},      {"key", artifact.key},
-          {"ptx_version", artifact.ptx_version}, {"compile_ms", artifact.compile_ms},
+  return {{"format", name_of(artifact.format)},
+          {"target", artifact.target},
+          {"schedule", artifact.schedule},
+          {"key", artifact.key},
+          {"ptx_version", artifact.ptx_version},
+          {"compile_ms", artifact.compile_ms},
           {"launch", launch}};
 }
 
@@ -155,8 +158,7 @@ std::optional<Entry> decode_entry(std::string_view bytes) {
   Header header;
   if (bytes.size() < sizeof(header)) return std::nullopt;
   std::memcpy(&header, bytes.data(), sizeof(header));
-  if (std::string_view(header.magic.data(), header.magic.size()) != kMagic ||
-      header.format != kEntryFormat)
+  if (std::string_view(header.magic.data(), header.magic.size()) != kMagic || header.format != kEntryFormat)
     return std::nullopt;
   const uint64_t texts = uint64_t{header.key_bytes} + header.metadata_bytes;
   if (bytes.size() - sizeof(header) < texts || bytes.size() - sizeof(header) - texts != header.code_bytes)

@@ -85,10 +85,10 @@ fs::path absolute_variable(const char* name) {
 
 std::string tuning_file_name(const TuningKey& key) {
   const Problem& p = key.problem;
-  const std::string all = fmt::format(
-      "{}\n{}\n{}\n{}\n{}\ncolumns {} from {}, contracted {}, rows {}, weights aligned to {}\n",
-      key.device_name, key.workers, key.memory_class, key.target, key.program, p.columns, p.first_column,
-      p.contracted, p.max_rows, p.weights_alignment);
+  const std::string all =
+      fmt::format("{}\n{}\n{}\n{}\n{}\ncolumns {} from {}, contracted {}, rows {}, weights aligned to {}\n",
+                  key.device_name, key.workers, key.memory_class, key.target, key.program, p.columns,
+                  p.first_column, p.contracted, p.max_rows, p.weights_alignment);
   return fmt::format("{}-{}x{}-b{}-{}.json", slug(key.device_name), p.columns, p.contracted, p.max_rows,
                      hash_hex(all).substr(0, 16));
 }

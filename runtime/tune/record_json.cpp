@@ -42,9 +42,8 @@ class Members {
 
   int64_t integer(const std::string& name, int64_t least, int64_t most) {
     const Json& value = get(name);
-    const bool fits = value.is_number_unsigned()
-                          ? value.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX)
-                          : value.is_number_integer();
+    const bool fits = value.is_number_unsigned() ? value.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX)
+                                                 : value.is_number_integer();
     if (!fits || value.get<int64_t>() < least || value.get<int64_t>() > most)
       fail(fmt::format("'{}' is not an integer from {} to {}", name, least, most));
     return value.get<int64_t>();
@@ -139,29 +138,28 @@ std::string tuning_record_text(const TuningRecord& record) {
                           {"p5_us", c.p5_us},
                           {"p95_us", c.p95_us},
                           {"rejected", c.rejected}});
-  const OrderedJson json = {{"format", kFormat},
-                            {"device",
-                             {{"name", record.key.device_name},
-                              {"workers", record.key.workers},
-                              {"memory_class", record.key.memory_class}}},
-                            {"target", record.key.target},
-                            {"program", record.key.program},
-                            {"problem",
-                             {{"columns", p.columns},
-                              {"contracted", p.contracted},
-                              {"max_rows", p.max_rows},
-                              {"weights_alignment", p.weights_alignment},
-                              {"first_column", p.first_column}}},
-                            {"complete", record.complete},
-                            {"winner", record.winner},
-                            {"heuristic", record.heuristic},
-                            {"measured_first_column", record.measured_first_column},
-                            {"versions",
-                             {{"gumtile", record.gumtile_version},
-                              {"compiler", record.compiler},
-                              {"driver", record.driver}}},
-                            {"date", record.date},
-                            {"candidates", candidates}};
+  const OrderedJson json = {
+      {"format", kFormat},
+      {"device",
+       {{"name", record.key.device_name},
+        {"workers", record.key.workers},
+        {"memory_class", record.key.memory_class}}},
+      {"target", record.key.target},
+      {"program", record.key.program},
+      {"problem",
+       {{"columns", p.columns},
+        {"contracted", p.contracted},
+        {"max_rows", p.max_rows},
+        {"weights_alignment", p.weights_alignment},
+        {"first_column", p.first_column}}},
+      {"complete", record.complete},
+      {"winner", record.winner},
+      {"heuristic", record.heuristic},
+      {"measured_first_column", record.measured_first_column},
+      {"versions",
+       {{"gumtile", record.gumtile_version}, {"compiler", record.compiler}, {"driver", record.driver}}},
+      {"date", record.date},
+      {"candidates", candidates}};
   // A device's name may hold any bytes.
   return json.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
