@@ -171,7 +171,9 @@ std::map<std::string, std::string> Measurer::time(std::vector<std::string> sched
         throw Error(ErrorCode::internal, fmt::format("measuring failed: {}", fault.what()));
       failed[running] = fmt::format("when timed: {}", fault.what());
       std::erase(schedules, running);
-      rounds = schedules.empty() ? 0 : timing.rounds - rounds_done[schedules.back()];
+      int least = timing.rounds;
+      for (const std::string& schedule : schedules) least = std::min(least, rounds_done[schedule]);
+      rounds = timing.rounds - least;
     } catch (const Json::exception&) {
       process_.reset();
       throw Error(ErrorCode::internal, "the measuring process answered nonsense");

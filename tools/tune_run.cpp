@@ -20,6 +20,9 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
+/// What the read floor is given of a budget that can spare it. Without, it is measured if so much is left.
+constexpr double kReadFloorSeconds = 6;
+
 std::optional<TuningRecord> read_record(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return std::nullopt;
@@ -121,8 +124,8 @@ class TuneRun {
 
   /// Last, so that it takes no time from the search. On a CPU it reads a gigabyte several times.
   void measure_read_floor(ProblemResult& result, Measurer& measurer) {
-    constexpr std::chrono::seconds kEnough{4};
-    if (!settings_.read_floor || Clock::now() + kEnough > end_) return;
+    const double left = std::chrono::duration<double>(end_ - Clock::now()).count();
+    if (!settings_.read_floor || left < kReadFloorSeconds / 2) return;
     progress_.begin("measuring the read floor");
     try {
       result.floor = measurer.read_floor();
@@ -149,7 +152,9 @@ class TuneRun {
     }
     BucketSearch search(pool, measurer, {record.key, record.candidates, faults_});
     faults_.clear();
-    const double seconds = std::chrono::duration<double>(end_ - Clock::now()).count();
+    double seconds = std::chrono::duration<double>(end_ - Clock::now()).count();
+    if (settings_.read_floor && settings_.budget_seconds > 5 * kReadFloorSeconds)
+      seconds -= kReadFloorSeconds;
     try {
       search.run(std::max(seconds, 0.0) / static_cast<double>(left));
     } catch (const WorkerFault& fault) {

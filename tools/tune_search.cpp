@@ -16,6 +16,9 @@ using Clock = std::chrono::steady_clock;
 /// kernel differ by from run to run.
 constexpr double kTie = 0.005;
 constexpr size_t kFinalists = 6;
+constexpr int kFirstRounds = 3;
+constexpr int kMoreRounds = 8;
+constexpr int kFinalRounds = 40;
 
 /// Log-probabilities come from sums over the vocabulary, whose order is a schedule's own.
 constexpr double kLogprobTolerance = 1e-3;
@@ -144,12 +147,12 @@ void BucketSearch::measure() {
   std::vector<size_t> unknown{0};
   for (const size_t i : best(all))
     if (i != 0 && !is_known(i)) unknown.push_back(i);
-  time(unknown, 3, 0.5);
+  time(unknown, kFirstRounds, 0.5);
   for (const size_t i : unknown)
     if (task_.candidates[i].median_us == 0 && task_.candidates[i].rejected.empty())
       reject(i, "not measured: the budget was spent");
-  if (const size_t quarter = 1 + (all + 3) / 4; quarter > kFinalists) time(best(quarter), 6, 0.5);
-  time(best(1 + kFinalists), 25, 1);
+  if (const size_t quarter = 1 + (all + 3) / 4; quarter > kFinalists) time(best(quarter), kMoreRounds, 0.5);
+  time(best(1 + kFinalists), kFinalRounds, 1);
 }
 
 /// The times are those of these rounds alone, so that all that took part met the same clocks.

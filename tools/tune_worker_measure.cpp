@@ -199,35 +199,37 @@ class MeasureWorker {
             {"launch_us", launch_us}});
   }
 
-  /// A few replays of each in turn, so that heat and the power limit meet all alike. No round begins after
-  /// `seconds`; the first one ends early instead.
+  /// A few replays of each in turn, so that heat and the power limit meet all alike; each round begins with
+  /// another one, so that none always follows the same. No round begins after `seconds`; the first one ends
+  /// early instead.
   void time(const Json& request) {
-    const auto rows = request.at("rows").get<int64_t>();
-    const auto repeats = request.at("repeats").get<int>();
-    const auto rounds = request.at("rounds").get<int>();
+    const auto schedules = request.at("schedules").get<std::vector<std::string>>();
+    const auto rounds = request.at("rounds").get<size_t>();
     const auto milliseconds = 1e3 * request.at("seconds").get<double>();
     const auto start = std::chrono::steady_clock::now();
     const auto is_over = [&] { return milliseconds_since(start) >= milliseconds; };
-    for (int round = 0; round < rounds && (round == 0 || !is_over()); ++round) {
-      for (const Json& schedule : request.at("schedules")) {
-        if (round == 0 && is_over() && schedule != request.at("schedules").front()) break;
-        answer({{"begin", schedule}});
-        if (request.value("faulty", Json()) == schedule) obey_fault(request);
-        const Run& run = run_of(schedule.get<std::string>(), rows);
-        const auto launch_all = [&](StreamHandle stream) {
-          for (size_t copy = 0; copy < weights_.size(); ++copy)
-            if (const Status status = run.launch(stream, copy); status != Status::ok) return status;
-          return Status::ok;
-        };
-        const Engine::Timing timing = engine_->time(launch_all, repeats, 1);
-        const auto launches = static_cast<double>(weights_.size());
-        answer({{"time", schedule},
-                {"median_us", timing.median_us / launches},
-                {"p5_us", timing.p5_us / launches},
-                {"p95_us", timing.p95_us / launches}});
-      }
+    for (size_t round = 0; round < rounds && (round == 0 || !is_over()); ++round) {
+      for (size_t i = 0; i < schedules.size() && (round > 0 || i == 0 || !is_over()); ++i)
+        time_one(request, schedules[(i + round) % schedules.size()]);
     }
     answer({{"done", true}});
+  }
+
+  void time_one(const Json& request, const std::string& schedule) {
+    answer({{"begin", schedule}});
+    if (request.value("faulty", "") == schedule) obey_fault(request);
+    const Run& run = run_of(schedule, request.at("rows").get<int64_t>());
+    const auto launch_all = [&](StreamHandle stream) {
+      for (size_t copy = 0; copy < weights_.size(); ++copy)
+        if (const Status status = run.launch(stream, copy); status != Status::ok) return status;
+      return Status::ok;
+    };
+    const Engine::Timing timing = engine_->time(launch_all, request.at("repeats").get<int>(), 1);
+    const auto launches = static_cast<double>(weights_.size());
+    answer({{"time", schedule},
+            {"median_us", timing.median_us / launches},
+            {"p5_us", timing.p5_us / launches},
+            {"p95_us", timing.p95_us / launches}});
   }
 
   void read_floor() {
