@@ -35,8 +35,9 @@ class CostModel {
   }
 
   double operator()(const WgmmaSchedule& s) const {
-    const double l2 = blocks(s.block_batch) * (1.0 / s.cluster_m + static_cast<double>(s.block_batch) /
-                                                                       (s.block_vocab * s.cluster_n));
+    // Rows that a batch does not have are not read.
+    const auto rows = static_cast<double>(std::min<int64_t>(s.block_batch, problem_.max_rows));
+    const double l2 = blocks(s.block_batch) * (1.0 / s.cluster_m + rows / (s.block_vocab * s.cluster_n));
     // Small differences, in the order in which they are worth trying: a shape that loses by more is not
     // tried in all of its variants.
     const WgmmaSchedule usual;

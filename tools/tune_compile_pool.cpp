@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <optional>
 #include <utility>
 
 #include "gumtile/error.h"
@@ -37,24 +36,27 @@ void CompilePool::add(const std::string& schedule, const std::string& fault) {
 }
 
 template <typename Condition>
-void CompilePool::wait_for(const Condition& condition) {
+bool CompilePool::wait_for(const Condition& condition, std::chrono::steady_clock::time_point end) {
   constexpr std::chrono::milliseconds kSlice{50};
   std::unique_lock lock(mutex_);
   while (!condition()) {
     if (is_interrupted()) throw Interrupted{};
+    if (std::chrono::steady_clock::now() >= end) return false;
     changed_.wait_for(lock, kSlice);
   }
+  return true;
 }
 
-CompilePool::Outcome CompilePool::wait(const std::string& schedule) {
-  wait_for([&] { return jobs_.at(schedule).done; });
+std::optional<CompilePool::Outcome> CompilePool::wait(const std::string& schedule,
+                                                      std::chrono::steady_clock::time_point end) {
+  if (!wait_for([&] { return jobs_.at(schedule).done; }, end)) return std::nullopt;
   if (is_interrupted()) throw Interrupted{};  // which may be why it is done
   const std::lock_guard lock(mutex_);
   return jobs_.at(schedule).outcome;
 }
 
 void CompilePool::wait_until_idle() {
-  wait_for([&] { return waiting_.empty() && busy_ == 0; });
+  wait_for([&] { return waiting_.empty() && busy_ == 0; }, std::chrono::steady_clock::time_point::max());
 }
 
 CompilePool::Outcome CompilePool::compile(WorkerProcess& process, const std::string& schedule,

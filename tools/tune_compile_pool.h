@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -32,8 +33,8 @@ class CompilePool {
   /// `fault`: how the worker is to misbehave on this schedule; for tests. Known schedules are left alone.
   void add(const std::string& schedule, const std::string& fault = {});
 
-  /// Waits for a schedule that was added. Throws Interrupted.
-  Outcome wait(const std::string& schedule);
+  /// Waits for a schedule that was added; nothing where it is not done by `end`. Throws Interrupted.
+  std::optional<Outcome> wait(const std::string& schedule, std::chrono::steady_clock::time_point end);
   /// Nothing is being compiled or waits for it. Throws Interrupted.
   void wait_until_idle();
 
@@ -48,7 +49,7 @@ class CompilePool {
   void work(int worker);
   Outcome compile(class WorkerProcess& process, const std::string& schedule, const Job& job) const;
   template <typename Condition>
-  void wait_for(const Condition& condition);
+  bool wait_for(const Condition& condition, std::chrono::steady_clock::time_point end);
 
   const Json head_;
   const std::string target_;

@@ -47,7 +47,7 @@ void Measurer::ensure_open() {
   if (!process_) start();
   if (is_open_) return;
   try {
-    receive(deadlines_.open);
+    copies_ = receive(deadlines_.open).value("copies", 1);
   } catch (const WorkerFault& fault) {
     process_.reset();
     throw Error(ErrorCode::device_unavailable, fmt::format("the weights cannot be made: {}", fault.what()));
@@ -111,11 +111,19 @@ void Measurer::ensure_loaded(const std::vector<std::string>& schedules) {
   for (const auto& [schedule, why] : load(missing)) throw WorkerFault(why);
 }
 
-CheckedAnswer Measurer::check(const std::string& schedule, int64_t rows, const std::string& fault) {
+/// A candidate that takes ten times as long as the heuristic is slow; one that takes longer hangs.
+std::chrono::milliseconds Measurer::patience(double launch_us, double launches) const {
+  constexpr double kSlowest = 10;
+  return deadlines_.launch +
+         std::chrono::milliseconds(static_cast<int64_t>(1e-3 * kSlowest * launch_us * launches));
+}
+
+CheckedAnswer Measurer::check(const std::string& schedule, int64_t rows, double launch_us,
+                              const std::string& fault) {
   ensure_loaded({schedule});
   try {
     process_->send({{"do", "check"}, {"schedule", schedule}, {"rows", rows}, {"fault", fault}});
-    const Json reply = receive(deadlines_.launch);
+    const Json reply = receive(launch_us == 0 ? deadlines_.open : patience(launch_us, 2));
     CheckedAnswer answer;
     reply.at("tokens").get_to(answer.tokens);
     for (const Json& value : reply.at("logprobs"))
@@ -154,7 +162,7 @@ std::map<std::string, std::string> Measurer::time(std::vector<std::string> sched
                       {"faulty", timing.faulty},
                       {"fault", timing.fault}});
       while (true) {
-        const Json reply = receive(deadlines_.launch);
+        const Json reply = receive(patience(timing.launch_us, copies_ * (timing.repeats + 2)));
         if (reply.contains("done")) return failed;
         if (reply.contains("begin")) {
           running = reply.at("begin").get<std::string>();

@@ -30,7 +30,7 @@ class Measurer {
   struct Deadlines {
     std::chrono::milliseconds open{300000};  ///< making the weights
     std::chrono::milliseconds load{60000};
-    std::chrono::milliseconds launch{20000};  ///< of one candidate's check or measurement
+    std::chrono::milliseconds launch{20000};  ///< of one candidate's check or measurement, beside its time
   };
 
   /// Starts the process, which then makes the weights while other things are done. Throws Error.
@@ -43,13 +43,15 @@ class Measurer {
   /// Loads kernels from their files by schedule; returns those that cannot be, and why.
   std::map<std::string, std::string> load(const std::map<std::string, std::filesystem::path>& files);
 
-  /// Throws WorkerFault with the reason to reject the candidate. `fault`: for tests.
-  CheckedAnswer check(const std::string& schedule, int64_t rows, const std::string& fault);
+  /// Launches twice. `launch_us`: how long a launch of another candidate took; 0: not known yet. Throws
+  /// WorkerFault with the reason to reject the candidate. `fault`: for tests.
+  CheckedAnswer check(const std::string& schedule, int64_t rows, double launch_us, const std::string& fault);
 
   struct Timing {
     int repeats = 1;
     int rounds = 1;
-    double seconds = 0;  ///< no round begins later
+    double seconds = 0;    ///< no round begins later
+    double launch_us = 0;  ///< how long a launch takes, roughly
     /// For tests: the schedule that is to misbehave, and how.
     std::string faulty;
     std::string fault;
@@ -71,6 +73,7 @@ class Measurer {
   void ensure_loaded(const std::vector<std::string>& schedules);
   std::map<std::string, std::string> load_some(const std::vector<std::string>& schedules);
   Json receive(std::chrono::milliseconds deadline);
+  std::chrono::milliseconds patience(double launch_us, double launches) const;
 
   std::string id_;
   Json head_;
@@ -81,6 +84,7 @@ class Measurer {
   std::map<std::string, std::filesystem::path> files_;
   std::set<std::string> loaded_;  ///< in the present process
   bool is_open_ = false;
+  int copies_ = 1;  ///< of the weights, all of which are launched on in a measurement
   int starts_ = 0;
   std::optional<WorkerProcess> process_;
 };

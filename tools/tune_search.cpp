@@ -16,6 +16,8 @@ using Clock = std::chrono::steady_clock;
 /// kernel differ by from run to run.
 constexpr double kTie = 0.005;
 constexpr size_t kFinalists = 6;
+constexpr std::string_view kNoTime = "not measured: the budget was spent";
+static_assert(kNoTime.starts_with(kNotMeasured));
 constexpr int kFirstRounds = 3;
 constexpr int kMoreRounds = 8;
 constexpr int kFinalRounds = 40;
@@ -90,11 +92,13 @@ void BucketSearch::compile_and_load() {
   std::map<std::string, std::filesystem::path> files;
   for (size_t i = 0; i < task_.candidates.size(); ++i) {
     if (!task_.candidates[i].rejected.empty()) continue;
-    const CompilePool::Outcome outcome = pool_.wait(task_.candidates[i].schedule);
-    if (outcome.rejected.empty())
-      files[task_.candidates[i].schedule] = outcome.file;
+    const auto outcome = pool_.wait(task_.candidates[i].schedule, i == 0 ? Clock::time_point::max() : end_);
+    if (!outcome)
+      reject(i, std::string(kNoTime));
+    else if (!outcome->rejected.empty())
+      reject(i, outcome->rejected);
     else
-      reject(i, outcome.rejected);
+      files[task_.candidates[i].schedule] = outcome->file;
   }
   const std::map<std::string, std::string> failed = measurer_.load(files);
   for (size_t i = 0; i < task_.candidates.size(); ++i)
@@ -107,12 +111,12 @@ void BucketSearch::check_all() {
     TuningCandidate& candidate = task_.candidates[i];
     if (!candidate.rejected.empty()) continue;
     if (i != 0 && seconds_left() < 0) {
-      if (!is_known(i)) candidate.rejected = "not measured: the budget was spent";
+      if (!is_known(i)) candidate.rejected = kNoTime;
       continue;
     }
     try {
       CheckedAnswer answer =
-          measurer_.check(candidate.schedule, task_.key.problem.max_rows, fault_of("check", i));
+          measurer_.check(candidate.schedule, task_.key.problem.max_rows, launch_us_, fault_of("check", i));
       if (i == 0) {
         if (answer.bad_rows != 0) reject(i, fmt::format("{} rows have a bad status", answer.bad_rows));
         launch_us_ = answer.launch_us;
@@ -150,7 +154,7 @@ void BucketSearch::measure() {
   time(unknown, kFirstRounds, 0.5);
   for (const size_t i : unknown)
     if (task_.candidates[i].median_us == 0 && task_.candidates[i].rejected.empty())
-      reject(i, "not measured: the budget was spent");
+      reject(i, std::string(kNoTime));
   if (const size_t quarter = 1 + (all + 3) / 4; quarter > kFinalists) time(best(quarter), kMoreRounds, 0.5);
   time(best(1 + kFinalists), kFinalRounds, 1);
 }
@@ -159,6 +163,7 @@ void BucketSearch::measure() {
 void BucketSearch::time(const std::vector<size_t>& chosen, int rounds, double share) {
   Measurer::Timing timing;
   timing.rounds = rounds;
+  timing.launch_us = launch_us_;
   timing.seconds = std::max(seconds_left(), 0.0) * share;
   if (timing.seconds == 0 && task_.candidates[0].median_us > 0) return;  // the first rounds have to do
   constexpr double kSampleUs = 5000;
