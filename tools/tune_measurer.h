@@ -39,6 +39,8 @@ class Measurer {
 
   const DeviceDescription& device() const { return device_; }
   const std::string& driver() const { return driver_; }
+  /// Of the weights; a measurement launches on each. Known once something was loaded.
+  int copies() const { return copies_; }
 
   /// Loads kernels from their files by schedule; returns those that cannot be, and why.
   std::map<std::string, std::string> load(const std::map<std::string, std::filesystem::path>& files);

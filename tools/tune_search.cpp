@@ -22,6 +22,11 @@ constexpr int kFirstRounds = 3;
 constexpr int kMoreRounds = 8;
 constexpr int kFinalRounds = 40;
 
+/// A sample is a few replays: so many, or as many as take so long.
+constexpr double kSampleUs = 5000;
+constexpr int kMostRepeats = 5;
+constexpr double kEnoughSeconds = 10;
+
 /// Log-probabilities come from sums over the vocabulary, whose order is a schedule's own.
 constexpr double kLogprobTolerance = 1e-3;
 
@@ -164,11 +169,13 @@ void BucketSearch::time(const std::vector<size_t>& chosen, int rounds, double sh
   Measurer::Timing timing;
   timing.rounds = rounds;
   timing.launch_us = launch_us_;
-  timing.seconds = std::max(seconds_left(), 0.0) * share;
+  const double sweep_us = std::max(launch_us_, 1.0) * measurer_.copies();
+  timing.repeats = std::clamp(static_cast<int>(kSampleUs / sweep_us), 1, kMostRepeats);
+  // Slow kernels do not get all rounds: three of them, or some seconds, are enough.
+  const double round_seconds = 1e-6 * sweep_us * (timing.repeats + 2) * static_cast<double>(chosen.size());
+  timing.seconds =
+      std::min(std::max(seconds_left(), 0.0) * share, std::max(kEnoughSeconds, 3 * round_seconds));
   if (timing.seconds == 0 && task_.candidates[0].median_us > 0) return;  // the first rounds have to do
-  constexpr double kSampleUs = 5000;
-  constexpr int kMostRepeats = 5;
-  timing.repeats = std::clamp(static_cast<int>(kSampleUs / std::max(launch_us_, 1.0)), 1, kMostRepeats);
 
   std::vector<std::string> schedules;
   std::map<std::string, size_t> index;
