@@ -3,20 +3,18 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <deque>
 #include <iostream>
 #include <map>
-#include <numeric>
 
 #include "gumtile/lm_head.h"
 #include "tools/bench_ceiling.h"
+#include "tools/bench_inputs.h"
 #include "tools/command.h"
 #include "tools/open_engine.h"
 #include "tools/options.h"
 #include "tools/output.h"
-#include "tools/synthetic.h"
 
 namespace gumtile::tools {
 namespace {
@@ -72,20 +70,11 @@ std::string command_line(const Report& report, const std::string& batches) {
   return text;
 }
 
-/// Heads with equal weights at different addresses, used in turn so that no cache holds what is read next.
+/// A head for each copy of the weights, used in turn.
 std::deque<LmHead> make_heads(const std::shared_ptr<Engine>& engine, const LmHeadOptions& options,
-                              int64_t max_rows, Features features, std::vector<DeviceArray>& weights) {
-  constexpr int64_t kEnough = int64_t{1} << 30;  // several times the largest last-level caches
-  constexpr int64_t kMaxCopies = 16;
-  const int64_t elements = options.vocab_size * options.hidden_size;
-  const int64_t bytes = elements * static_cast<int64_t>(size_bytes(options.weights_dtype));
-  const int64_t copies = std::clamp<int64_t>((kEnough + bytes - 1) / bytes, 1, kMaxCopies);
-  const float scale = 1.0f / std::sqrt(static_cast<float>(options.hidden_size));
+                              int64_t max_rows, Features features, const std::vector<DeviceArray>& weights) {
   std::deque<LmHead> heads;
-  for (int64_t copy = 0; copy < copies; ++copy) {
-    weights.push_back(synthetic_array(engine, elements, options.weights_dtype, 0, scale));
-    heads.emplace_back(engine, options, weights.back().data()).prepare(max_rows, {features});
-  }
+  for (const DeviceArray& copy : weights) heads.emplace_back(engine, options, copy.data()).prepare(max_rows, {features});
   return heads;
 }
 
@@ -93,21 +82,14 @@ std::deque<LmHead> make_heads(const std::shared_ptr<Engine>& engine, const LmHea
 class Bench {
  public:
   Bench(std::shared_ptr<Engine> engine, const std::deque<LmHead>& heads, int64_t rows, const Options& options)
-      : engine_(std::move(engine)), heads_(heads), options_(options) {
-    const LmHeadOptions& head = heads.front().options();
-    const auto count = static_cast<size_t>(rows);
-    std::vector<uint64_t> seeds(count);
-    std::iota(seeds.begin(), seeds.end(), uint64_t{1});
-    args_.rows = rows;
-    args_.hidden_states =
-        keep(synthetic_array(engine_, rows * head.hidden_size, head.hidden_dtype, 1, 1.0f)).data();
-    args_.temperature = keep(DeviceArray::of(engine_, std::vector<float>(count, 1.0f))).as<float>();
-    args_.seed = keep(DeviceArray::of(engine_, seeds)).as<uint64_t>();
-    args_.token = keep(DeviceArray(engine_, count * sizeof(int32_t))).as<int32_t>();
-    if (!options.no_logprob) args_.logprob = keep(DeviceArray(engine_, count * sizeof(float))).as<float>();
-    args_.status = keep(DeviceArray(engine_, count * sizeof(uint32_t))).as<uint32_t>();
+      : engine_(std::move(engine)),
+        heads_(heads),
+        options_(options),
+        arrays_(engine_, {heads.front().options(), !options.no_logprob}, rows),
+        workspace_(engine_, heads.front().workspace_bytes(rows)),
+        args_(arrays_.args()) {
+    args_.workspace = workspace_.data();
     args_.workspace_bytes = heads.front().workspace_bytes(rows);
-    args_.workspace = keep(DeviceArray(engine_, args_.workspace_bytes)).data();
     args_.launch.programmatic_dependent = args_.launch.weights_stable = options.programmatic;
     const Status ready = heads.front().workspace_init(nullptr, args_.workspace, args_.workspace_bytes);
     if (ready != Status::ok)
@@ -143,8 +125,6 @@ class Bench {
   }
 
  private:
-  DeviceArray& keep(DeviceArray array) { return arrays_.emplace_back(std::move(array)); }
-
   /// Host time of a launch, measured once.
   double launch_host_us() {
     if (launch_us_ != 0 || !engine_->device().target.is_cuda()) return launch_us_;
@@ -160,7 +140,8 @@ class Bench {
   std::shared_ptr<Engine> engine_;
   const std::deque<LmHead>& heads_;
   const Options& options_;
-  std::deque<DeviceArray> arrays_;
+  BatchArrays arrays_;
+  DeviceArray workspace_;
   SampleArgs args_;
   double launch_us_ = 0;
 };
@@ -255,7 +236,7 @@ int run(Options options) {
   const std::shared_ptr<Engine> engine = open_engine(options.device, options.pack);
   report.options = options;
   report.device = engine->device();
-  std::vector<DeviceArray> weights;
+  const std::vector<DeviceArray> weights = make_weight_copies(engine, head_options);
   const std::deque<LmHead> heads = make_heads(engine, head_options, max_rows, features, weights);
   report.read = measure_read_ceiling(engine, static_cast<size_t>(options.vocab_size * options.hidden_size) *
                                                  size_bytes(head_options.weights_dtype));

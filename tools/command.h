@@ -18,5 +18,7 @@ Action add_bench(CLI::App& app);
 Action add_cache(CLI::App& app);
 Action add_completion(CLI::App& app);
 Action add_compile(CLI::App& app);
+Action add_tune(CLI::App& app);
+Action add_worker(CLI::App& app);  ///< the tuner's helper processes (tools/tune_worker.h)
 
 }  // namespace gumtile::tools

@@ -42,6 +42,8 @@ int run(int argc, char** argv) {
   add("cache", "Show or clear the compiled kernels that are kept on disk", add_cache);
   add("completion", "Print a script that completes the command in bash, zsh or fish", add_completion);
   add("compile", "Compile kernels into a pack, for applications without a compiler", add_compile);
+  add("tune", "Find the fastest schedules for this machine and record them", add_tune);
+  add("worker", "A helper process of gumtile tune", add_worker);
 
   try {
     app.parse(argc, argv);
@@ -51,7 +53,7 @@ int run(int argc, char** argv) {
       const std::string found =
           rest.empty() ? "no command given" : fmt::format("unknown command '{}'", rest.front());
       throw Error(ErrorCode::usage,
-                  found + "; known are doctor, sample, inspect, bench, compile and cache (gumtile --help)");
+                  found + "; known are doctor, sample, inspect, bench, tune, compile and cache (gumtile --help)");
     }
     const bool success = error.get_exit_code() == 0;  // --help, --version
     app.exit(error);

@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gumtile/engine.h"
@@ -19,7 +21,7 @@ struct TuningKey {
   std::string device_name;  ///< "NVIDIA H200", or the CPU's brand
   int workers = 0;          ///< multiprocessors, or CPU threads
   int memory_class = 0;     ///< peak memory rate in steps of 100 GB/s, rounded; 0: unknown
-  std::string target;       ///< Target::str(), with the CPU's name for a host
+  std::string target;       ///< Target::str()
   std::string program;      ///< digest(Program)
   Problem problem;          ///< max_rows: the upper end of the batch bucket
 
@@ -34,24 +36,52 @@ struct TuningCandidate {
   double p5_us = 0;
   double p95_us = 0;
   std::string rejected;  ///< why it was not measured or may not win; empty: it competes
+
+  bool operator==(const TuningCandidate&) const = default;
 };
 
 /// All that a tuner learnt about one key.
 struct TuningRecord {
   TuningKey key;
-  std::string winner;
+  /// False: the tuner was interrupted. Such a record chooses nothing; it spares a resumed tuner work.
+  bool complete = true;
+  std::string winner;  ///< one of the candidates; may be empty in an incomplete record
   std::vector<TuningCandidate> candidates;
   std::string heuristic;  ///< the built-in choice at the time; one of the candidates
+  /// Where the range began that was measured. Ranges of a vocabulary that differ only in where they begin
+  /// may share one measurement.
+  int64_t measured_first_column = 0;
   std::string gumtile_version;
   std::string compiler;  ///< KernelSource::identity
   std::string driver;    ///< "13.0", or empty
   std::string date;      ///< ISO 8601, UTC
+
+  bool operator==(const TuningRecord&) const = default;
+};
+
+/// The JSON text of a record ("format": "gumtile tuning 1"), ending with a line break.
+std::string tuning_record_text(const TuningRecord& record);
+/// The record in `text`. Strict: throws Error(bad_data) naming `source` where a member is missing, unknown or
+/// not what it should be, a schedule cannot be parsed, or the winner may not win.
+TuningRecord parse_tuning_record(std::string_view text, const std::string& source);
+
+/// The name of a key's file: readable, and with a hash of all of the key.
+std::string tuning_file_name(const TuningKey& key);
+/// Writes a record to its file in `folder`, which is made where it is missing: a complete one to
+/// `tuning_file_name`, an incomplete one beside it with the ending `.partial`. Whoever reads the file sees
+/// the old or the new contents, never a part. Returns the path. Throws Error(cannot_create).
+std::filesystem::path save_tuning_record(const std::filesystem::path& folder, const TuningRecord& record);
+
+/// A file's name and its contents.
+struct TuningRecordText {
+  std::string_view name;
+  std::string_view text;
 };
 
 /// Records by key. Immutable once loaded; thread safe.
 class TuningRecords {
  public:
-  /// A schedule, and where it comes from ("user record /…/x.json", "shipped record").
+  /// A schedule, and where it comes from ("user record /…/x.json", "shipped record x.json").
   struct Choice {
     Schedule schedule;
     std::string rule;
@@ -61,16 +91,31 @@ class TuningRecords {
   /// Files that cannot be read, or are not what they should be, are logged and left out.
   static std::shared_ptr<const TuningRecords> load(const std::filesystem::path& folder = {},
                                                    const Log& log = {});
+  /// The same from texts in memory; their order decides between records of one key.
+  static std::shared_ptr<const TuningRecords> from_texts(std::span<const TuningRecordText> user,
+                                                         std::span<const TuningRecordText> shipped,
+                                                         const Log& log = {});
 
   /// The user's record for exactly this key, else a shipped one. A user's record always goes first.
   std::optional<Choice> find(const TuningKey& key) const;
+
+  /// `find`, and why other records that one might expect to be used are not: those for the same matrix that
+  /// differ in device, Program, bucket or place, those that another one goes before, and files left out.
+  struct Explanation {
+    std::optional<Choice> choice;
+    std::vector<std::string> not_used;
+  };
+  Explanation explain(const TuningKey& key) const;
 
  private:
   struct Entry {
     TuningKey key;
     Choice choice;
   };
-  std::vector<Entry> entries_;  ///< the user's first
+  void add(const TuningRecordText& record, std::string_view kind, const Log& log);
+
+  std::vector<Entry> entries_;         ///< the user's first
+  std::vector<std::string> left_out_;  ///< files that are no records, and why
 };
 
 /// $GUMTILE_TUNING_DIR, else $XDG_DATA_HOME/gumtile/tuning (absolute only), else

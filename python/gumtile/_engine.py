@@ -39,7 +39,7 @@ class DeviceInfo:
 class EngineStats:
     """What an engine did since it was opened; times are sums over threads."""
 
-    #: Kernels that were compiled or taken from a pack.
+    #: Kernels that were compiled.
     compiles: int
     #: Kernels from the cache on disk.
     cache_hits: int
@@ -55,6 +55,8 @@ class EngineStats:
     assemble_ms: float
     cache_ms: float
     load_ms: float
+    #: Kernels from packs.
+    ready_made: int
 
 
 def _path(path: Optional[PathLike]) -> Optional[bytes]:

@@ -76,6 +76,7 @@ class EngineStats(SizedStruct):
         ("assemble_ms", c_double),
         ("cache_ms", c_double),
         ("load_ms", c_double),
+        ("ready_made", c_uint64),
     ]
 
 

@@ -188,8 +188,6 @@ def test_int64_tokens(engine: gumtile.Engine, data: Data, logits: np.ndarray) ->
     head.prepare(ROWS)
     token = np.full(ROWS, -1, np.int64)
     head.sample(data[1], temperature=GREEDY, token=token)
-    if token[ROWS - 1] == -1:
-        pytest.skip("this libgumtile writes int32 tokens only")
     np.testing.assert_array_equal(token, logits.argmax(axis=1))
 
 
@@ -197,8 +195,6 @@ def test_hidden_index(head: gumtile.Head, data: Data, logits: np.ndarray) -> Non
     index = np.array([5, 0, 5], np.int32)
     result = head.sample(data[1], hidden_index=index, temperature=GREEDY[:3])
     best = logits.argmax(axis=1)
-    if (result.token == best[:3]).all():
-        pytest.skip("this libgumtile does not gather hidden states")
     np.testing.assert_array_equal(result.token, best[index])
 
 
@@ -207,6 +203,4 @@ def test_token_position(head: gumtile.Head, data: Data, logits: np.ndarray) -> N
     position = np.array([9, -1, 0, 3, 4, 5, 6, 7], np.int32)
     head.sample(data[1], temperature=GREEDY, token=token, token_position=position)
     best = logits.argmax(axis=1)
-    if token[9] == -7:
-        pytest.skip("this libgumtile does not scatter tokens")
     np.testing.assert_array_equal(token, [best[2], -7, -7, *best[3:8], -7, best[0]])

@@ -1,8 +1,72 @@
-#include <cmath>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+
+#include "gumtile/error.h"
 #include "gumtile/tuning.h"
+#include "runtime/tune/shipped.h"
 
 namespace gumtile {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kUser = "user record";
+constexpr std::string_view kShipped = "shipped record";
+
+/// A record is some kilobytes; what is larger is something else.
+constexpr uintmax_t kMaxFileBytes = uintmax_t{8} << 20;
+
+std::string device_text(const TuningKey& key) {
+  return fmt::format("'{}' with {} workers and memory of class {}", key.device_name, key.workers,
+                     key.memory_class);
+}
+
+/// What first keeps a record for `found` from being used for `wanted`.
+std::string difference(const TuningKey& found, const TuningKey& wanted) {
+  if (device_text(found) != device_text(wanted))
+    return fmt::format("tuned on {}; this is {}", device_text(found), device_text(wanted));
+  if (found.target != wanted.target)
+    return fmt::format("for target '{}'; this is '{}'", found.target, wanted.target);
+  if (found.program != wanted.program) return "for another Program (types, noise or outputs)";
+  const Problem& a = found.problem;
+  const Problem& b = wanted.problem;
+  if (a.weights_alignment != b.weights_alignment)
+    return fmt::format("for weights aligned to {} bytes; these are to {}", a.weights_alignment,
+                       b.weights_alignment);
+  return fmt::format("for a range from column {}; this one begins at {}", a.first_column, b.first_column);
+}
+
+/// The JSON files of a folder, by name.
+std::vector<fs::path> json_files(const fs::path& folder, std::string& fault) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+    if (entry->path().extension() == ".json") files.push_back(entry->path());
+  if (error && error != std::errc::no_such_file_or_directory) fault = error.message();
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+/// Throws Error(io) where a file cannot be read or is not a record by its size.
+std::string read_file(const fs::path& path) {
+  std::error_code error;
+  const bool is_file = fs::is_regular_file(path, error);
+  const uintmax_t bytes = is_file ? fs::file_size(path, error) : 0;
+  if (!is_file || error || bytes > kMaxFileBytes)
+    throw Error(ErrorCode::io, fmt::format("'{}': not a file of a record's size", path.string()));
+  std::ifstream in(path, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (in.bad() || !in.is_open())
+    throw Error(ErrorCode::io, fmt::format("'{}': cannot be read", path.string()));
+  return text;
+}
+
+}  // namespace
 
 TuningKey tuning_key(const DeviceDescription& device, const Program& program, const Problem& problem) {
   constexpr double kMemoryClass = 100e9;
@@ -14,6 +78,78 @@ TuningKey tuning_key(const DeviceDescription& device, const Program& program, co
   key.program = digest(program);
   key.problem = problem;
   return key;
+}
+
+void TuningRecords::add(const TuningRecordText& file, std::string_view kind, const Log& log) {
+  try {
+    const TuningRecord record = parse_tuning_record(file.text, std::string(file.name));
+    if (!record.complete) {
+      left_out_.push_back(fmt::format("{} {}: incomplete, its tuner was interrupted", kind, file.name));
+      return;
+    }
+    entries_.push_back({record.key, {Schedule::parse(record.winner), fmt::format("{} {}", kind, file.name)}});
+  } catch (const Error& error) {
+    left_out_.push_back(fmt::format("{} {}: left out, {}", kind, file.name, error.what()));
+    if (log) log(LogLevel::warning, left_out_.back());
+  }
+}
+
+std::shared_ptr<const TuningRecords> TuningRecords::from_texts(std::span<const TuningRecordText> user,
+                                                               std::span<const TuningRecordText> shipped,
+                                                               const Log& log) {
+  auto records = std::make_shared<TuningRecords>();
+  for (const TuningRecordText& file : user) records->add(file, kUser, log);
+  for (const TuningRecordText& file : shipped) records->add(file, kShipped, log);
+  return records;
+}
+
+std::shared_ptr<const TuningRecords> TuningRecords::load(const fs::path& folder, const Log& log) {
+  const fs::path from = folder.empty() ? default_tuning_folder() : folder;
+  auto records = std::make_shared<TuningRecords>();
+  std::string fault;
+  for (const fs::path& path : from.empty() ? std::vector<fs::path>() : json_files(from, fault)) {
+    try {
+      const std::string text = read_file(path);
+      const std::string name = path.string();
+      records->add({name, text}, kUser, log);
+    } catch (const Error& error) {
+      records->left_out_.push_back(fmt::format("{} {}", kUser, error.what()));
+      if (log) log(LogLevel::warning, records->left_out_.back());
+    }
+  }
+  if (!fault.empty()) {
+    records->left_out_.push_back(fmt::format("{}s in '{}': {}", kUser, from.string(), fault));
+    if (log) log(LogLevel::warning, records->left_out_.back());
+  }
+  for (const TuningRecordText& file : tune::shipped_records()) records->add(file, kShipped, log);
+  return records;
+}
+
+std::optional<TuningRecords::Choice> TuningRecords::find(const TuningKey& key) const {
+  const auto found =
+      std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.key == key; });
+  if (found == entries_.end()) return std::nullopt;
+  return found->choice;
+}
+
+TuningRecords::Explanation TuningRecords::explain(const TuningKey& key) const {
+  Explanation explanation;
+  for (const Entry& entry : entries_) {
+    if (entry.key == key) {
+      if (!explanation.choice)
+        explanation.choice = entry.choice;
+      else
+        explanation.not_used.push_back(
+            fmt::format("{}: {} goes before it", entry.choice.rule, explanation.choice->rule));
+      continue;
+    }
+    const Problem& p = entry.key.problem;
+    if (p.columns == key.problem.columns && p.contracted == key.problem.contracted &&
+        p.max_rows == key.problem.max_rows)
+      explanation.not_used.push_back(fmt::format("{}: {}", entry.choice.rule, difference(entry.key, key)));
+  }
+  explanation.not_used.insert(explanation.not_used.end(), left_out_.begin(), left_out_.end());
+  return explanation;
 }
 
 }  // namespace gumtile

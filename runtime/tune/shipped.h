@@ -1,0 +1,13 @@
+#pragma once
+
+#include <span>
+
+#include "gumtile/tuning.h"
+
+namespace gumtile::tune {
+
+/// The files in runtime/tune/shipped, as they were when gumtile was built. Defined in a file that the build
+/// generates (cmake/EmbedRecords.cmake).
+std::span<const TuningRecordText> shipped_records();
+
+}  // namespace gumtile::tune

@@ -1,0 +1,394 @@
+// Tuning records, and what the tuner decides without a device: candidates, ranges, a model's configuration.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gumtile/error.h"
+#include "gumtile/tuning.h"
+#include "runtime/tune/shipped.h"
+#include "tools/model_config.h"
+#include "tools/tune_candidates.h"
+#include "tools/tune_problem.h"
+
+namespace fs = std::filesystem;
+using namespace gumtile;
+using namespace gumtile::tools;
+
+namespace {
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (fs::temp_directory_path() / "gumtile-tune-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+std::string read_file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+void write_file(const fs::path& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+DeviceDescription h100() {
+  return {"NVIDIA H100 80GB HBM3", "cuda:0", Target::parse("sm_90a"), 132, size_t{80} << 30, 3.352e12};
+}
+DeviceDescription h200() {
+  return {"NVIDIA H200", "cuda:0", Target::parse("sm_90a"), 132, size_t{141} << 30, 4.8e12};
+}
+
+MeasuredHead head_of(int64_t vocab, int64_t hidden) {
+  MeasuredHead head;
+  head.vocab_size = vocab;
+  head.hidden_size = hidden;
+  return head;
+}
+
+TuningKey key_on(const DeviceDescription& device, int64_t rows = 16) {
+  const MeasuredHead head = head_of(151936, 4096);
+  return tuning_key(device, program_of(head), problem_of(head, rows));
+}
+
+const std::string kHeuristic = Schedule{WgmmaSchedule{}}.str();
+const std::string kFaster = Schedule::parse("wgmma:b64,v256,stages=4").str();
+
+TuningRecord record_of(const TuningKey& key) {
+  TuningRecord record;
+  record.key = key;
+  record.winner = kFaster;
+  record.candidates = {
+      {kHeuristic, 300.25, 299.5, 301, ""},
+      {kFaster, 290.5, 290, 291.125, ""},
+      {"wgmma:b64,v64,k64,stages=9,wg=1x1,cluster=1x1,l2=128,box=64", 0, 0, 0, "other tokens \"x\""}};
+  record.heuristic = kHeuristic;
+  record.gumtile_version = "0.1.0";
+  record.compiler = "LLVM 22";
+  record.driver = "13.0";
+  record.date = "2026-01-02T03:04:05Z";
+  return record;
+}
+
+std::string fault_of(const std::string& text) {
+  try {
+    parse_tuning_record(text, "x.json");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::bad_data);
+    return error.what();
+  }
+  return "no fault";
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+std::shared_ptr<const TuningRecords> records_from(const std::vector<std::string>& user,
+                                                  const std::vector<std::string>& shipped) {
+  std::vector<TuningRecordText> user_texts, shipped_texts;
+  for (const std::string& text : user) user_texts.push_back({"u.json", text});
+  for (const std::string& text : shipped) shipped_texts.push_back({"s.json", text});
+  return TuningRecords::from_texts(user_texts, shipped_texts);
+}
+
+}  // namespace
+
+TEST_CASE("a record survives its text") {
+  TuningRecord record = record_of(key_on(h200()));
+  CHECK(parse_tuning_record(tuning_record_text(record), "x") == record);
+  record.complete = false;
+  record.winner.clear();
+  CHECK(parse_tuning_record(tuning_record_text(record), "x") == record);
+}
+
+TEST_CASE("what is no record is refused, and the message names the place") {
+  const std::string good = tuning_record_text(record_of(key_on(h200())));
+  CHECK(fault_of(good) == "no fault");
+  CHECK(fault_of("") != "no fault");
+  CHECK(fault_of("[]") != "no fault");
+  CHECK(fault_of(replaced(good, "tuning 1", "tuning 2")).find("gumtile tuning 1") != std::string::npos);
+  CHECK(fault_of(replaced(good, "\"winner\"", "\"victor\"")).find("winner") != std::string::npos);
+  CHECK(fault_of(replaced(good, "\"date\"", "\"extra\": 1, \"date\"")).find("extra") != std::string::npos);
+  CHECK(fault_of(replaced(good, "\"date\"", "\"complete\": true, \"date\"")).find("twice") !=
+        std::string::npos);
+  CHECK(fault_of(replaced(good, "300.25", "-1")).find("median_us") != std::string::npos);
+  CHECK(fault_of(replaced(good, "300.25", "\"fast\"")).find("median_us") != std::string::npos);
+  CHECK(fault_of(replaced(good, "300.25", "1e999")) != "no fault");
+  CHECK(fault_of(replaced(good, "\"max_rows\": 16", "\"max_rows\": 0")).find("max_rows") !=
+        std::string::npos);
+  CHECK(fault_of(replaced(good, "\"max_rows\": 16", "\"max_rows\": 1.5")).find("max_rows") !=
+        std::string::npos);
+  CHECK(fault_of(replaced(good, "\"winner\": \"wgmma", "\"winner\": \"dance")).find("dance") !=
+        std::string::npos);
+  CHECK(fault_of(replaced(good, "\"winner\": \"wgmma:b64,v256", "\"winner\": \"wgmma:b128,v256")) !=
+        "no fault");
+
+  TuningRecord record = record_of(key_on(h200()));
+  record.winner = record.candidates[2].schedule;
+  CHECK(fault_of(tuning_record_text(record)).find("rejected") != std::string::npos);
+  record = record_of(key_on(h200()));
+  record.candidates.push_back(record.candidates[0]);
+  CHECK(fault_of(tuning_record_text(record)).find("two candidates") != std::string::npos);
+  record = record_of(key_on(h200()));
+  record.heuristic = "simt:b8,v256,k32";
+  CHECK(fault_of(tuning_record_text(record)).find("heuristic") != std::string::npos);
+}
+
+TEST_CASE("a damaged record never passes for another one") {
+  const TuningRecord record = record_of(key_on(h200()));
+  const std::string good = tuning_record_text(record);
+  for (size_t length = 0; length + 2 < good.size(); ++length)
+    CHECK(fault_of(good.substr(0, length)) != "no fault");
+  for (size_t at = 0; at < good.size(); ++at) {
+    std::string damaged = good;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x80);  // never ASCII
+    try {
+      const TuningRecord found = parse_tuning_record(damaged, "x");
+      CHECK(Schedule::parse(found.winner).str() == record.winner);
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::bad_data);
+    }
+  }
+}
+
+TEST_CASE("each card picks its own record, and none picks another's") {
+  TuningRecord on_h100 = record_of(key_on(h100()));
+  TuningRecord on_h200 = record_of(key_on(h200()));
+  on_h200.winner = kHeuristic;
+  const auto records = records_from({}, {tuning_record_text(on_h100), tuning_record_text(on_h200)});
+  REQUIRE(records->find(key_on(h100())));
+  REQUIRE(records->find(key_on(h200())));
+  CHECK(records->find(key_on(h100()))->schedule.str() == kFaster);
+  CHECK(records->find(key_on(h200()))->schedule.str() == kHeuristic);
+
+  const auto only_h100 = records_from({}, {tuning_record_text(on_h100)});
+  CHECK_FALSE(only_h100->find(key_on(h200())));
+  const TuningRecords::Explanation why = only_h100->explain(key_on(h200()));
+  CHECK_FALSE(why.choice);
+  REQUIRE(why.not_used.size() == 1);
+  CHECK(why.not_used[0].find("NVIDIA H100 80GB HBM3") != std::string::npos);
+  CHECK(why.not_used[0].find("NVIDIA H200") != std::string::npos);
+
+  // Cards of one name: another number of multiprocessors, or other memory.
+  DeviceDescription cut = h100();
+  cut.workers = 114;
+  CHECK_FALSE(only_h100->find(key_on(cut)));
+  DeviceDescription slow = h100();
+  slow.memory_bytes_per_second = 2.0e12;
+  CHECK_FALSE(only_h100->find(key_on(slow)));
+}
+
+TEST_CASE("every part of the key counts") {
+  const TuningKey key = key_on(h200());
+  const auto records = records_from({tuning_record_text(record_of(key))}, {});
+  REQUIRE(records->find(key));
+  std::set<std::string> names{tuning_file_name(key)};
+  const auto differs = [&](auto change) {
+    TuningKey other = key;
+    change(other);
+    CHECK_FALSE(records->find(other));
+    CHECK(names.insert(tuning_file_name(other)).second);
+  };
+  differs([](TuningKey& k) { k.device_name.pop_back(); });
+  differs([](TuningKey& k) { ++k.workers; });
+  differs([](TuningKey& k) { ++k.memory_class; });
+  differs([](TuningKey& k) { k.target.pop_back(); });
+  differs([](TuningKey& k) { k.program += "0"; });
+  differs([](TuningKey& k) { ++k.problem.columns; });
+  differs([](TuningKey& k) { ++k.problem.contracted; });
+  differs([](TuningKey& k) { k.problem.max_rows = 32; });
+  differs([](TuningKey& k) { k.problem.weights_alignment = 8; });
+  differs([](TuningKey& k) { k.problem.first_column = 256; });
+}
+
+TEST_CASE("a user's record goes before a shipped one, the first before others") {
+  TuningRecord user = record_of(key_on(h200()));
+  user.winner = kHeuristic;
+  const TuningRecord shipped = record_of(key_on(h200()));
+  const auto records = records_from({"nonsense", tuning_record_text(user)}, {tuning_record_text(shipped)});
+  const TuningRecords::Explanation why = records->explain(key_on(h200()));
+  REQUIRE(why.choice);
+  CHECK(why.choice->schedule.str() == kHeuristic);
+  CHECK(why.choice->rule == "user record u.json");
+  REQUIRE(why.not_used.size() == 2);
+  CHECK(why.not_used[0].find("shipped record s.json") != std::string::npos);
+  CHECK(why.not_used[1].find("left out") != std::string::npos);
+  CHECK(records_from({}, {tuning_record_text(shipped)})->find(key_on(h200()))->rule ==
+        "shipped record s.json");
+}
+
+TEST_CASE("records are loaded from a folder; what is no record is logged and left out") {
+  const TemporaryFolder folder;
+  const fs::path saved = save_tuning_record(folder.path() / "deep", record_of(key_on(h200())));
+  write_file(folder.path() / "deep" / "a.json", "{");
+  write_file(folder.path() / "deep" / "b.txt", "not read");
+  fs::create_directory(folder.path() / "deep" / "c.json");
+  fs::create_symlink("nowhere", folder.path() / "deep" / "d.json");
+  std::vector<std::string> said;
+  const auto records =
+      TuningRecords::load(folder.path() / "deep", [&](LogLevel level, std::string_view message) {
+        CHECK(level == LogLevel::warning);
+        said.emplace_back(message);
+      });
+  CHECK(said.size() == 3);
+  REQUIRE(records->find(key_on(h200())));
+  CHECK(records->find(key_on(h200()))->rule == fmt::format("user record {}", saved.string()));
+  CHECK_FALSE(TuningRecords::load(folder.path() / "missing")->find({}));
+}
+
+TEST_CASE("an incomplete record is kept beside, chooses nothing, and goes when the complete one comes") {
+  const TemporaryFolder folder;
+  TuningRecord record = record_of(key_on(h200()));
+  record.complete = false;
+  const fs::path partial = save_tuning_record(folder.path(), record);
+  CHECK(partial.extension() == ".partial");
+  CHECK_FALSE(TuningRecords::load(folder.path())->find(record.key));
+  record.complete = true;
+  const fs::path complete = save_tuning_record(folder.path(), record);
+  CHECK(complete.filename() == tuning_file_name(record.key));
+  CHECK_FALSE(fs::exists(partial));
+  CHECK(parse_tuning_record(read_file(complete), "x") == record);
+}
+
+TEST_CASE("a record is written as a whole: a reader sees the old or the new one") {
+  const TemporaryFolder folder;
+  TuningRecord record = record_of(key_on(h200()));
+  const fs::path path = save_tuning_record(folder.path(), record);
+  bool torn = false;
+  {
+    std::jthread reader([&](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        try {
+          parse_tuning_record(read_file(path), "x");
+        } catch (const Error&) {
+          torn = true;
+        }
+      }
+    });
+    for (int i = 0; i < 200; ++i) {
+      record.candidates.resize(3 + static_cast<size_t>(i) % 2);
+      if (record.candidates.size() == 4) record.candidates[3] = {"simt:b8,v256,k32", 1, 1, 1, "slow"};
+      save_tuning_record(folder.path(), record);
+    }
+  }
+  CHECK_FALSE(torn);
+  CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 1);  // no temporary file is left
+
+  write_file(folder.path() / "file", "");
+  CHECK_THROWS_AS(save_tuning_record(folder.path() / "file", record), Error);
+}
+
+TEST_CASE("where a user's records are") {
+  ::unsetenv("GUMTILE_TUNING_DIR");
+  ::setenv("XDG_DATA_HOME", "/data", 1);
+  CHECK(default_tuning_folder() == "/data/gumtile/tuning");
+  ::setenv("XDG_DATA_HOME", "relative", 1);
+  ::setenv("HOME", "/home/u", 1);
+  CHECK(default_tuning_folder() == "/home/u/.local/share/gumtile/tuning");
+  ::unsetenv("HOME");
+  CHECK(default_tuning_folder().empty());
+  ::setenv("GUMTILE_TUNING_DIR", "own", 1);
+  CHECK(default_tuning_folder() == "own");
+}
+
+TEST_CASE("shipped records are records, each under the name of its key") {
+  for (const TuningRecordText& file : tune::shipped_records()) {
+    CAPTURE(file.name);
+    const TuningRecord record = parse_tuning_record(file.text, std::string(file.name));
+    CHECK(record.complete);
+    CHECK(tuning_file_name(record.key) == file.name);
+  }
+}
+
+TEST_CASE("candidates: the heuristic first, of one family, none twice, all legal") {
+  for (const DeviceDescription& device : {h100(), h200()}) {
+    for (const int64_t rows : {1, 4, 8, 16, 32, 64, 128, 256, 384, 512}) {
+      CAPTURE(rows);
+      const MeasuredHead head = head_of(151936, 4096);
+      const Program program = program_of(head);
+      const std::vector<Schedule> found =
+          tuning_candidates(program, problem_of(head, rows), device, 32, false);
+      CHECK(found.size() <= 32);
+      CHECK(found.size() >= 16);
+      CHECK(found[0] == heuristic_of(program, problem_of(head, rows), device));
+      std::set<std::string> texts;
+      for (const Schedule& schedule : found) {
+        CHECK(schedule.family_name() == "wgmma");
+        CHECK(texts.insert(schedule.str()).second);
+        CHECK_NOTHROW(make_plan(program, problem_of(head, rows), schedule, device.target));
+      }
+    }
+  }
+  const MeasuredHead head = head_of(4096, 256);
+  const std::vector<Schedule> all = tuning_candidates(program_of(head), problem_of(head, 4), h200(), 8, true);
+  std::set<std::string_view> families;
+  for (const Schedule& schedule : all) families.insert(schedule.family_name());
+  CHECK(families == std::set<std::string_view>{"wgmma", "mma_sync", "simt"});
+}
+
+TEST_CASE("the ranges of a vocabulary are tuned once for each kind") {
+  const auto covered = [](const std::vector<TuneProblem>& problems) {
+    int64_t tokens = 0;
+    for (const TuneProblem& problem : problems)
+      tokens += problem.head.vocab_size * static_cast<int64_t>(1 + problem.also_first_tokens.size());
+    return tokens;
+  };
+  const std::vector<TuneProblem> even = shard_problems(head_of(128256, 8192), 8);  // 16032 = 62 * 256 + 160
+  CHECK(even.size() == 2);
+  CHECK(covered(even) == 128256);
+  const std::vector<TuneProblem> whole = shard_problems(head_of(131072, 64), 4);
+  REQUIRE(whole.size() == 1);
+  CHECK(whole[0].also_first_tokens == std::vector<int64_t>{32768, 65536, 98304});
+  const std::vector<TuneProblem> odd = shard_problems(head_of(1003, 64), 4);  // 251, 251, 251, 250
+  CHECK(covered(odd) == 1003);
+  CHECK(odd.back().head.vocab_size == 250);
+  CHECK_THROWS_AS(shard_problems(head_of(1003, 64), 0), Error);
+  CHECK_THROWS_AS(shard_problems(head_of(3, 64), 4), Error);
+}
+
+TEST_CASE("a model's configuration") {
+  const TemporaryFolder folder;
+  const auto read = [&](const std::string& text) {
+    write_file(folder.path() / "config.json", text);
+    return read_model_config(folder.path().string());
+  };
+  ModelConfig config = read(R"({"vocab_size": 1000, "hidden_size": 64, "torch_dtype": "float16"})");
+  CHECK(config.vocab_size == 1000);
+  CHECK(config.hidden_size == 64);
+  CHECK(config.dtype == DType::f16);
+  config = read(R"({"dtype": "bfloat16", "text_config": {"vocab_size": 7, "hidden_size": 8}})");
+  CHECK(config.vocab_size == 7);
+  CHECK(config.dtype == DType::bf16);
+  CHECK(read(R"({"vocab_size": 7, "hidden_size": 8, "torch_dtype": null})").dtype == DType::bf16);
+  for (const char* bad :
+       {"{", "[]", R"({"hidden_size": 8})", R"({"vocab_size": "7", "hidden_size": 8})",
+        R"({"vocab_size": 0, "hidden_size": 8})", R"({"vocab_size": 1e30, "hidden_size": 8})",
+        R"({"vocab_size": 7, "hidden_size": 8, "torch_dtype": "int8"})"})
+    CHECK_THROWS_AS(read(bad), Error);
+  CHECK_THROWS_AS(read_model_config((folder.path() / "missing").string()), Error);
+}

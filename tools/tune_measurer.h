@@ -1,0 +1,94 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gumtile/engine.h"
+#include "tools/tune_problem.h"
+#include "tools/tune_process.h"
+
+namespace gumtile::tools {
+
+/// What a candidate answered.
+struct CheckedAnswer {
+  std::vector<int32_t> tokens;
+  std::vector<double> logprobs;  ///< NaN where it is not finite
+  int64_t bad_rows = 0;          ///< rows with a status other than 0
+  double launch_us = 0;          ///< one launch by the host's clock
+};
+
+/// The measuring process of one problem. A candidate that kills it, hangs or makes the device unusable costs
+/// itself: the process is started anew when it is needed next, and gets its kernels again.
+class Measurer {
+ public:
+  struct Deadlines {
+    std::chrono::milliseconds open{300000};  ///< making the weights
+    std::chrono::milliseconds load{60000};
+    std::chrono::milliseconds launch{20000};  ///< of one candidate's check or measurement, beside its time
+  };
+
+  /// Starts the process, which then makes the weights while other things are done. Throws Error.
+  Measurer(std::string device, const MeasuredHead& head, std::filesystem::path folder,
+           const Deadlines& deadlines);
+
+  const DeviceDescription& device() const { return device_; }
+  const std::string& driver() const { return driver_; }
+  /// Of the weights; a measurement launches on each. Known once something was loaded.
+  int copies() const { return copies_; }
+
+  /// Loads kernels from their files by schedule; returns those that cannot be, and why.
+  std::map<std::string, std::string> load(const std::map<std::string, std::filesystem::path>& files);
+
+  /// Launches twice. `launch_us`: how long a launch of another candidate took; 0: not known yet. Throws
+  /// WorkerFault with the reason to reject the candidate. `fault`: for tests.
+  CheckedAnswer check(const std::string& schedule, int64_t rows, double launch_us, const std::string& fault);
+
+  struct Timing {
+    int repeats = 1;
+    int rounds = 1;
+    double seconds = 0;    ///< no round begins later
+    double launch_us = 0;  ///< how long a launch takes, roughly
+    /// For tests: the schedule that is to misbehave, and how.
+    std::string faulty;
+    std::string fault;
+  };
+  using Sample = std::function<void(const std::string& schedule, const Engine::Timing& timing)>;
+  /// Measures all in turn; returns those that failed, and why. The others get the rounds that they lost.
+  std::map<std::string, std::string> time(std::vector<std::string> schedules, int64_t rows,
+                                          const Timing& timing, const Sample& sample);
+
+  struct ReadFloor {
+    double bytes_per_second = 0;
+    std::string method;
+  };
+  ReadFloor read_floor();
+
+ private:
+  void start();
+  void ensure_open();
+  void ensure_loaded(const std::vector<std::string>& schedules);
+  std::map<std::string, std::string> load_some(const std::vector<std::string>& schedules);
+  Json receive(std::chrono::milliseconds deadline);
+  std::chrono::milliseconds patience(double launch_us, double launches) const;
+
+  std::string id_;
+  Json head_;
+  std::filesystem::path folder_;
+  Deadlines deadlines_;
+  DeviceDescription device_;
+  std::string driver_;
+  std::map<std::string, std::filesystem::path> files_;
+  std::set<std::string> loaded_;  ///< in the present process
+  bool is_open_ = false;
+  int copies_ = 1;  ///< of the weights, all of which are launched on in a measurement
+  int starts_ = 0;
+  std::optional<WorkerProcess> process_;
+};
+
+}  // namespace gumtile::tools

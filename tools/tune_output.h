@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "tools/tune_run.h"
+
+namespace gumtile::tools {
+
+/// How long reading a problem's weights once takes, in microseconds, by the measured read floor; 0: unknown.
+double read_floor_us(const ProblemResult& result);
+
+/// A record's candidate by its schedule; null where it has none.
+const TuningCandidate* find_candidate(const TuningRecord& record, const std::string& schedule);
+size_t count_measured(const TuningRecord& record);
+
+/// "sm_90a, 151936 x 4096 from 0, weights bf16, …"
+std::string problem_title(const ProblemResult& result);
+
+/// A tuner's result as table, md or json.
+std::string render_tuning(const TuneResult& result, const std::string& format);
+
+}  // namespace gumtile::tools

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "gumtile/tuning.h"
+#include "tools/tune_measurer.h"
+#include "tools/tune_problem.h"
+#include "tools/tune_search.h"
+
+namespace gumtile::tools {
+
+struct TuneSettings {
+  std::string device = "auto";
+  std::vector<TuneProblem> problems;
+  std::vector<int64_t> buckets;  ///< upper ends
+  double budget_seconds = 180;   ///< for all of them
+  bool resume = false;
+  int candidates = 32;  ///< a bucket, of one family
+  bool all_families = false;
+  int compile_workers = 1;
+  bool read_floor = true;        ///< measure it where there is time
+  std::filesystem::path folder;  ///< of the records
+  std::chrono::milliseconds compile_deadline{60000};
+  Measurer::Deadlines deadlines;
+  std::vector<InjectedFault> faults;
+};
+
+struct BucketResult {
+  TuningRecord record;
+  std::filesystem::path path;
+  bool resumed = false;  ///< the record was there
+  std::string fault;     ///< why there is no record; else empty
+};
+
+struct ProblemResult {
+  TuneProblem problem;
+  DeviceDescription device;
+  Measurer::ReadFloor floor;  ///< not measured where there was nothing to do or no time left
+  std::vector<BucketResult> buckets;
+};
+
+struct TuneResult {
+  std::vector<ProblemResult> problems;
+  bool interrupted = false;
+};
+
+/// Tunes every bucket of every problem and saves a record of each as soon as it is done. Throws Error where
+/// nothing can be tuned; what concerns one bucket is in its result.
+TuneResult run_tuning(const TuneSettings& settings);
+
+}  // namespace gumtile::tools

@@ -1,0 +1,236 @@
+#include "tools/tune_search.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <utility>
+
+namespace gumtile::tools {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Another candidate has to be faster than the heuristic by more than this, which is what medians of one
+/// kernel differ by from run to run.
+constexpr double kTie = 0.005;
+constexpr size_t kFinalists = 6;
+constexpr std::string_view kNoTime = "not measured: the budget was spent";
+static_assert(kNoTime.starts_with(kNotMeasured));
+constexpr int kFirstRounds = 3;
+constexpr int kMoreRounds = 8;
+constexpr int kFinalRounds = 40;
+
+/// A sample is a few replays: so many, or as many as take so long.
+constexpr double kSampleUs = 5000;
+constexpr int kMostRepeats = 5;
+constexpr double kEnoughSeconds = 10;
+
+/// Log-probabilities come from sums over the vocabulary, whose order is a schedule's own.
+constexpr double kLogprobTolerance = 1e-3;
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// Why an answer is not the heuristic's; empty where it is.
+std::string difference(const CheckedAnswer& answer, const CheckedAnswer& reference) {
+  if (answer.bad_rows != 0) return fmt::format("{} rows have a bad status", answer.bad_rows);
+  if (answer.tokens.size() != reference.tokens.size()) return "other tokens: not one for each row";
+  size_t others = 0;
+  for (size_t row = 0; row < reference.tokens.size(); ++row)
+    others += answer.tokens[row] == reference.tokens[row] ? 0 : 1;
+  if (others != 0) return fmt::format("other tokens in {} of {} rows", others, reference.tokens.size());
+  if (answer.logprobs.size() != reference.logprobs.size()) return "other log-probabilities";
+  for (size_t row = 0; row < reference.logprobs.size(); ++row)
+    if (!(std::abs(answer.logprobs[row] - reference.logprobs[row]) <= kLogprobTolerance))
+      return fmt::format("other log-probabilities: {} for {}", answer.logprobs[row], reference.logprobs[row]);
+  return {};
+}
+
+std::string_view family(const std::string& schedule) {
+  return std::string_view(schedule).substr(0, schedule.find(':'));
+}
+
+}  // namespace
+
+BucketSearch::BucketSearch(CompilePool& pool, Measurer& measurer, SearchTask task)
+    : pool_(pool), measurer_(measurer), task_(std::move(task)) {}
+
+double BucketSearch::seconds_left() const {
+  return std::chrono::duration<double>(end_ - Clock::now()).count();
+}
+
+void BucketSearch::reject(size_t candidate, const std::string& why) {
+  if (candidate == 0)
+    throw WorkerFault(
+        fmt::format("the built-in choice '{}' cannot be measured: {}", task_.candidates[0].schedule, why));
+  task_.candidates[candidate].rejected = why;
+}
+
+std::string BucketSearch::fault_of(const std::string& stage, size_t candidate) const {
+  for (const InjectedFault& fault : task_.faults)
+    if (fault.stage == stage && fault.candidate == candidate) return fault.kind;
+  return {};
+}
+
+/// By an earlier search. The heuristic is always measured anew.
+bool BucketSearch::is_known(size_t candidate) const {
+  const TuningCandidate& c = task_.candidates[candidate];
+  return candidate != 0 && (c.median_us > 0 || !c.rejected.empty());
+}
+
+void BucketSearch::run(double seconds) {
+  end_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  compile_and_load();
+  check_all();
+  measure();
+  choose();
+}
+
+void BucketSearch::compile_and_load() {
+  // On a CPU, compilers would take the cores of what is measured.
+  if (!measurer_.device().target.is_cuda()) pool_.wait_until_idle();
+  std::map<std::string, std::filesystem::path> files;
+  for (size_t i = 0; i < task_.candidates.size(); ++i) {
+    if (!task_.candidates[i].rejected.empty()) continue;
+    const auto outcome = pool_.wait(task_.candidates[i].schedule, i == 0 ? Clock::time_point::max() : end_);
+    if (!outcome)
+      reject(i, std::string(kNoTime));
+    else if (!outcome->rejected.empty())
+      reject(i, outcome->rejected);
+    else
+      files[task_.candidates[i].schedule] = outcome->file;
+  }
+  const std::map<std::string, std::string> failed = measurer_.load(files);
+  for (size_t i = 0; i < task_.candidates.size(); ++i)
+    if (const auto found = failed.find(task_.candidates[i].schedule); found != failed.end())
+      reject(i, found->second);
+}
+
+void BucketSearch::check_all() {
+  for (size_t i = 0; i < task_.candidates.size(); ++i) {
+    TuningCandidate& candidate = task_.candidates[i];
+    if (!candidate.rejected.empty()) continue;
+    if (i != 0 && seconds_left() < 0) {
+      if (!is_known(i)) candidate.rejected = kNoTime;
+      continue;
+    }
+    try {
+      CheckedAnswer answer =
+          measurer_.check(candidate.schedule, task_.key.problem.max_rows, launch_us_, fault_of("check", i));
+      if (i == 0) {
+        if (answer.bad_rows != 0) reject(i, fmt::format("{} rows have a bad status", answer.bad_rows));
+        launch_us_ = answer.launch_us;
+        reference_ = std::move(answer);
+      } else if (std::string why = difference(answer, reference_); !why.empty()) {
+        candidate.rejected = std::move(why);
+      }
+    } catch (const WorkerFault& fault) {
+      reject(i, fault.what());
+    }
+  }
+}
+
+/// Those that may be measured, fastest first; those not measured yet are last. The heuristic comes before
+/// all.
+std::vector<size_t> BucketSearch::best(size_t count) const {
+  std::vector<size_t> order;
+  for (size_t i = 1; i < task_.candidates.size(); ++i)
+    if (task_.candidates[i].rejected.empty()) order.push_back(i);
+  const auto time_of = [&](size_t i) {
+    const double us = task_.candidates[i].median_us;
+    return us > 0 ? us : HUGE_VAL;
+  };
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return time_of(a) < time_of(b); });
+  order.insert(order.begin(), 0);
+  if (order.size() > count) order.resize(count);
+  return order;
+}
+
+void BucketSearch::measure() {
+  const size_t all = task_.candidates.size();
+  std::vector<size_t> unknown{0};
+  for (const size_t i : best(all))
+    if (i != 0 && !is_known(i)) unknown.push_back(i);
+  time(unknown, kFirstRounds, 0.5);
+  for (const size_t i : unknown)
+    if (task_.candidates[i].median_us == 0 && task_.candidates[i].rejected.empty())
+      reject(i, std::string(kNoTime));
+  if (const size_t quarter = 1 + (all + 3) / 4; quarter > kFinalists) time(best(quarter), kMoreRounds, 0.5);
+  time(best(1 + kFinalists), kFinalRounds, 1);
+}
+
+/// The times are those of these rounds alone, so that all that took part met the same clocks.
+void BucketSearch::time(const std::vector<size_t>& chosen, int rounds, double share) {
+  Measurer::Timing timing;
+  timing.rounds = rounds;
+  timing.launch_us = launch_us_;
+  const double sweep_us = std::max(launch_us_, 1.0) * measurer_.copies();
+  timing.repeats = std::clamp(static_cast<int>(kSampleUs / sweep_us), 1, kMostRepeats);
+  // Slow kernels do not get all rounds: three of them, or some seconds, are enough.
+  const double round_seconds = 1e-6 * sweep_us * (timing.repeats + 2) * static_cast<double>(chosen.size());
+  timing.seconds =
+      std::min(std::max(seconds_left(), 0.0) * share, std::max(kEnoughSeconds, 3 * round_seconds));
+  if (timing.seconds == 0 && task_.candidates[0].median_us > 0) return;  // the first rounds have to do
+
+  std::vector<std::string> schedules;
+  std::map<std::string, size_t> index;
+  for (const size_t i : chosen) {
+    schedules.push_back(task_.candidates[i].schedule);
+    index[schedules.back()] = i;
+    if (const std::string fault = fault_of("time", i); !fault.empty()) {
+      timing.faulty = schedules.back();
+      timing.fault = fault;
+    }
+  }
+  struct Samples {
+    std::vector<double> median, p5, p95;
+  };
+  std::map<size_t, Samples> samples;
+  const auto keep = [&] {
+    for (const auto& [i, s] : samples) {
+      task_.candidates[i].median_us = median(s.median);
+      task_.candidates[i].p5_us = median(s.p5);
+      task_.candidates[i].p95_us = median(s.p95);
+    }
+    last_measured_.clear();
+    for (const size_t i : chosen)
+      if (samples.contains(i)) last_measured_.push_back(i);
+  };
+  try {
+    const auto failed = measurer_.time(schedules, task_.key.problem.max_rows, timing,
+                                       [&](const std::string& schedule, const Engine::Timing& measured) {
+                                         Samples& s = samples[index.at(schedule)];
+                                         s.median.push_back(measured.median_us);
+                                         s.p5.push_back(measured.p5_us);
+                                         s.p95.push_back(measured.p95_us);
+                                       });
+    keep();
+    for (const auto& [schedule, why] : failed) reject(index.at(schedule), why);
+  } catch (const Interrupted&) {
+    keep();
+    throw;
+  }
+}
+
+void BucketSearch::choose() {
+  const TuningCandidate& heuristic = task_.candidates[0];
+  winner_ = heuristic.schedule;
+  double least = heuristic.median_us * (1 - kTie);
+  for (TuningCandidate& candidate : task_.candidates)
+    if (candidate.rejected.empty() && family(candidate.schedule) != family(heuristic.schedule))
+      candidate.rejected = "another family: it rounds differently";
+  // Only finalists: the times of the others are of fewer rounds, when the device was in another state.
+  for (const size_t i : last_measured_) {
+    const TuningCandidate& candidate = task_.candidates[i];
+    if (!candidate.rejected.empty() || candidate.median_us >= least) continue;
+    least = candidate.median_us;
+    winner_ = candidate.schedule;
+  }
+}
+
+}  // namespace gumtile::tools

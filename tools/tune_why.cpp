@@ -1,0 +1,80 @@
+#include "tools/tune_why.h"
+
+#include <fmt/format.h>
+
+#include "gumtile/error.h"
+#include "tools/tune_candidates.h"
+
+namespace gumtile::tools {
+namespace {
+
+struct Why {
+  int64_t rows = 0;
+  int64_t first_token = 0;
+  std::string schedule;
+  std::string rule;
+  std::vector<std::string> not_used;
+};
+
+Why explain(const TuningRecords& records, const DeviceDescription& device, const MeasuredHead& head,
+            int64_t rows) {
+  const Program program = program_of(head);
+  const Problem problem = problem_of(head, rows);
+  TuningRecords::Explanation explanation = records.explain(tuning_key(device, program, problem));
+  Why why{rows, head.first_token, {}, {}, std::move(explanation.not_used)};
+  if (explanation.choice) {
+    try {
+      make_plan(program, problem, explanation.choice->schedule, device.target);
+      why.schedule = explanation.choice->schedule.str();
+      why.rule = explanation.choice->rule;
+      return why;
+    } catch (const Error& error) {  // recorded by a gumtile that could
+      why.not_used.insert(why.not_used.begin(),
+                          fmt::format("{}: {}", explanation.choice->rule, error.what()));
+    }
+  }
+  why.schedule = heuristic_of(program, problem, device).str();
+  why.rule = "built-in choice";
+  return why;
+}
+
+}  // namespace
+
+std::string explain_choices(const TuneSettings& settings, const std::string& format) {
+  const DeviceDescription device = Engine::open(settings.device, nullptr)->device();
+  const auto records = TuningRecords::load(settings.folder);
+  std::vector<Why> whys;
+  for (const TuneProblem& problem : settings.problems) {
+    std::vector<int64_t> first_tokens{problem.head.first_token};
+    first_tokens.insert(first_tokens.end(), problem.also_first_tokens.begin(),
+                        problem.also_first_tokens.end());
+    for (const int64_t first : first_tokens) {
+      MeasuredHead head = problem.head;
+      head.first_token = first;
+      for (const int64_t rows : settings.buckets) whys.push_back(explain(*records, device, head, rows));
+    }
+  }
+  if (format == "json") {
+    Json choices = Json::array();
+    for (const Why& why : whys)
+      choices.push_back({{"batch", why.rows},
+                         {"first_token", why.first_token},
+                         {"schedule", why.schedule},
+                         {"rule", why.rule},
+                         {"not_used", why.not_used}});
+    return Json{{"device", device_json(device)}, {"choices", choices}}.dump(2) + "\n";
+  }
+  Table table{{"batch", "from token", "schedule", "chosen by"}, {}};
+  std::string notes;
+  for (const Why& why : whys) {
+    table.rows.push_back({std::to_string(why.rows), std::to_string(why.first_token), why.schedule, why.rule});
+    for (const std::string& note : why.not_used) {
+      const std::string line = fmt::format("not used for batch {}: {}\n", why.rows, note);
+      notes += line;
+    }
+  }
+  const std::string text = format == "md" ? to_markdown(table) + "\n" : to_text(table);
+  return text + notes;
+}
+
+}  // namespace gumtile::tools

@@ -1,0 +1,45 @@
+#include <fmt/format.h>
+
+#include <fstream>
+#include <iostream>
+
+#include "gumtile/compiler.h"
+#include "gumtile/error.h"
+#include "runtime/cache/entry.h"
+#include "tools/tune_problem.h"
+#include "tools/tune_worker.h"
+
+namespace gumtile::tools {
+namespace {
+
+void compile_to_file(const Json& request) {
+  const MeasuredHead head = parse_head(request.at("head"));
+  const Schedule schedule = Schedule::parse(request.at("schedule").get<std::string>());
+  const Target target = Target::parse(request.at("target").get<std::string>());
+  const KernelPlan plan = make_plan(program_of(head), problem_of(head, 1), schedule, target);
+  std::string entry = cache::encode_entry(key_text(plan), compile(plan));
+  if (has_fault(request, "corrupt")) entry[entry.size() / 2] ^= 1;
+  const auto file = request.at("file").get<std::string>();
+  std::ofstream out(file, std::ios::binary);
+  out.write(entry.data(), static_cast<std::streamsize>(entry.size()));
+  out.close();
+  if (!out) throw Error(ErrorCode::cannot_create, fmt::format("'{}' cannot be written", file));
+}
+
+}  // namespace
+
+int run_compile_worker() {
+  for (std::string line; std::getline(std::cin, line);) {
+    const Json request = Json::parse(line);
+    try {
+      obey_fault(request);
+      compile_to_file(request);
+      answer({{"schedule", request.at("schedule")}});
+    } catch (const Error& error) {
+      answer({{"error", error.what()}});
+    }
+  }
+  return 0;
+}
+
+}  // namespace gumtile::tools
