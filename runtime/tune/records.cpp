@@ -153,9 +153,3 @@ TuningRecords::Explanation TuningRecords::explain(const TuningKey& key) const {
 }
 
 }  // namespace gumtile
-namespace gumtile {
-std::shared_ptr<const TuningRecords> TuningRecords::load(const std::filesystem::path&, const Log&) {
-  return std::make_shared<TuningRecords>();
-}
-std::optional<TuningRecords::Choice> TuningRecords::find(const TuningKey&) const { return std::nullopt; }
-}  // namespace gumtile
