@@ -16,7 +16,7 @@
 #include "runtime/cuda/device.h"
 #include "tools/bench_ceiling.h"
 #include "tools/bench_inputs.h"
-#include "tools/timed_source.h"
+#include "tools/open_engine.h"
 #include "tools/tune_problem.h"
 #include "tools/tune_worker.h"
 

@@ -351,6 +351,8 @@ gumtile_status gumtile_head_create(gumtile_engine* engine, const gumtile_head_op
     wanted.weights_dtype = matrix_dtype_of(given.weights_dtype, gumtile::DType::bf16, "weights_dtype");
     wanted.hidden_dtype = matrix_dtype_of(given.hidden_dtype, wanted.weights_dtype, "hidden_dtype");
     wanted.token_dtype = dtype_of(given.token_dtype, GUMTILE_I32, "token_dtype");
+    if (wanted.token_dtype != gumtile::DType::i32 && wanted.token_dtype != gumtile::DType::i64)
+      throw Error(ErrorCode::usage, "token_dtype is no integer; expected i32 or i64");
     if (given.noise != GUMTILE_NOISE_GROUPED && given.noise != GUMTILE_NOISE_PER_TOKEN)
       throw Error(ErrorCode::usage,
                   fmt::format("noise is {}, which is no gumtile_noise", static_cast<int>(given.noise)));

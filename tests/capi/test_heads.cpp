@@ -298,6 +298,43 @@ TEST_CASE("slots, rows that are left out, and a count of rows in memory") {
   }
 }
 
+TEST_CASE("hidden states are gathered, and tokens of 64 bits scattered") {
+  Prepared prepared(4);
+  Batch batch = prepared.batch(4);
+  prepared.init(batch);
+  const Tokens expected = batch.sample(prepared.engine, prepared.head);
+
+  embed::HeadOptions options = head_options(prepared.weights.data());
+  options.token_dtype = GUMTILE_I64;
+  embed::Head wide(prepared.engine, options);
+  wide.prepare(4, {0});
+  // The same rows, in reverse order of memory; the tokens go to every other place, but for one that goes
+  // nowhere.
+  const std::vector<std::uint16_t> rows = batch.hidden.read();
+  std::vector<std::uint16_t> reversed;
+  for (std::size_t row = 4; row-- > 0;)
+    reversed.insert(reversed.end(), rows.begin() + static_cast<std::ptrdiff_t>(row * kHidden),
+                    rows.begin() + static_cast<std::ptrdiff_t>((row + 1) * kHidden));
+  batch.hidden.write(reversed);
+  const Array<std::int32_t> index(prepared.engine, std::vector<std::int32_t>{3, 2, 1, 0});
+  const Array<std::int32_t> position(prepared.engine, std::vector<std::int32_t>{6, 4, -1, 0});
+  const Array<std::int64_t> tokens(prepared.engine, 8, -1);
+  const Array<char> workspace(prepared.engine, wide.workspace_size(4));
+  embed::SampleArgs args = batch.args;
+  args.logprob = nullptr;
+  args.hidden_index = index.data();
+  args.token_position = position.data();
+  args.token = tokens.data();
+  args.workspace = workspace.data();
+  args.workspace_bytes = workspace.bytes();
+  wide.workspace_init(nullptr, args.workspace, args.workspace_bytes);
+  wide.validate(args);
+  embed::check(wide.sample(nullptr, args));
+  prepared.engine.synchronize();
+  CHECK(tokens.read() ==
+        std::vector<std::int64_t>{expected[3], -1, -1, -1, expected[1], -1, expected[0], -1});
+}
+
 TEST_CASE("a failed row says so, and takes the token it is told to") {
   Prepared prepared(2);
   Batch batch = prepared.batch(2);

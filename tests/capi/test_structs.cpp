@@ -197,6 +197,7 @@ TEST_CASE("enumerators that stand for nothing are refused by name") {
   };
   refused([](auto& options) { options.weights_dtype = static_cast<gumtile_dtype>(77); }, "weights_dtype");
   refused([](auto& options) { options.hidden_dtype = static_cast<gumtile_dtype>(77); }, "hidden_dtype");
+  refused([](auto& options) { options.token_dtype = GUMTILE_F16; }, "token_dtype is no integer");
   refused([](auto& options) { options.noise = static_cast<gumtile_noise>(77); }, "noise");
   refused([](auto& options) { options.vocab_size = 0; }, "vocab_size");
   refused([](auto& options) { options.hidden_size = -1; }, "hidden_size");
