@@ -8,7 +8,7 @@ with=$(realpath "${1:-$(dirname "${BASH_SOURCE[0]}")/../build/release/bin/gumtil
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 cmake --preset runtime-only -DCMAKE_DISABLE_FIND_PACKAGE_LLVM=TRUE -DCMAKE_DISABLE_FIND_PACKAGE_LLD=TRUE >&2
-cmake --build --preset runtime-only >&2
+cmake --build --preset runtime-only --target gumtile_command >&2
 without=build/runtime-only/bin/gumtile
 
 if ldd "$without" | grep -iE 'llvm|lld'; then exit 1; fi
