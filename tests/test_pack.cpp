@@ -32,7 +32,8 @@ bool contains(const Error& error, const std::string& text) {
   return all.find(text) != std::string::npos;
 }
 
-/// Small integers and halves: dot products are exact, so that every variant of the host gives the same tokens.
+/// Small integers and halves: dot products are exact, so that every variant of the host gives the same
+/// tokens.
 std::vector<uint16_t> exact_values(int64_t count, uint32_t seed) {
   std::vector<uint16_t> values(static_cast<size_t>(count));
   uint32_t state = seed;
@@ -167,8 +168,10 @@ TEST_CASE("a pack says what it has and what was asked for") {
   CHECK(contains(prepare(other, kNoFeatures, data.weights()), "noise per_token"));
   other = request.head;
   other.schedule = Schedule::parse("host:b1,v512");
-  CHECK(contains(prepare(other, kNoFeatures, data.weights()), "its schedules for this Program are host:b4,v256"));
-  CHECK(contains(prepare(request.head, kNoFeatures, data.weights() + 1), "multiples of 16 bytes; these are of 2"));
+  CHECK(contains(prepare(other, kNoFeatures, data.weights()),
+                 "its schedules for this Program are host:b4,v256"));
+  CHECK(contains(prepare(request.head, kNoFeatures, data.weights() + 1),
+                 "multiples of 16 bytes; these are of 2"));
 
   KernelPlan gpu = plan_pack(request).front().plan;
   gpu.target = Target::parse("sm_80");
@@ -223,8 +226,9 @@ TEST_CASE("a chain takes what the first source has and makes the rest") {
 
   KernelPlan gpu = plan_pack(request).front().plan;
   gpu.target = Target::parse("sm_80");
-  const Error error =
-      error_of([&] { make_chain({open_pack(file.path()), open_pack(file.path())})->get(gpu); });
+  const Error error = error_of([&] {
+    make_chain({open_pack(file.path()), open_pack(file.path())})->get(gpu);
+  });
   CHECK(contains(error, "no kernels for 'sm_80'"));
   CHECK(error_of([] { make_chain({})->get({}); }).code() == ErrorCode::usage);
 }

@@ -51,8 +51,8 @@ TinyPack tiny_pack() {
   return tiny;
 }
 
-/// Opens a file of these bytes and takes the kernel: it is the right one, or an Error(bad_data) is thrown. True
-/// for the right one.
+/// Opens a file of these bytes and takes the kernel: it is the right one, or an Error(bad_data) is thrown.
+/// True for the right one.
 bool takes(const TinyPack& tiny, const std::string& bytes) {
   const TestFile file(bytes);
   try {
@@ -127,7 +127,8 @@ TEST_CASE("an index with a right hash and wrong contents is refused") {
 
 TEST_CASE("other files and other formats are named for what they are") {
   const TinyPack tiny = tiny_pack();
-  const TestFile text("#!/bin/sh\necho this is a rather long file that is not a pack of kernels at all, is it\n");
+  const TestFile text(
+      "#!/bin/sh\necho this is a rather long file that is not a pack of kernels at all, is it\n");
   CHECK(contains(error_of([&] { open_pack(text.path()); }), "is no pack"));
   std::string newer = tiny.bytes;
   newer[40] = 2;

@@ -8,7 +8,7 @@ with=$(realpath "${1:-$(dirname "${BASH_SOURCE[0]}")/../build/release/bin/gumtil
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 cmake --preset runtime-only -DCMAKE_DISABLE_FIND_PACKAGE_LLVM=TRUE -DCMAKE_DISABLE_FIND_PACKAGE_LLD=TRUE >&2
-cmake --build --preset runtime-only >&2
+cmake --build --preset runtime-only --target gumtile_command >&2
 without=build/runtime-only/bin/gumtile
 
 if ldd "$without" | grep -iE 'llvm|lld'; then exit 1; fi
@@ -16,6 +16,7 @@ if nm -C "$without" | grep -E ' (llvm|lld)::'; then exit 1; fi
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+export GUMTILE_CACHE_DIR=$folder/cache
 request=(--synthetic 1003x72x4 --device cpu --temperature 0,0.7,1,2 --seed 1,2,3,4 --format json)
 "$with" compile --vocab-size 1003 --hidden-size 72 --max-rows 4 --targets host -o "$folder/head.gtpack" >/dev/null
 tokens() { sed -n 's/^ *"token": //p'; }

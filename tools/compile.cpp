@@ -65,8 +65,9 @@ LmHeadOptions head_options(const Options& options) {
   head.vocab_size /= options.tp;
   head.first_token = options.first_token;
   head.weights_dtype = options.dtype.empty() ? weights : parse_matrix_dtype("--dtype", options.dtype);
-  head.hidden_dtype = options.hidden_dtype.empty() ? head.weights_dtype
-                                                   : parse_matrix_dtype("--hidden-dtype", options.hidden_dtype);
+  head.hidden_dtype = options.hidden_dtype.empty()
+                          ? head.weights_dtype
+                          : parse_matrix_dtype("--hidden-dtype", options.hidden_dtype);
   head.noise = parse_noise("--noise", options.noise);
   if (!options.schedule.empty()) head.schedule = Schedule::parse(options.schedule);
   return head;
@@ -140,7 +141,8 @@ Action add_compile(CLI::App& app) {
   app.add_option("--tp", options->tp, "the vocabulary is in so many equal ranges; the pack is for one")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--dtype", options->dtype, "of the weights: bf16, f16 or f32 (default: the model's, else bf16)");
+  app.add_option("--dtype", options->dtype,
+                 "of the weights: bf16, f16 or f32 (default: the model's, else bf16)");
   app.add_option("--hidden-dtype", options->hidden_dtype, "of the hidden states (default: as the weights)");
   app.add_option("--noise", options->noise, "grouped or per_token")->capture_default_str();
   app.add_option("--features", options->features, "comma list of feature sets: token, logprob")
@@ -152,8 +154,9 @@ Action add_compile(CLI::App& app) {
                  "comma list: host (all of its variants), host:x86-64-v3, sm_80, sm_90a, ...")
       ->capture_default_str();
   app.add_option("--schedule", options->schedule, "for every batch, instead of tuned and built-in choices");
-  app.add_option("--ptxas", options->ptxas,
-                 "makes cubins beside the PTX: a path, or none (default: ptxas from PATH where there is one)");
+  app.add_option(
+      "--ptxas", options->ptxas,
+      "makes cubins beside the PTX: a path, or none (default: ptxas from PATH where there is one)");
   app.add_option("-o,--output", options->output, "the pack's file")->required();
   app.add_option("--format", options->format, "table or json")
       ->check(CLI::IsMember({"table", "json"}))

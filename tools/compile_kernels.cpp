@@ -20,7 +20,8 @@
 namespace gumtile::tools {
 namespace {
 
-/// Whether the user has interrupted; the signal is blocked by TemporaryFolder, so that it waits to be asked for.
+/// Whether the user has interrupted; the signal is blocked by TemporaryFolder, so that it waits to be asked
+/// for.
 bool interrupted() {
   sigset_t interrupt;
   sigemptyset(&interrupt);

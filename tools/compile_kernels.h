@@ -13,7 +13,7 @@ struct CompileOptions {
   std::string ptxas;  ///< empty: no cubins
   /// Whether PTX is enough where ptxas fails, as an older one does for a newer architecture.
   bool ptxas_may_fail = true;
-  int threads = 0;  ///< 0: as many as there are processors
+  int threads = 0;                                    ///< 0: as many as there are processors
   std::function<void(int done, int total)> progress;  ///< on the calling thread
 };
 
@@ -22,8 +22,8 @@ struct CompiledKernels {
   std::vector<std::string> without_cubin;              ///< targets for which ptxas failed, and its words
 };
 
-/// Compiles in parallel. An interrupt ends it with Error(cancelled), and leaves no temporary files. Throws the
-/// first Error of a kernel.
+/// Compiles in parallel. An interrupt ends it with Error(cancelled), and leaves no temporary files. Throws
+/// the first Error of a kernel.
 CompiledKernels compile_kernels(const std::vector<PackPlan>& plans, const CompileOptions& options);
 
 }  // namespace gumtile::tools

@@ -7,9 +7,10 @@ namespace gumtile {
 namespace {
 
 [[noreturn]] void missing() {
-  throw Error(ErrorCode::usage,
-              "this gumtile was built without its compiler (-DGUMTILE_JIT=OFF); take kernels from a pack (--pack "
-              "FILE), or use a gumtile with the compiler");
+  throw Error(
+      ErrorCode::usage,
+      "this gumtile was built without its compiler (-DGUMTILE_JIT=OFF); take kernels from a pack (--pack "
+      "FILE), or use a gumtile with the compiler");
 }
 
 }  // namespace

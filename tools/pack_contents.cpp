@@ -38,11 +38,12 @@ std::string pack_text(const Pack& pack, const std::string& path, uint64_t bytes)
                           std::to_string(e.bytes), fmt::format("{}", fmt::join(rows, ",")), e.schedule});
   }
   return to_text(table) +
-         fmt::format("{}: {} kernels, {} bytes, {} tuning records\n{} x {} from token {}, weights {}, hidden "
-                     "states {}, {}, features {}, batches up to {}; gumtile {}, {}\n",
-                     path, pack.entries().size(), bytes, pack.tuning_records().size(), d.vocab_size,
-                     d.hidden_size, d.first_token, name(d.weights_dtype), name(d.hidden_dtype), name(d.noise),
-                     fmt::join(feature_names(d), ","), d.max_rows, d.gumtile_version, d.compiler);
+         fmt::format(
+             "{}: {} kernels, {} bytes, {} tuning records\n{} x {} from token {}, weights {}, hidden "
+             "states {}, {}, features {}, batches up to {}; gumtile {}, {}\n",
+             path, pack.entries().size(), bytes, pack.tuning_records().size(), d.vocab_size, d.hidden_size,
+             d.first_token, name(d.weights_dtype), name(d.hidden_dtype), name(d.noise),
+             fmt::join(feature_names(d), ","), d.max_rows, d.gumtile_version, d.compiler);
 }
 
 Json pack_json(const Pack& pack, const std::string& path, uint64_t bytes) {

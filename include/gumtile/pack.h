@@ -32,8 +32,8 @@ struct PackDescription {
 
 /// A kernel in a pack. One that exists as PTX and as a cubin is two of them.
 struct PackEntry {
-  std::string target;    ///< Target::str()
-  std::string program;   ///< digest(Program)
+  std::string target;   ///< Target::str()
+  std::string program;  ///< digest(Program)
   Features features = 0;
   std::string schedule;  ///< Schedule::str()
   int weights_alignment = 1;
@@ -69,8 +69,8 @@ class Pack : public KernelSource {
 };
 
 /// Maps a pack and verifies its index; kernels are verified when they are taken. Throws Error(io) where the
-/// file cannot be read, Error(bad_data) naming it and what was found where it is damaged, cut short, something
-/// else, or of another format version.
+/// file cannot be read, Error(bad_data) naming it and what was found where it is damaged, cut short,
+/// something else, or of another format version.
 std::shared_ptr<Pack> open_pack(const std::filesystem::path& path);
 
 /// Asks each source in turn; the first one that has a kernel gives it. Null pointers are left out. Where none
@@ -95,8 +95,8 @@ struct PackPlan {
 };
 
 /// The kernels that a pack needs: for every target, feature set and bucket the schedules that were tuned for,
-/// and that the built-in heuristic chooses on, each card known of the target's architecture. The same schedule
-/// is there once. Throws Error(usage) for a request that cannot be.
+/// and that the built-in heuristic chooses on, each card known of the target's architecture. The same
+/// schedule is there once. Throws Error(usage) for a request that cannot be.
 std::vector<PackPlan> plan_pack(const PackRequest& request);
 
 /// The host targets that packs hold, the best last, and those of them that this process can run, the best

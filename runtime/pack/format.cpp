@@ -32,8 +32,8 @@ struct Header {
 static_assert(sizeof(Header) == 64);
 constexpr size_t kHashedFrom = offsetof(Header, format);
 
-constexpr KernelArtifact::Format kFormats[] = {
-    KernelArtifact::Format::ptx, KernelArtifact::Format::cubin, KernelArtifact::Format::shared_object};
+constexpr KernelArtifact::Format kFormats[] = {KernelArtifact::Format::ptx, KernelArtifact::Format::cubin,
+                                               KernelArtifact::Format::shared_object};
 
 /// Reads members of an object of the index, strictly.
 class Members {
@@ -57,9 +57,7 @@ class Members {
     if (!json.is_number_unsigned() || json.get<uint64_t>() > most) wrong(name, json);
     return json.get<uint64_t>();
   }
-  int64_t size(const char* name) const {
-    return static_cast<int64_t>(number(name, uint64_t{1} << 40));
-  }
+  int64_t size(const char* name) const { return static_cast<int64_t>(number(name, uint64_t{1} << 40)); }
   Features features(const char* name) const { return static_cast<Features>(number(name, ~Features{0})); }
   const Json& list(const char* name) const {
     const Json& json = get(name);
@@ -79,7 +77,8 @@ class Members {
 
   [[noreturn]] void wrong(const char* what, const Json& found) const {
     const std::string text = found.dump(-1, ' ', false, Json::error_handler_t::replace);
-    bad_file(file_, "in the index, {} is not what '{}' may be; make the pack anew", io::in_quotes(text), what);
+    bad_file(file_, "in the index, {} is not what '{}' may be; make the pack anew", io::in_quotes(text),
+             what);
   }
 
  private:
@@ -228,7 +227,8 @@ OpenedFile read_file(std::string_view bytes, const std::string& file) {
              io::in_quotes(opened.hash));
   opened.entries = bytes.substr(start_bytes);
 
-  const Json json = io::parse_strict_json(bytes.substr(sizeof(header), header.index_bytes), file, "the index");
+  const Json json =
+      io::parse_strict_json(bytes.substr(sizeof(header), header.index_bytes), file, "the index");
   const Members members(json, file);
   opened.index.description = parse_description(members.get("description"), file);
   for (const Json& entry : members.list("entries"))

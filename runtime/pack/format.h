@@ -38,7 +38,8 @@ struct OpenedFile {
   std::string hash;  ///< 32 hex digits over the index, hence over the hashes of all entries
   std::string_view entries;
 };
-/// Verifies all but the entries' bytes; their ranges lie within `entries`. Throws Error(bad_data) about `file`.
+/// Verifies all but the entries' bytes; their ranges lie within `entries`. Throws Error(bad_data) about
+/// `file`.
 OpenedFile read_file(std::string_view bytes, const std::string& file);
 
 std::string_view name_of(KernelArtifact::Format format);

@@ -43,8 +43,6 @@ std::vector<Target> targets_of(const std::vector<std::string>& variants) {
 }  // namespace
 
 std::vector<Target> host_pack_targets() { return targets_of(pack::host_variants()); }
-std::vector<Target> runnable_host_targets() {
-  return targets_of(pack::runnable_variants(cpu::cpu_info()));
-}
+std::vector<Target> runnable_host_targets() { return targets_of(pack::runnable_variants(cpu::cpu_info())); }
 
 }  // namespace gumtile

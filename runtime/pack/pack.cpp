@@ -93,8 +93,7 @@ class FilePack : public Pack {
                        [](const auto& a, const auto& b) { return a.first < b.first; });
       for (const auto& [place, e] : ranked) {
         const Schedule schedule = parse(*e);
-        if (std::find(offered.begin(), offered.end(), schedule) == offered.end())
-          offered.push_back(schedule);
+        if (std::find(offered.begin(), offered.end(), schedule) == offered.end()) offered.push_back(schedule);
       }
       return offered;
     }
@@ -148,10 +147,11 @@ class FilePack : public Pack {
     std::optional<cache::Entry> entry;
     if (hash_hex(bytes) == e.hash) entry = cache::decode_entry(bytes);
     if (!entry || entry->key_text != key_text || entry->artifact.format != e.entry.format)
-      io::bad_file(file_->path(),
-                   "its kernel for {} with schedule {} is damaged or of another gumtile; copy the pack again, "
-                   "or make it anew",
-                   io::in_quotes(e.entry.target), io::in_quotes(e.entry.schedule));
+      io::bad_file(
+          file_->path(),
+          "its kernel for {} with schedule {} is damaged or of another gumtile; copy the pack again, "
+          "or make it anew",
+          io::in_quotes(e.entry.target), io::in_quotes(e.entry.schedule));
     entry->artifact.ready_made = true;
     return std::move(entry->artifact);
   }
@@ -172,19 +172,20 @@ class FilePack : public Pack {
     for (const PackEntry& e : entries_) targets.insert(e.target);
     std::vector<std::string> features;
     for (Features set : d.feature_sets) features.push_back(feature_names(set));
-    return {fmt::format("the pack has targets {}; {} x {} from token {}; weights {}, hidden states {}; noise {}; "
-                        "features {}; batches up to {}",
-                        fmt::join(targets, ", "), d.vocab_size, d.hidden_size, d.first_token,
-                        name(d.weights_dtype), name(d.hidden_dtype), name(d.noise), fmt::join(features, ", "),
-                        d.max_rows)};
+    return {fmt::format(
+        "the pack has targets {}; {} x {} from token {}; weights {}, hidden states {}; noise {}; "
+        "features {}; batches up to {}",
+        fmt::join(targets, ", "), d.vocab_size, d.hidden_size, d.first_token, name(d.weights_dtype),
+        name(d.hidden_dtype), name(d.noise), fmt::join(features, ", "), d.max_rows)};
   }
 
   Error why_not(const KernelPlan& plan) const {
     const PackDescription& d = description();
     const Problem& p = plan.problem;
     const auto error = [&](ErrorCode code, const std::string& what) {
-      return Error(code, fmt::format("{}: {}; make a pack with it, or give the engine a compiler",
-                                     io::in_quotes(file_->path()), what),
+      return Error(code,
+                   fmt::format("{}: {}; make a pack with it, or give the engine a compiler",
+                               io::in_quotes(file_->path()), what),
                    contents());
     };
     const std::vector<Target> usable = candidates(plan.target);
@@ -200,13 +201,14 @@ class FilePack : public Pack {
                        ? fmt::format("the pack has no kernels for '{}'{}", plan.target.str(),
                                      names.empty() ? ", which this machine cannot run" : "")
                        : fmt::format("the pack has no kernels that this machine can run; it runs {}",
-                                     names.empty() ? "none of the host variants" : fmt::format("{}", fmt::join(names, ", "))));
+                                     names.empty() ? "none of the host variants"
+                                                   : fmt::format("{}", fmt::join(names, ", "))));
     }
     if (p.columns != d.vocab_size || p.contracted != d.hidden_size || p.first_column != d.first_token)
-      return error(ErrorCode::usage,
-                   fmt::format("the pack is for {} x {} from token {}; asked for was {} x {} from token {}",
-                               d.vocab_size, d.hidden_size, d.first_token, p.columns, p.contracted,
-                               p.first_column));
+      return error(
+          ErrorCode::usage,
+          fmt::format("the pack is for {} x {} from token {}; asked for was {} x {} from token {}",
+                      d.vocab_size, d.hidden_size, d.first_token, p.columns, p.contracted, p.first_column));
     const std::string program = digest(plan.program);
     std::set<std::string> schedules;
     int least_alignment = 1 << 20;
@@ -215,12 +217,14 @@ class FilePack : public Pack {
         schedules.insert(e.schedule);
         least_alignment = std::min(least_alignment, e.weights_alignment);
       }
-    if (schedules.empty()) return error(ErrorCode::usage, fmt::format("asked for was {}", asked(plan.program)));
+    if (schedules.empty())
+      return error(ErrorCode::usage, fmt::format("asked for was {}", asked(plan.program)));
     if (least_alignment > p.weights_alignment)
-      return error(ErrorCode::usage,
-                   fmt::format("the pack is for weights whose address and row stride are multiples of {} bytes; "
-                               "these are of {}",
-                               least_alignment, p.weights_alignment));
+      return error(
+          ErrorCode::usage,
+          fmt::format("the pack is for weights whose address and row stride are multiples of {} bytes; "
+                      "these are of {}",
+                      least_alignment, p.weights_alignment));
     return error(ErrorCode::usage,
                  fmt::format("the pack does not have schedule '{}'; its schedules for this Program are {}",
                              plan.schedule.str(), fmt::join(schedules, ", ")));
@@ -237,9 +241,10 @@ class FilePack : public Pack {
             head.hidden_dtype = hidden;
             head.noise = noise;
             if (digest(lm_head_program(head, features)) == digest(program))
-              return fmt::format("weights {}, hidden states {}, noise {}, features {}, which the pack does not "
-                                 "have",
-                                 name(weights), name(hidden), name(noise), feature_names(features));
+              return fmt::format(
+                  "weights {}, hidden states {}, noise {}, features {}, which the pack does not "
+                  "have",
+                  name(weights), name(hidden), name(noise), feature_names(features));
           }
     return fmt::format("the Program '{}', which is not the pack's", program.name);
   }

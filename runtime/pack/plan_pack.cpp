@@ -52,8 +52,8 @@ int dense_alignment(const LmHeadOptions& head) {
 
 /// The schedules that some device of this target chooses: those that were tuned go first, as devices take
 /// them first, each device's before the next one's.
-std::vector<Schedule> schedules_for(const PackRequest& request, const Program& program, const Problem& problem,
-                                    const Target& target) {
+std::vector<Schedule> schedules_for(const PackRequest& request, const Program& program,
+                                    const Problem& problem, const Target& target) {
   if (request.head.schedule) return {*request.head.schedule};
   std::vector<Schedule> tuned;
   std::vector<Schedule> built_in;
