@@ -277,6 +277,32 @@ TEST_CASE("a launch specification that cannot be is refused before its code is t
   }
 }
 
+TEST_CASE("only the host needs a finish entry for records: GPU kernels finish in their sweep") {
+  LaunchSpec spec = argmax_spec();
+  spec.finish.clear();
+  struct Nothing final : engine::LoadedKernel {
+    explicit Nothing(KernelArtifact artifact) : LoadedKernel(std::move(artifact), false) {}
+    int64_t row_limit() const noexcept override { return 0; }
+    int64_t partials(int64_t /*rows*/) const noexcept override { return 1; }
+    int64_t max_records(int64_t /*max_rows*/) const noexcept override { return 1; }
+    Status run(StreamHandle /*stream*/, const engine::ArgumentWords& /*words*/,
+               const LaunchOptions& /*options*/,
+               const engine::BoundWeights* /*weights*/) const noexcept override {
+      return Status::ok;
+    }
+    bool has_shared_state() const noexcept override { return true; }
+    Status clear(StreamHandle /*stream*/, void* /*memory*/, size_t /*bytes*/) const noexcept override {
+      return Status::ok;
+    }
+  };
+  KernelArtifact artifact = host_artifact("", spec);
+  CHECK(error_of([&] { Nothing{artifact}; }).code() == ErrorCode::internal);
+  for (const auto format : {KernelArtifact::Format::ptx, KernelArtifact::Format::cubin}) {
+    artifact.format = format;
+    CHECK_NOTHROW(Nothing{artifact});
+  }
+}
+
 TEST_CASE("arguments are packed in order, or refused") {
   LaunchSpec spec = argmax_spec();
   spec.inputs.push_back({"seed", DType::u64, 1, true});
@@ -324,8 +350,7 @@ class RecordingKernel final : public engine::LoadedKernel {
   int64_t row_limit() const noexcept override { return 1000; }
   int64_t partials(int64_t /*rows*/) const noexcept override { return 1; }
   int64_t max_records(int64_t max_rows) const noexcept override { return max_rows; }
-  Status run(StreamHandle /*stream*/, const engine::ArgumentWords& given,
-             const LaunchOptions& /*options*/,
+  Status run(StreamHandle /*stream*/, const engine::ArgumentWords& given, const LaunchOptions& /*options*/,
              const engine::BoundWeights* /*weights*/) const noexcept override {
     words = given;
     return Status::ok;
@@ -356,8 +381,8 @@ TEST_CASE("a launch stages the left input where its index is bound, and has room
                                            Binding{reinterpret_cast<void*>(0x200), 7},
                                            Binding{reinterpret_cast<void*>(index), 0}};
     const std::array<Binding, 1> outputs = {Binding{reinterpret_cast<void*>(0x400), 0}};
-    REQUIRE(kernel.launch(nullptr, 3, inputs, outputs, aligned, kernel.workspace(3).total(), {},
-                          nullptr) == Status::ok);
+    REQUIRE(kernel.launch(nullptr, 3, inputs, outputs, aligned, kernel.workspace(3).total(), {}, nullptr) ==
+            Status::ok);
     return kernel.words[engine::word_staged] != 0;
   };
   CHECK(stages(0x300));

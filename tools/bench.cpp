@@ -74,7 +74,8 @@ std::string command_line(const Report& report, const std::string& batches) {
 std::deque<LmHead> make_heads(const std::shared_ptr<Engine>& engine, const LmHeadOptions& options,
                               int64_t max_rows, Features features, const std::vector<DeviceArray>& weights) {
   std::deque<LmHead> heads;
-  for (const DeviceArray& copy : weights) heads.emplace_back(engine, options, copy.data()).prepare(max_rows, {features});
+  for (const DeviceArray& copy : weights)
+    heads.emplace_back(engine, options, copy.data()).prepare(max_rows, {features});
   return heads;
 }
 

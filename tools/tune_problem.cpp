@@ -38,9 +38,7 @@ std::vector<TuneProblem> shard_problems(const MeasuredHead& whole, int64_t shard
   return problems;
 }
 
-Program program_of(const MeasuredHead& head) {
-  return lm_head_program(head, head.features());
-}
+Program program_of(const MeasuredHead& head) { return lm_head_program(head, head.features()); }
 
 Problem problem_of(const MeasuredHead& head, int64_t max_rows) {
   Problem problem;

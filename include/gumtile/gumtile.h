@@ -1,20 +1,22 @@
 /* gumtile's stable interface: C, and whatever can call C. gumtile.hpp wraps it for C++17.
  *
  * Conventions
- * - Functions return a gumtile_status. Where it is not GUMTILE_OK, gumtile_last_error() has the words, on the same
- *   thread. No C++ exception leaves the library, and it never prints, ends the process or touches signals.
- * - Structs start with `struct_size`: set it to sizeof(the struct), or begin with the struct's _INIT macro. Fields that
- *   a program was compiled without have their documented defaults; a program may be compiled against an older or a
- *   newer header than the library's. A newer struct is accepted where what the library does not know is zero.
+ * - Functions return a gumtile_status. Where it is not GUMTILE_OK, gumtile_last_error() has the words, on the
+ * same thread. No C++ exception leaves the library, and it never prints, ends the process or touches signals.
+ * - Structs start with `struct_size`: set it to sizeof(the struct), or begin with the struct's _INIT macro.
+ * Fields that a program was compiled without have their documented defaults; a program may be compiled
+ * against an older or a newer header than the library's. A newer struct is accepted where what the library
+ * does not know is zero.
  * - Handles are opaque. A head keeps its engine alive: they may be destroyed in any order.
- * - Device memory is memory that the engine's device can read: device, managed or mapped pinned memory on a GPU,
- *   ordinary memory on the CPU. It is always the caller's.
- * - Engines may be used from any number of threads. A head may be launched from any number of threads at once, with a
- *   workspace for each stream; gumtile_head_prepare and gumtile_head_set_weights must not run beside its launches.
+ * - Device memory is memory that the engine's device can read: device, managed or mapped pinned memory on a
+ * GPU, ordinary memory on the CPU. It is always the caller's.
+ * - Engines may be used from any number of threads. A head may be launched from any number of threads at
+ * once, with a workspace for each stream; gumtile_head_prepare and gumtile_head_set_weights must not run
+ * beside its launches.
  *
- * Compatibility: within one major version of the library's soname symbols are only added, struct fields only appended,
- * and enumerators keep their values. What is to go is marked deprecated for at least one minor release before the
- * major version that drops it.
+ * Compatibility: within one major version of the library's soname symbols are only added, struct fields only
+ * appended, and enumerators keep their values. What is to go is marked deprecated for at least one minor
+ * release before the major version that drops it.
  */
 #ifndef GUMTILE_GUMTILE_H
 #define GUMTILE_GUMTILE_H
@@ -41,19 +43,20 @@ typedef enum gumtile_status {
   GUMTILE_NOT_PREPARED = 1,        /* no kernel was prepared for what is asked: gumtile_head_prepare */
   GUMTILE_TOO_MANY_ROWS = 2,       /* more rows than prepared for */
   GUMTILE_WORKSPACE_TOO_SMALL = 3, /* gumtile_head_workspace_size says how much is needed */
-  GUMTILE_INVALID_ARGUMENT = 4,    /* a null or misaligned pointer, a negative count: gumtile_head_validate tells */
-  GUMTILE_LAUNCH_FAILED = 5,       /* the driver refused, before the kernel ran */
-  GUMTILE_CONTEXT_LOST = 6,        /* an earlier fault on the device made its context unusable: no retry helps */
-  GUMTILE_FORKED = 7,              /* the engine was opened in a parent process: open one in this process */
+  GUMTILE_INVALID_ARGUMENT =
+      4,                     /* a null or misaligned pointer, a negative count: gumtile_head_validate tells */
+  GUMTILE_LAUNCH_FAILED = 5, /* the driver refused, before the kernel ran */
+  GUMTILE_CONTEXT_LOST = 6,  /* an earlier fault on the device made its context unusable: no retry helps */
+  GUMTILE_FORKED = 7,        /* the engine was opened in a parent process: open one in this process */
   /* Of set-up. */
   GUMTILE_USAGE = 64,              /* an option or argument is wrong */
   GUMTILE_BAD_DATA = 65,           /* a file or text is wrong */
   GUMTILE_DEVICE_UNAVAILABLE = 69, /* the device asked for is not there or cannot run the kernel */
   GUMTILE_INTERNAL = 70,           /* a fault of gumtile itself */
   GUMTILE_OUT_OF_MEMORY = 71,
-  GUMTILE_CANNOT_CREATE = 73,      /* an output could not be written */
-  GUMTILE_IO = 74,                 /* reading failed */
-  GUMTILE_CANCELLED = 130          /* the progress callback said so */
+  GUMTILE_CANNOT_CREATE = 73, /* an output could not be written */
+  GUMTILE_IO = 74,            /* reading failed */
+  GUMTILE_CANCELLED = 130     /* the progress callback said so */
 } gumtile_status;
 
 typedef enum gumtile_dtype {
@@ -96,9 +99,9 @@ GUMTILE_API int gumtile_abi_version(void);
 GUMTILE_API int gumtile_has_jit(void);
 /* "not_prepared"; static. "unknown" for another number. */
 GUMTILE_API const char* gumtile_status_name(gumtile_status status);
-/* What the last call on this thread that failed in set-up says: what was expected, what was found, what to do, and
- * details on further lines. Empty before any. Valid until the next failure on this thread. Launches set it only to
- * their status's meaning, which costs nothing. */
+/* What the last call on this thread that failed in set-up says: what was expected, what was found, what to
+ * do, and details on further lines. Empty before any. Valid until the next failure on this thread. Launches
+ * set it only to their status's meaning, which costs nothing. */
 GUMTILE_API const char* gumtile_last_error(void);
 
 /* ---- Engine: one device ---- */
@@ -108,33 +111,36 @@ enum { GUMTILE_LOG_DEBUG = 0, GUMTILE_LOG_INFO = 1, GUMTILE_LOG_WARNING = 2 };
 typedef void (*gumtile_log_fn)(void* user, int level, const char* message);
 
 enum {
-  /* GPU: work in the context that is current on the calling thread, which must outlive the engine, instead of the
-   * device's primary context (the one of the CUDA runtime and PyTorch). */
+  /* GPU: work in the context that is current on the calling thread, which must outlive the engine, instead of
+   * the device's primary context (the one of the CUDA runtime and PyTorch). */
   GUMTILE_ENGINE_CURRENT_CONTEXT = 1,
-  GUMTILE_ENGINE_NO_JIT = 2,    /* only what packs have, even where the library could compile */
-  GUMTILE_ENGINE_NO_CACHE = 4,  /* compiled kernels are kept in memory only */
-  GUMTILE_ENGINE_NO_TUNING = 8  /* no tuning record is looked at */
+  GUMTILE_ENGINE_NO_JIT = 2,   /* only what packs have, even where the library could compile */
+  GUMTILE_ENGINE_NO_CACHE = 4, /* compiled kernels are kept in memory only */
+  GUMTILE_ENGINE_NO_TUNING = 8 /* no tuning record is looked at */
 };
 
 typedef struct gumtile_engine_options {
   size_t struct_size;
-  const char* device;        /* "auto" (the first GPU, else the CPU), "cpu" or "cuda:N". Null: "auto" */
-  uint32_t flags;            /* GUMTILE_ENGINE_… */
-  int32_t max_blocks;        /* GPU: bounds a launch's blocks, to share the card; 0: all of it */
-  int32_t cpu_threads;       /* CPU: 0: all that this process may use */
-  const char* const* packs;  /* paths of packs, looked into in this order before anything is compiled */
+  const char* device;       /* "auto" (the first GPU, else the CPU), "cpu" or "cuda:N". Null: "auto" */
+  uint32_t flags;           /* GUMTILE_ENGINE_… */
+  int32_t max_blocks;       /* GPU: bounds a launch's blocks, to share the card; 0: all of it */
+  int32_t cpu_threads;      /* CPU: 0: all that this process may use */
+  const char* const* packs; /* paths of packs, looked into in this order before anything is compiled */
   size_t pack_count;
-  const char* cache_folder;  /* null: $GUMTILE_CACHE_DIR, else $XDG_CACHE_HOME/gumtile, else ~/.cache/gumtile */
+  const char*
+      cache_folder; /* null: $GUMTILE_CACHE_DIR, else $XDG_CACHE_HOME/gumtile, else ~/.cache/gumtile */
   uint64_t cache_max_bytes;  /* 0: 1 GiB */
   const char* tuning_folder; /* null: $GUMTILE_TUNING_DIR, else $XDG_DATA_HOME/gumtile/tuning, else
                                 ~/.local/share/gumtile/tuning */
   gumtile_log_fn log;        /* null: nothing is said */
   void* log_user;
 } gumtile_engine_options;
-#define GUMTILE_ENGINE_OPTIONS_INIT {sizeof(gumtile_engine_options), NULL, 0, 0, 0, NULL, 0, NULL, 0, NULL, NULL, NULL}
+#define GUMTILE_ENGINE_OPTIONS_INIT \
+  { sizeof(gumtile_engine_options), NULL, 0, 0, 0, NULL, 0, NULL, 0, NULL, NULL, NULL }
 
 /* Opens a device. `options` may be null. On failure *engine is null. */
-GUMTILE_API gumtile_status gumtile_engine_open(const gumtile_engine_options* options, gumtile_engine** engine);
+GUMTILE_API gumtile_status gumtile_engine_open(const gumtile_engine_options* options,
+                                               gumtile_engine** engine);
 /* Null does nothing. */
 GUMTILE_API void gumtile_engine_close(gumtile_engine* engine);
 
@@ -147,29 +153,33 @@ typedef struct gumtile_device_info {
   int32_t is_gpu;
   uint64_t memory_bytes;
 } gumtile_device_info;
-#define GUMTILE_DEVICE_INFO_INIT {sizeof(gumtile_device_info), NULL, NULL, NULL, 0, 0, 0}
+#define GUMTILE_DEVICE_INFO_INIT \
+  { sizeof(gumtile_device_info), NULL, NULL, NULL, 0, 0, 0 }
 GUMTILE_API gumtile_status gumtile_engine_describe(const gumtile_engine* engine, gumtile_device_info* info);
 
 /* What the engine did since it was opened; times are sums over threads. */
 typedef struct gumtile_engine_stats {
   size_t struct_size;
-  uint64_t compiles;        /* kernels that were compiled */
-  uint64_t cache_hits;      /* kernels from the cache */
-  uint64_t assemblies;      /* PTX that the driver compiled */
-  uint64_t loads;           /* kernels loaded onto the device */
-  uint64_t shared;          /* kernels that were loaded already */
-  uint64_t allocated_bytes; /* held by gumtile_engine_allocate; nothing else holds device memory but for code */
+  uint64_t compiles;   /* kernels that were compiled */
+  uint64_t cache_hits; /* kernels from the cache */
+  uint64_t assemblies; /* PTX that the driver compiled */
+  uint64_t loads;      /* kernels loaded onto the device */
+  uint64_t shared;     /* kernels that were loaded already */
+  uint64_t
+      allocated_bytes; /* held by gumtile_engine_allocate; nothing else holds device memory but for code */
   double compile_ms;
   double assemble_ms;
   double cache_ms;
   double load_ms;
   uint64_t ready_made; /* kernels from packs */
 } gumtile_engine_stats;
-#define GUMTILE_ENGINE_STATS_INIT {sizeof(gumtile_engine_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
-GUMTILE_API gumtile_status gumtile_engine_get_stats(const gumtile_engine* engine, gumtile_engine_stats* stats);
+#define GUMTILE_ENGINE_STATS_INIT \
+  { sizeof(gumtile_engine_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+GUMTILE_API gumtile_status gumtile_engine_get_stats(const gumtile_engine* engine,
+                                                    gumtile_engine_stats* stats);
 
-/* Device memory for programs that have no other way to it; aligned to 256 bytes. Copies are synchronous, and wait for
- * earlier work on the default stream only: synchronise others first. No bytes: null. */
+/* Device memory for programs that have no other way to it; aligned to 256 bytes. Copies are synchronous, and
+ * wait for earlier work on the default stream only: synchronise others first. No bytes: null. */
 GUMTILE_API gumtile_status gumtile_engine_allocate(gumtile_engine* engine, size_t bytes, void** memory);
 GUMTILE_API gumtile_status gumtile_engine_release(gumtile_engine* engine, void* memory);
 GUMTILE_API gumtile_status gumtile_engine_copy_to_device(gumtile_engine* engine, void* to, const void* from,
@@ -182,20 +192,23 @@ GUMTILE_API gumtile_status gumtile_engine_synchronize(gumtile_engine* engine, vo
 
 typedef struct gumtile_head_options {
   size_t struct_size;
-  int64_t vocab_size;         /* rows of the weights */
-  int64_t hidden_size;        /* columns of the weights */
-  int64_t first_token;        /* the token id of the weights' first row: heads over ranges of one vocabulary */
-  gumtile_dtype hidden_dtype; /* bf16, f16 or f32; 0: as weights_dtype. Rounded to weights_dtype */
+  int64_t vocab_size;  /* rows of the weights */
+  int64_t hidden_size; /* columns of the weights */
+  int64_t first_token; /* the token id of the weights' first row: heads over ranges of one vocabulary */
+  gumtile_dtype hidden_dtype;  /* bf16, f16 or f32; 0: as weights_dtype. Rounded to weights_dtype */
   gumtile_dtype weights_dtype; /* bf16, f16 or f32; 0: bf16 */
-  gumtile_dtype token_dtype;  /* i32 or i64; 0: i32 */
+  gumtile_dtype token_dtype;   /* i32 or i64; 0: i32 */
   gumtile_noise noise;
-  const void* weights;        /* device memory [vocab_size, hidden_size], borrowed; bytes changed in place count from the
-                                 next launch on */
+  const void* weights; /* device memory [vocab_size, hidden_size], borrowed; bytes changed in place count from
+                          the next launch on */
   int64_t weights_row_stride; /* elements; 0: hidden_size */
   const char* schedule;       /* for every batch size, instead of what was tuned; null: none */
 } gumtile_head_options;
-#define GUMTILE_HEAD_OPTIONS_INIT \
-  {sizeof(gumtile_head_options), 0, 0, 0, (gumtile_dtype)0, (gumtile_dtype)0, (gumtile_dtype)0, GUMTILE_NOISE_GROUPED, NULL, 0, NULL}
+#define GUMTILE_HEAD_OPTIONS_INIT                                                                \
+  {                                                                                              \
+    sizeof(gumtile_head_options), 0, 0, 0, (gumtile_dtype)0, (gumtile_dtype)0, (gumtile_dtype)0, \
+        GUMTILE_NOISE_GROUPED, NULL, 0, NULL                                                     \
+  }
 
 /* On failure *head is null. */
 GUMTILE_API gumtile_status gumtile_head_create(gumtile_engine* engine, const gumtile_head_options* options,
@@ -209,48 +222,52 @@ typedef int (*gumtile_progress_fn)(void* user, int done, int total);
 typedef struct gumtile_prepare_options {
   size_t struct_size;
   int64_t max_rows;
-  const uint32_t* feature_sets; /* kernels are made for each set; a launch takes the one with the fewest features of
-                                   those that have what it asks for. Null: one set, {GUMTILE_FEATURE_LOGPROB} */
+  const uint32_t*
+      feature_sets; /* kernels are made for each set; a launch takes the one with the fewest features of
+                       those that have what it asks for. Null: one set, {GUMTILE_FEATURE_LOGPROB} */
   size_t feature_set_count;
   gumtile_progress_fn progress; /* may be null */
   void* progress_user;
   int32_t threads; /* that compile at a time; 0: as many as there are processors, up to 16 */
 } gumtile_prepare_options;
-#define GUMTILE_PREPARE_OPTIONS_INIT {sizeof(gumtile_prepare_options), 1, NULL, 0, NULL, NULL, 0}
+#define GUMTILE_PREPARE_OPTIONS_INIT \
+  { sizeof(gumtile_prepare_options), 1, NULL, 0, NULL, NULL, 0 }
 
-/* Readies kernels for every batch up to max_rows. After it no launch compiles or allocates. May be called again for
- * more; what was prepared, and graphs that were captured, stay valid. */
+/* Readies kernels for every batch up to max_rows. After it no launch compiles or allocates. May be called
+ * again for more; what was prepared, and graphs that were captured, stay valid. */
 GUMTILE_API gumtile_status gumtile_head_prepare(gumtile_head* head, const gumtile_prepare_options* options);
 
 /* Other weights of the same shape from the next launch on; nothing is compiled. Captured graphs keep the old
  * address. */
-GUMTILE_API gumtile_status gumtile_head_set_weights(gumtile_head* head, const void* weights, int64_t row_stride);
+GUMTILE_API gumtile_status gumtile_head_set_weights(gumtile_head* head, const void* weights,
+                                                    int64_t row_stride);
 
-/* Bytes of workspace for launches of up to `max_rows` rows (at most as many as prepared), and their alignment. One
- * workspace serves all launches and graphs in the order of one stream; concurrent streams need one each. All launches
- * on a workspace must be told the same size. */
-GUMTILE_API gumtile_status gumtile_head_workspace_size(const gumtile_head* head, int64_t max_rows, size_t* bytes,
-                                                       size_t* alignment);
-/* Before a workspace's first launch, and again after a launch that failed or when its contents were lost. Launches
- * leave it ready for the next one. */
-GUMTILE_API gumtile_status gumtile_head_workspace_init(const gumtile_head* head, void* stream, void* workspace,
-                                                       size_t workspace_bytes);
+/* Bytes of workspace for launches of up to `max_rows` rows (at most as many as prepared), and their
+ * alignment. One workspace serves all launches and graphs in the order of one stream; concurrent streams need
+ * one each. All launches on a workspace must be told the same size. */
+GUMTILE_API gumtile_status gumtile_head_workspace_size(const gumtile_head* head, int64_t max_rows,
+                                                       size_t* bytes, size_t* alignment);
+/* Before a workspace's first launch, and again after a launch that failed or when its contents were lost.
+ * Launches leave it ready for the next one. */
+GUMTILE_API gumtile_status gumtile_head_workspace_init(const gumtile_head* head, void* stream,
+                                                       void* workspace, size_t workspace_bytes);
 
 enum {
-  GUMTILE_SAMPLE_PROGRAMMATIC = 1,   /* may start before the stream's previous kernel has ended (programmatic dependent
-                                        launch) */
-  GUMTILE_SAMPLE_WEIGHTS_STABLE = 2  /* no kernel that may still run writes the weights: they are fetched early */
+  GUMTILE_SAMPLE_PROGRAMMATIC = 1, /* may start before the stream's previous kernel has ended (programmatic
+                                      dependent launch) */
+  GUMTILE_SAMPLE_WEIGHTS_STABLE =
+      2 /* no kernel that may still run writes the weights: they are fetched early */
 };
 
 /* All pointers are device memory. [rows]: indexed by the row of the launch; [slots]: by row_slot[row]. */
 typedef struct gumtile_sample_args {
   size_t struct_size;
   int64_t rows;
-  uint32_t flags; /* GUMTILE_SAMPLE_… */
+  uint32_t flags;                /* GUMTILE_SAMPLE_… */
   const void* hidden_states;     /* [rows, hidden_size]; with hidden_index as many rows as it names */
   int64_t hidden_row_stride;     /* elements; 0: hidden_size */
-  const int32_t* hidden_index;   /* [rows]: the row of hidden_states that a row takes; null: its own. Costs a copy of the
-                                    rows into the workspace */
+  const int32_t* hidden_index;   /* [rows]: the row of hidden_states that a row takes; null: its own. Costs a
+                                    copy of the   rows into the workspace */
   const int32_t* row_slot;       /* [rows]; negative: the row is left out. Null: slot = row */
   const int32_t* num_rows;       /* one word: rows from here on are left out. Null: all count */
   const float* temperature;      /* [slots]; below 1e-5: the most likely token. Null: 1 */
@@ -265,19 +282,22 @@ typedef struct gumtile_sample_args {
   void* workspace;
   size_t workspace_bytes;
 } gumtile_sample_args;
-#define GUMTILE_SAMPLE_ARGS_INIT                                                                                    \
-  {sizeof(gumtile_sample_args), 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-   NULL, 0}
+#define GUMTILE_SAMPLE_ARGS_INIT                                                                            \
+  {                                                                                                         \
+    sizeof(gumtile_sample_args), 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+        NULL, NULL, NULL, 0                                                                                 \
+  }
 
-/* Samples one token a row on `stream` (a CUstream or cudaStream_t; null: the legacy default stream; on the CPU it is
- * ignored, and the tokens are there on return). One kernel on a GPU. Does not allocate, synchronise, lock or compile,
- * and may be captured into a graph: what the pointers point to is read when the graph runs, the pointers themselves,
- * rows and the weights' address are those of the capture. */
+/* Samples one token a row on `stream` (a CUstream or cudaStream_t; null: the legacy default stream; on the
+ * CPU it is ignored, and the tokens are there on return). One kernel on a GPU. Does not allocate,
+ * synchronise, lock or compile, and may be captured into a graph: what the pointers point to is read when the
+ * graph runs, the pointers themselves, rows and the weights' address are those of the capture. */
 GUMTILE_API gumtile_status gumtile_head_sample(const gumtile_head* head, void* stream,
                                                const gumtile_sample_args* args);
 
-/* GUMTILE_OK, or GUMTILE_INVALID_ARGUMENT with every fault of `args` on a line of gumtile_last_error(). Asks the driver
- * about every pointer: for debugging. `slots`: length of the arrays over slots; 0: as many as rows. */
+/* GUMTILE_OK, or GUMTILE_INVALID_ARGUMENT with every fault of `args` on a line of gumtile_last_error(). Asks
+ * the driver about every pointer: for debugging. `slots`: length of the arrays over slots; 0: as many as
+ * rows. */
 GUMTILE_API gumtile_status gumtile_head_validate(const gumtile_head* head, const gumtile_sample_args* args,
                                                  int64_t slots);
 
@@ -290,7 +310,8 @@ typedef struct gumtile_kernel_choice {
   const char* rule;     /* "option", "user record …", "shipped record …" or "built-in heuristic" */
   const char* note;     /* why something else was not taken, or "" */
 } gumtile_kernel_choice;
-#define GUMTILE_KERNEL_CHOICE_INIT {sizeof(gumtile_kernel_choice), 0, 0, NULL, NULL, NULL}
+#define GUMTILE_KERNEL_CHOICE_INIT \
+  { sizeof(gumtile_kernel_choice), 0, 0, NULL, NULL, NULL }
 GUMTILE_API size_t gumtile_head_choice_count(const gumtile_head* head);
 /* GUMTILE_USAGE where there is no such choice. */
 GUMTILE_API gumtile_status gumtile_head_get_choice(const gumtile_head* head, size_t index,

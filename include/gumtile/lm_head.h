@@ -58,7 +58,7 @@ struct LmHeadOptions {
   DType hidden_dtype = DType::bf16;  ///< rounded to weights_dtype where it is another type
   DType weights_dtype = DType::bf16;
   NoiseScheme noise = NoiseScheme::grouped;
-  DType token_dtype = DType::i32;  ///< i32: tokens go to SampleArgs::token; i64: to SampleArgs::token_i64
+  DType token_dtype = DType::i32;    ///< i32: tokens go to SampleArgs::token; i64: to SampleArgs::token_i64
   std::optional<Schedule> schedule;  ///< for every bucket, instead of tuning records and the built-in choice
 };
 
@@ -121,8 +121,8 @@ class LmHead {
 
   /// Samples on `stream`. Does not allocate, synchronise or throw. Thread safe with a workspace for each
   /// stream. With no rows nothing is written. `not_prepared` before `prepare`, and where `args` asks for a
-  /// feature that no prepared set has; `invalid_argument` where tokens are asked for in the type that the head
-  /// does not give. The stream, and a capture on it, are then left as they were.
+  /// feature that no prepared set has; `invalid_argument` where tokens are asked for in the type that the
+  /// head does not give. The stream, and a capture on it, are then left as they were.
   Status sample(StreamHandle stream, const SampleArgs& args) const noexcept;
 
   /// What is wrong with `args`, in words; empty where nothing is. Asks the driver about every pointer: for

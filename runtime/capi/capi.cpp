@@ -290,8 +290,7 @@ gumtile_status gumtile_engine_get_stats(const gumtile_engine* engine, gumtile_en
     const gumtile::EngineStats now = engine->engine->stats();
     const gumtile_engine_stats values = {sizeof(values),  now.compiles, now.cache_hits,      now.assemblies,
                                          now.loads,       now.shared,   now.allocated_bytes, now.compile_ms,
-                                         now.assemble_ms, now.cache_ms, now.load_ms,
-                                         now.ready_made};
+                                         now.assemble_ms, now.cache_ms, now.load_ms,         now.ready_made};
     gumtile::capi::write_struct(values, stats, "gumtile_engine_stats");
   });
 }

@@ -25,7 +25,7 @@ void check_spec(const LaunchSpec& spec, KernelArtifact::Format format) {
   require(spec.rows_per_block >= 1, "rows_per_block is below 1");
   require(spec.columns >= 1 && spec.columns_per_tile >= 1, "columns or columns_per_tile is below 1");
   require(spec.record_words >= 0 && spec.host_state_words >= 0, "a count of record words is negative");
-  require(format == KernelArtifact::Format::ptx || spec.record_words == 0 || !spec.finish.empty(),
+  require(format != KernelArtifact::Format::shared_object || spec.record_words == 0 || !spec.finish.empty(),
           "there are records but no finish entry");
   require(spec.packed_words >= 0, "a count of packed words is negative");
   require(spec.first_column >= 0, "first_column is negative");

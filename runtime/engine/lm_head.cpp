@@ -208,9 +208,10 @@ std::vector<std::string> LmHead::validate(const SampleArgs& args, int64_t slots)
   const size_t element = size_bytes(options.hidden_dtype);
   // Which rows an index names is known on the device only.
   const size_t hidden_rows = args.hidden_index == nullptr ? rows : 1;
-  check("hidden_states", args.hidden_states,
-        ((hidden_rows - 1) * static_cast<size_t>(stride) + static_cast<size_t>(options.hidden_size)) * element,
-        element, false);
+  check(
+      "hidden_states", args.hidden_states,
+      ((hidden_rows - 1) * static_cast<size_t>(stride) + static_cast<size_t>(options.hidden_size)) * element,
+      element, false);
   check("hidden_index", args.hidden_index, rows * 4, 4, true);
   check("row_slot", args.row_slot, rows * 4, 4, true);
   check("num_rows", args.num_rows, 4, 4, true);

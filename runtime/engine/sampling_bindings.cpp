@@ -11,7 +11,8 @@ namespace gumtile::engine {
 namespace {
 
 constexpr std::array<std::string_view, input_sources> kInputNames = {
-    "hidden_states", "weights", "temperature", "seed", "offset", "row_slot", "num_rows", "invalid_token", "token_position", "hidden_index"};
+    "hidden_states", "weights",  "temperature",   "seed",           "offset",
+    "row_slot",      "num_rows", "invalid_token", "token_position", "hidden_index"};
 constexpr std::array<std::string_view, output_sources> kOutputNames = {"token", "logprob", "status",
                                                                        "any_status"};
 
