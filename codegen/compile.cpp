@@ -10,6 +10,7 @@
 #include "codegen/nvptx/kernel.h"
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
+#include "source_digest.h"
 #include "support/hash.h"
 
 namespace gumtile {
@@ -97,7 +98,8 @@ std::string emit(const KernelPlan& plan, Stage stage) {
 }
 
 std::string compiler_identity(const Target& target) {
-  std::string text = fmt::format("gumtile {}, LLVM {}", GUMTILE_VERSION, LLVM_VERSION_STRING);
+  std::string text =
+      fmt::format("gumtile {} ({}), LLVM {}", GUMTILE_VERSION, GUMTILE_SOURCE_DIGEST, LLVM_VERSION_STRING);
   if (target.is_cuda()) return text;
   const codegen::HostMachine host = codegen::make_host_machine(target);
   return text + fmt::format(", {} {}", host.cpu, host.machine->getTargetFeatureString().str());

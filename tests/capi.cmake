@@ -43,7 +43,7 @@ foreach(binary ${binaries})
       set(name capi_graphs)
     endif()
     add_test(NAME ${name}_${label} COMMAND ${binary})
-    set_tests_properties(${name}_${label} PROPERTIES ENVIRONMENT GUMTILE_TEST_DEVICE=${device}
+    set_tests_properties(${name}_${label} PROPERTIES ENVIRONMENT "GUMTILE_TEST_DEVICE=${device};${GUMTILE_TEST_FOLDERS}"
       LABELS "capi;${label}" TIMEOUT 600 SKIP_REGULAR_EXPRESSION "skipped: there is no GPU")
   endforeach()
 endforeach()

@@ -10,6 +10,7 @@ gumtile=$(realpath "${1:?usage: test_cli.sh PATH_TO_GUMTILE}")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
+export GUMTILE_CACHE_DIR=$folder/cache XDG_DATA_HOME=$folder/data # nothing of the user's
 
 checks=0
 failures=0
@@ -90,7 +91,7 @@ json 'all(check["ok"] for check in d["checks"])'
 json 'd["devices"] or d["why_no_device"]'
 GUMTILE_CACHE_DIR=$folder/cache succeeds doctor --json
 json 'd["cache"]["path"].endswith("/cache") and d["cache"]["writable"]'
-XDG_CACHE_HOME=relative HOME=$folder succeeds doctor --json
+GUMTILE_CACHE_DIR='' XDG_CACHE_HOME=relative HOME=$folder succeeds doctor --json
 json 'd["cache"]["path"].endswith("/.cache/gumtile")'
 json 'd["cache"]["used"] and d["cache"]["entries"] == 0 and d["cache"]["bytes"] == 0'
 mkdir -m 777 everyones

@@ -114,6 +114,7 @@ int run(const Options& options) {
   PackWriter writer(request, "LLVM " + llvm_version());
   for (size_t i = 0; i < plans.size(); ++i)
     for (const KernelArtifact& artifact : compiled.artifacts[i]) writer.add(plans[i], artifact);
+  for (std::string& text : pack_tuning_records(request)) writer.add_tuning_record(std::move(text));
   const uint64_t bytes = writer.write(options.output);
   const double seconds = milliseconds_since(start) * 1e-3;
 

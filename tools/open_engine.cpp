@@ -15,12 +15,11 @@ std::shared_ptr<Engine> open_engine(const std::string& device, const std::string
   const Log log = [](LogLevel level, std::string_view message) {
     if (level == LogLevel::warning) fmt::print(stderr, "gumtile: {}\n", message);
   };
-  std::shared_ptr<KernelSource> source;
-  if (pack.empty())
-    source = make_jit();
-  else
-    source = open_pack(pack);
-  return Engine::open(device, default_engine_options(std::move(source), log));
+  if (pack.empty()) return Engine::open(device, default_engine_options(make_jit(), log));
+  const std::shared_ptr<Pack> opened = open_pack(pack);
+  EngineOptions options = default_engine_options(opened, log);
+  options.tuning = load_tuning({opened}, {}, log);
+  return Engine::open(device, std::move(options));
 }
 
 }  // namespace gumtile::tools

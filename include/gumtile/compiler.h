@@ -17,8 +17,8 @@ KernelArtifact compile(const KernelPlan& plan);
 /// The text of a stage: LLVM IR after optimisation, or the target's assembly (PTX on a GPU).
 std::string emit(const KernelPlan& plan, Stage stage);
 
-/// What decides the code beside a plan's `key_text`: gumtile's and LLVM's version and, for a host, the CPU
-/// and its features.
+/// What decides the code beside a plan's `key_text`: gumtile's version and sources, LLVM's version and, for a
+/// host, the CPU and its features.
 std::string compiler_identity(const Target& target);
 
 /// "22.1.x", and LLVM's name of the CPU that the plain target "host" stands for.

@@ -9,6 +9,7 @@
 #include "gumtile/artifact.h"
 #include "gumtile/kernel_source.h"
 #include "gumtile/lm_head.h"
+#include "gumtile/log.h"
 #include "gumtile/plan.h"
 
 namespace gumtile {
@@ -73,6 +74,11 @@ class Pack : public KernelSource {
 /// something else, or of another format version.
 std::shared_ptr<Pack> open_pack(const std::filesystem::path& path);
 
+/// User records from `folder` (see `TuningRecords::load`), then those of the packs, then shipped ones.
+std::shared_ptr<const TuningRecords> load_tuning(const std::vector<std::shared_ptr<Pack>>& packs,
+                                                 const std::filesystem::path& folder = {},
+                                                 const Log& log = {});
+
 /// Asks each source in turn; the first one that has a kernel gives it. Null pointers are left out. Where none
 /// has it, the last one's error is thrown, with those of the others as notes.
 std::shared_ptr<KernelSource> make_chain(std::vector<std::shared_ptr<KernelSource>> sources);
@@ -98,6 +104,10 @@ struct PackPlan {
 /// and that the built-in heuristic chooses on, each card known of the target's architecture. The same
 /// schedule is there once. Throws Error(usage) for a request that cannot be.
 std::vector<PackPlan> plan_pack(const PackRequest& request);
+
+/// The JSON texts of the tuning records that belong to a pack: those for its Programs, problems and targets,
+/// of all cards.
+std::vector<std::string> pack_tuning_records(const PackRequest& request);
 
 /// The host targets that packs hold, the best last, and those of them that this process can run, the best
 /// first. Both empty on machines other than x86-64.

@@ -87,10 +87,12 @@ class TuningRecords {
     std::string rule;
   };
 
-  /// User records from `folder` (empty: `default_tuning_folder()`), then the records that gumtile ships.
-  /// Files that cannot be read, or are not what they should be, are logged and left out.
+  /// User records from `folder` (empty: `default_tuning_folder()`), then those that travelled in packs, then
+  /// the records that gumtile ships. Files that cannot be read, or are not what they should be, are logged
+  /// and left out.
   static std::shared_ptr<const TuningRecords> load(const std::filesystem::path& folder = {},
-                                                   const Log& log = {});
+                                                   const Log& log = {},
+                                                   std::span<const TuningRecordText> packed = {});
   /// The same from texts in memory; their order decides between records of one key.
   static std::shared_ptr<const TuningRecords> from_texts(std::span<const TuningRecordText> user,
                                                          std::span<const TuningRecordText> shipped,
@@ -98,6 +100,16 @@ class TuningRecords {
 
   /// The user's record for exactly this key, else a shipped one. A user's record always goes first.
   std::optional<Choice> find(const TuningKey& key) const;
+
+  /// A record for any device. Views into these records.
+  struct Tuned {
+    const Schedule* schedule;
+    std::string_view text;
+  };
+  /// All records for a Program, a problem (with its bucket) and a target, whatever the card: what a pack
+  /// takes along.
+  std::vector<Tuned> on_any_card(const std::string& program, const Problem& problem,
+                                 const std::string& target) const;
 
   /// `find`, and why other records that one might expect to be used are not: those for the same matrix that
   /// differ in device, Program, bucket or place, those that another one goes before, and files left out.
@@ -111,6 +123,7 @@ class TuningRecords {
   struct Entry {
     TuningKey key;
     Choice choice;
+    std::string text;
   };
   void add(const TuningRecordText& record, std::string_view kind, const Log& log);
 

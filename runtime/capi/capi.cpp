@@ -157,14 +157,20 @@ gumtile::Log log_of(const gumtile_engine_options& options) {
   };
 }
 
-/// The packs in their order, then the compiler; null where there is neither.
-std::shared_ptr<gumtile::KernelSource> source_of(const gumtile_engine_options& given) {
-  std::vector<std::shared_ptr<gumtile::KernelSource>> sources;
+std::vector<std::shared_ptr<gumtile::Pack>> packs_of(const gumtile_engine_options& given) {
+  std::vector<std::shared_ptr<gumtile::Pack>> packs;
   for (size_t i = 0; i < given.pack_count; ++i) {
     if (given.packs == nullptr || given.packs[i] == nullptr)
       throw Error(ErrorCode::usage, fmt::format("the path of pack {} is null", i));
-    sources.push_back(gumtile::open_pack(given.packs[i]));
+    packs.push_back(gumtile::open_pack(given.packs[i]));
   }
+  return packs;
+}
+
+/// The packs in their order, then the compiler; null where there is neither.
+std::shared_ptr<gumtile::KernelSource> source_of(const gumtile_engine_options& given,
+                                                 const std::vector<std::shared_ptr<gumtile::Pack>>& packs) {
+  std::vector<std::shared_ptr<gumtile::KernelSource>> sources(packs.begin(), packs.end());
   if ((given.flags & GUMTILE_ENGINE_NO_JIT) == 0)
     if (auto jit = gumtile::capi::default_source()) sources.push_back(std::move(jit));
   if (sources.size() <= 1) return sources.empty() ? nullptr : sources.front();
@@ -174,7 +180,8 @@ std::shared_ptr<gumtile::KernelSource> source_of(const gumtile_engine_options& g
 gumtile::EngineOptions engine_options(const gumtile_engine_options& given) {
   gumtile::EngineOptions options;
   options.log = log_of(given);
-  options.source = source_of(given);
+  const std::vector<std::shared_ptr<gumtile::Pack>> packs = packs_of(given);
+  options.source = source_of(given, packs);
   if ((given.flags & GUMTILE_ENGINE_NO_CACHE) == 0) {
     gumtile::ModuleCacheOptions cache;
     if (given.cache_folder != nullptr) cache.folder = given.cache_folder;
@@ -184,7 +191,7 @@ gumtile::EngineOptions engine_options(const gumtile_engine_options& given) {
   }
   if ((given.flags & GUMTILE_ENGINE_NO_TUNING) == 0)
     options.tuning =
-        gumtile::TuningRecords::load(given.tuning_folder == nullptr ? "" : given.tuning_folder, options.log);
+        gumtile::load_tuning(packs, given.tuning_folder == nullptr ? "" : given.tuning_folder, options.log);
   options.use_current_context = (given.flags & GUMTILE_ENGINE_CURRENT_CONTEXT) != 0;
   options.max_blocks = given.max_blocks;
   options.cpu_threads = given.cpu_threads;

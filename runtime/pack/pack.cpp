@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "gumtile/error.h"
+#include "gumtile/tuning.h"
 #include "runtime/cache/entry.h"
 #include "runtime/cpu/cpu_info.h"
 #include "runtime/io/fault.h"
@@ -259,6 +260,14 @@ class FilePack : public Pack {
 
 std::shared_ptr<Pack> open_pack(const std::filesystem::path& path) {
   return std::make_shared<FilePack>(path.string());
+}
+
+std::shared_ptr<const TuningRecords> load_tuning(const std::vector<std::shared_ptr<Pack>>& packs,
+                                                 const std::filesystem::path& folder, const Log& log) {
+  std::vector<TuningRecordText> texts;
+  for (const std::shared_ptr<Pack>& pack : packs)
+    for (const std::string& text : pack->tuning_records()) texts.push_back({pack->hash(), text});
+  return TuningRecords::load(folder, log, texts);
 }
 
 }  // namespace gumtile

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "gumtile/error.h"
@@ -50,6 +52,15 @@ int dense_alignment(const LmHeadOptions& head) {
   return static_cast<int>(std::min<int64_t>(16, row_bytes & -row_bytes));
 }
 
+Problem problem_of(const LmHeadOptions& head) {
+  Problem problem;
+  problem.columns = head.vocab_size;
+  problem.contracted = head.hidden_size;
+  problem.first_column = head.first_token;
+  problem.weights_alignment = dense_alignment(head);
+  return problem;
+}
+
 /// The schedules that some device of this target chooses: those that were tuned go first, as devices take
 /// them first, each device's before the next one's.
 std::vector<Schedule> schedules_for(const PackRequest& request, const Program& program,
@@ -69,11 +80,32 @@ std::vector<Schedule> schedules_for(const PackRequest& request, const Program& p
     const auto found = request.tuning->find(tuning_key(device, program, problem));
     if (found && found->schedule.family.index() == heuristic.family.index()) add(tuned, found->schedule);
   }
+  // And what was tuned on cards that nobody knows here.
+  if (request.tuning != nullptr && !built_in.empty())
+    for (const TuningRecords::Tuned& record :
+         request.tuning->on_any_card(digest(program), problem, target.str()))
+      if (record.schedule->family.index() == built_in.front().family.index()) add(tuned, *record.schedule);
   for (const Schedule& schedule : built_in) add(tuned, schedule);
   return tuned;
 }
 
 }  // namespace
+
+std::vector<std::string> pack_tuning_records(const PackRequest& request) {
+  std::set<std::string> texts;
+  if (request.tuning == nullptr || request.head.schedule) return {};
+  Problem problem = problem_of(request.head);
+  for (const Target& target : expand(request.targets))
+    for (Features features : request.feature_sets) {
+      const std::string program = digest(lm_head_program(request.head, features));
+      for (int64_t end : batch_buckets(request.max_rows)) {
+        problem.max_rows = end;
+        for (const TuningRecords::Tuned& record : request.tuning->on_any_card(program, problem, target.str()))
+          texts.emplace(record.text);
+      }
+    }
+  return {texts.begin(), texts.end()};
+}
 
 std::vector<PackPlan> plan_pack(const PackRequest& request) {
   const LmHeadOptions& head = request.head;
@@ -87,12 +119,7 @@ std::vector<PackPlan> plan_pack(const PackRequest& request) {
   require(request.max_rows >= 1 && request.max_rows <= kMaxRows,
           fmt::format("max_rows is {}; it must lie between 1 and {}", request.max_rows, kMaxRows));
   require(!request.feature_sets.empty(), "a pack needs at least one set of features");
-  Problem problem;
-  problem.columns = head.vocab_size;
-  problem.contracted = head.hidden_size;
-  problem.first_column = head.first_token;
-  problem.weights_alignment = dense_alignment(head);
-
+  Problem problem = problem_of(head);
   std::vector<PackPlan> plans;
   for (const Target& target : expand(request.targets))
     for (Features features : request.feature_sets) {

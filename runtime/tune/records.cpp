@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kUser = "user record";
 constexpr std::string_view kShipped = "shipped record";
+constexpr std::string_view kPacked = "pack record";
 
 /// A record is some kilobytes; what is larger is something else.
 constexpr uintmax_t kMaxFileBytes = uintmax_t{8} << 20;
@@ -87,7 +88,9 @@ void TuningRecords::add(const TuningRecordText& file, std::string_view kind, con
       left_out_.push_back(fmt::format("{} {}: incomplete, its tuner was interrupted", kind, file.name));
       return;
     }
-    entries_.push_back({record.key, {Schedule::parse(record.winner), fmt::format("{} {}", kind, file.name)}});
+    entries_.push_back({record.key,
+                        {Schedule::parse(record.winner), fmt::format("{} {}", kind, file.name)},
+                        std::string(file.text)});
   } catch (const Error& error) {
     left_out_.push_back(fmt::format("{} {}: left out, {}", kind, file.name, error.what()));
     if (log) log(LogLevel::warning, left_out_.back());
@@ -103,7 +106,8 @@ std::shared_ptr<const TuningRecords> TuningRecords::from_texts(std::span<const T
   return records;
 }
 
-std::shared_ptr<const TuningRecords> TuningRecords::load(const fs::path& folder, const Log& log) {
+std::shared_ptr<const TuningRecords> TuningRecords::load(const fs::path& folder, const Log& log,
+                                                         std::span<const TuningRecordText> packed) {
   const fs::path from = folder.empty() ? default_tuning_folder() : folder;
   auto records = std::make_shared<TuningRecords>();
   std::string fault;
@@ -121,8 +125,19 @@ std::shared_ptr<const TuningRecords> TuningRecords::load(const fs::path& folder,
     records->left_out_.push_back(fmt::format("{}s in '{}': {}", kUser, from.string(), fault));
     if (log) log(LogLevel::warning, records->left_out_.back());
   }
+  for (const TuningRecordText& file : packed) records->add(file, kPacked, log);
   for (const TuningRecordText& file : tune::shipped_records()) records->add(file, kShipped, log);
   return records;
+}
+
+std::vector<TuningRecords::Tuned> TuningRecords::on_any_card(const std::string& program,
+                                                             const Problem& problem,
+                                                             const std::string& target) const {
+  std::vector<Tuned> tuned;
+  for (const Entry& entry : entries_)
+    if (entry.key.program == program && entry.key.problem == problem && entry.key.target == target)
+      tuned.push_back({&entry.choice.schedule, entry.text});
+  return tuned;
 }
 
 std::optional<TuningRecords::Choice> TuningRecords::find(const TuningKey& key) const {
