@@ -129,19 +129,9 @@ int cuPointerGetAttribute(void* value, int attribute, size_t address) {
   *(unsigned*)value = 2; /* device memory */
   return SUCCESS;
 }
-int cuLinkCreate_v2(unsigned count, void* options, void* values, void** state) {
-  (void)count, (void)options, (void)values;
-  *state = &current;
-  return SUCCESS;
-}
-int cuLinkAddData_v2(void* state, int type, void* data, size_t bytes, const char* name, unsigned count,
-                     void* options, void* values) {
-  (void)state, (void)type, (void)data, (void)bytes, (void)name, (void)count, (void)options, (void)values;
+int cuModuleLoadDataEx(void** module, const void* image, unsigned count, void* options, void* values) {
+  (void)module, (void)image, (void)count, (void)options, (void)values;
   return UNSUPPORTED_PTX_VERSION;
-}
-int cuLinkDestroy(void* state) {
-  (void)state;
-  return SUCCESS;
 }
 
 #define FAILS(name) \
@@ -176,11 +166,9 @@ FAILS(cuGraphInstantiateWithFlags)
 FAILS(cuGraphDestroy)
 FAILS(cuGraphExecDestroy)
 FAILS(cuGraphLaunch)
-FAILS(cuModuleLoadDataEx)
 FAILS(cuModuleUnload)
 FAILS(cuModuleGetFunction)
 FAILS(cuModuleGetGlobal_v2)
-FAILS(cuLinkComplete)
 FAILS(cuFuncGetAttribute)
 FAILS(cuFuncSetAttribute)
 FAILS(cuOccupancyMaxActiveBlocksPerMultiprocessor)

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +17,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -26,6 +29,7 @@
 #include "runtime/engine/backend.h"
 #include "runtime/engine/batch_buckets.h"
 #include "runtime/engine/grid.h"
+#include "runtime/engine/parallel.h"
 #include "runtime/engine/timing.h"
 
 namespace gumtile {
@@ -408,6 +412,41 @@ TEST_CASE("a grid's records are bounded, by a bound that grows with the rows") {
       }
     }
   }
+}
+
+TEST_CASE("tasks in parallel: each once; failures, cancellation and few threads end well") {
+  for (int threads : {0, 1, 3, 8}) {
+    CAPTURE(threads);
+    std::array<std::atomic<int>, 20> runs{};
+    size_t last = 0;
+    const auto count = [&](size_t i) { ++runs[i]; };
+    CHECK(engine::run_in_parallel(runs.size(), threads, count, [&](size_t done) {
+      CHECK(done > last);
+      last = done;
+      return true;
+    }));
+    CHECK(last == runs.size());
+    for (const auto& run : runs) CHECK(run == 1);
+    CHECK(engine::run_in_parallel(0, threads, count, {}));
+
+    const auto fail = [](size_t i) {
+      if (i == 2) throw Error(ErrorCode::usage, "task 2");
+    };
+    CHECK(contains(error_of([&] { engine::run_in_parallel(20, threads, fail, {}); }), "task 2"));
+    const auto throwing = [](size_t) -> bool { throw Error(ErrorCode::usage, "progress"); };
+    CHECK(contains(error_of([&] { engine::run_in_parallel(20, threads, count, throwing); }), "progress"));
+  }
+  CHECK_FALSE(engine::run_in_parallel(
+      1000, 2, [](size_t) { std::this_thread::sleep_for(std::chrono::milliseconds(1)); },
+      [](size_t) { return false; }));
+}
+
+TEST_CASE("copies from and to nowhere are refused") {
+  const std::shared_ptr<Engine> engine = Engine::open("cpu", nullptr);
+  int word = 0;
+  CHECK(error_of([&] { engine->copy_to_host(&word, nullptr, 4); }).code() == ErrorCode::usage);
+  CHECK(error_of([&] { engine->copy_to_device(nullptr, &word, 4); }).code() == ErrorCode::usage);
+  engine->copy_to_host(nullptr, nullptr, 0);
 }
 
 TEST_CASE("percentiles of times") {

@@ -138,7 +138,6 @@ Json timings_json(const Timings& timings) {
                {"ready_made", timings.engine.ready_made},
                {"cache_hits", timings.engine.cache_hits},
                {"compile_ms", rounded(timings.engine.compile_ms, 3)},
-               {"assemble_ms", rounded(timings.engine.assemble_ms, 3)},
                {"cache_ms", rounded(timings.engine.cache_ms, 3)},
                {"load_ms", rounded(timings.engine.load_ms, 3)},
                {"first_launch_ms", rounded(timings.first_launch_ms, 3)},
@@ -223,12 +222,11 @@ int run(const Options& options) {
                       device.id, device.name, artifact.target, artifact.schedule);
   if (options.timing)
     text += fmt::format(
-        "prepared {} kernels in {:.1f} ms: {} compiled in {:.0f} ms, assembled in {:.0f} ms, {} from the "
+        "prepared {} kernels in {:.1f} ms: {} compiled in {:.0f} ms, {} from the "
         "cache "
         "in {:.1f} ms, loaded in {:.1f} ms; first launch {:.2f} ms\n",
         timings.engine.loads, timings.prepare_ms, timings.engine.compiles, timings.engine.compile_ms,
-        timings.engine.assemble_ms, timings.engine.cache_hits, timings.engine.cache_ms,
-        timings.engine.load_ms, timings.first_launch_ms);
+        timings.engine.cache_hits, timings.engine.cache_ms, timings.engine.load_ms, timings.first_launch_ms);
   write_stdout(text);
   return 0;
 }

@@ -67,6 +67,9 @@ class Kernel {
 
   const KernelArtifact& artifact() const;
 
+  /// GPU: bytes of local memory that a thread of the sweep takes: more than 0 where registers are spilled.
+  int local_bytes() const;
+
   /// Prepares for launches whose right operand of the contraction (weights [columns, contracted],
   /// `row_stride` elements from row to row) lies here, so that they need not describe it to the driver again;
   /// launches with other weights still work. Where the driver refuses it, launches describe it themselves.
@@ -124,7 +127,9 @@ struct EngineOptions {
   /// GPU: works in the context that is current on the calling thread (which must outlive the engine) instead
   /// of the device's primary one.
   bool use_current_context = false;
-  int max_blocks = 0;   ///< GPU: bounds a launch's blocks along the columns, to share the card; 0: all of it
+  /// GPU: blocks that work side by side along the columns, to share the card, but at least one for each block
+  /// of rows; 0: as many as the card runs.
+  int max_blocks = 0;
   int cpu_threads = 0;  ///< 0: all that this process may use
 };
 
@@ -138,13 +143,11 @@ struct EngineStats {
   uint64_t compiles = 0;         ///< artifacts that the source made
   uint64_t ready_made = 0;       ///< artifacts that the source had: from a pack
   uint64_t cache_hits = 0;       ///< artifacts from the cache
-  uint64_t assemblies = 0;       ///< PTX that the driver compiled
   uint64_t loads = 0;            ///< kernels loaded onto the device
   uint64_t shared = 0;           ///< kernels that were loaded already
   double compile_ms = 0;         ///< in the source; all together, of all threads
-  double assemble_ms = 0;        ///<
   double cache_ms = 0;           ///< looking into the cache
-  double load_ms = 0;            ///<
+  double load_ms = 0;            ///< with what the driver takes to assemble PTX
   uint64_t allocated_bytes = 0;  ///< device memory held by `allocate`; nothing else holds any but for code
 };
 
@@ -160,6 +163,7 @@ class Engine {
 
   const DeviceDescription& device() const;
   const EngineOptions& options() const;
+  /// Throws Error(device_unavailable) in a forked child.
   EngineStats stats() const;
 
   /// Takes the code from the cache or the source and loads it; forces the driver to load it now. What is

@@ -121,14 +121,16 @@ enum {
 
 typedef struct gumtile_engine_options {
   size_t struct_size;
-  const char* device;       /* "auto" (the first GPU, else the CPU), "cpu" or "cuda:N". Null: "auto" */
-  uint32_t flags;           /* GUMTILE_ENGINE_… */
-  int32_t max_blocks;       /* GPU: bounds a launch's blocks, to share the card; 0: all of it */
-  int32_t cpu_threads;      /* CPU: 0: all that this process may use */
+  const char* device;  /* "auto" (the first GPU, else the CPU), "cpu" or "cuda:N". Null: "auto" */
+  uint32_t flags;      /* GUMTILE_ENGINE_… */
+  int32_t max_blocks;  /* GPU: blocks that work side by side along the vocabulary, to share the card, but at
+                          least one for each block of rows; 0: as many as the card runs */
+  int32_t cpu_threads; /* CPU: 0: all that this process may use */
+  int32_t reserved;    /* 0 */
   const char* const* packs; /* paths of packs, looked into in this order before anything is compiled */
   size_t pack_count;
-  const char*
-      cache_folder; /* null: $GUMTILE_CACHE_DIR, else $XDG_CACHE_HOME/gumtile, else ~/.cache/gumtile */
+  /* Null: $GUMTILE_CACHE_DIR, else $XDG_CACHE_HOME/gumtile, else ~/.cache/gumtile. */
+  const char* cache_folder;
   uint64_t cache_max_bytes;  /* 0: 1 GiB */
   const char* tuning_folder; /* null: $GUMTILE_TUNING_DIR, else $XDG_DATA_HOME/gumtile/tuning, else
                                 ~/.local/share/gumtile/tuning */
@@ -136,7 +138,7 @@ typedef struct gumtile_engine_options {
   void* log_user;
 } gumtile_engine_options;
 #define GUMTILE_ENGINE_OPTIONS_INIT \
-  { sizeof(gumtile_engine_options), NULL, 0, 0, 0, NULL, 0, NULL, 0, NULL, NULL, NULL }
+  { sizeof(gumtile_engine_options), NULL, 0, 0, 0, 0, NULL, 0, NULL, 0, NULL, NULL, NULL }
 
 /* Opens a device. `options` may be null. On failure *engine is null. */
 GUMTILE_API gumtile_status gumtile_engine_open(const gumtile_engine_options* options,
@@ -162,19 +164,17 @@ typedef struct gumtile_engine_stats {
   size_t struct_size;
   uint64_t compiles;   /* kernels that were compiled */
   uint64_t cache_hits; /* kernels from the cache */
-  uint64_t assemblies; /* PTX that the driver compiled */
   uint64_t loads;      /* kernels loaded onto the device */
   uint64_t shared;     /* kernels that were loaded already */
-  uint64_t
-      allocated_bytes; /* held by gumtile_engine_allocate; nothing else holds device memory but for code */
+  /* Held by gumtile_engine_allocate; nothing else holds device memory but for code. */
+  uint64_t allocated_bytes;
   double compile_ms;
-  double assemble_ms;
   double cache_ms;
-  double load_ms;
+  double load_ms;      /* with what the driver takes to assemble PTX */
   uint64_t ready_made; /* kernels from packs */
 } gumtile_engine_stats;
 #define GUMTILE_ENGINE_STATS_INIT \
-  { sizeof(gumtile_engine_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(gumtile_engine_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 GUMTILE_API gumtile_status gumtile_engine_get_stats(const gumtile_engine* engine,
                                                     gumtile_engine_stats* stats);
 
@@ -222,16 +222,17 @@ typedef int (*gumtile_progress_fn)(void* user, int done, int total);
 typedef struct gumtile_prepare_options {
   size_t struct_size;
   int64_t max_rows;
-  const uint32_t*
-      feature_sets; /* kernels are made for each set; a launch takes the one with the fewest features of
-                       those that have what it asks for. Null: one set, {GUMTILE_FEATURE_LOGPROB} */
+  /* Kernels are made for each set; a launch takes the one with the fewest features of those that have what it
+   * asks for. Null: one set, {GUMTILE_FEATURE_LOGPROB}. */
+  const uint32_t* feature_sets;
   size_t feature_set_count;
   gumtile_progress_fn progress; /* may be null */
   void* progress_user;
-  int32_t threads; /* that compile at a time; 0: as many as there are processors, up to 16 */
+  int32_t threads;  /* that compile at a time; 0: as many as there are processors, up to 16 */
+  int32_t reserved; /* 0 */
 } gumtile_prepare_options;
 #define GUMTILE_PREPARE_OPTIONS_INIT \
-  { sizeof(gumtile_prepare_options), 1, NULL, 0, NULL, NULL, 0 }
+  { sizeof(gumtile_prepare_options), 1, NULL, 0, NULL, NULL, 0, 0 }
 
 /* Readies kernels for every batch up to max_rows. After it no launch compiles or allocates. May be called
  * again for more; what was prepared, and graphs that were captured, stay valid. */
@@ -244,7 +245,8 @@ GUMTILE_API gumtile_status gumtile_head_set_weights(gumtile_head* head, const vo
 
 /* Bytes of workspace for launches of up to `max_rows` rows (at most as many as prepared), and their
  * alignment. One workspace serves all launches and graphs in the order of one stream; concurrent streams need
- * one each. All launches on a workspace must be told the same size. */
+ * one each. All launches on a workspace must be told the same size. Heads that share one need the sum of
+ * their sizes: with less, what one leaves at the end could lie in what another relies on at the start. */
 GUMTILE_API gumtile_status gumtile_head_workspace_size(const gumtile_head* head, int64_t max_rows,
                                                        size_t* bytes, size_t* alignment);
 /* Before a workspace's first launch, and again after a launch that failed or when its contents were lost.
@@ -264,10 +266,12 @@ typedef struct gumtile_sample_args {
   size_t struct_size;
   int64_t rows;
   uint32_t flags;                /* GUMTILE_SAMPLE_… */
+  uint32_t reserved;             /* 0 */
   const void* hidden_states;     /* [rows, hidden_size]; with hidden_index as many rows as it names */
   int64_t hidden_row_stride;     /* elements; 0: hidden_size */
   const int32_t* hidden_index;   /* [rows]: the row of hidden_states that a row takes; null: its own. Costs a
-                                    copy of the   rows into the workspace */
+                                    kernel that copies the rows into the workspace: 4 us with 1 row, 9 with 64
+                                    and   14 with 256 of 4096 elements on an H200 */
   const int32_t* row_slot;       /* [rows]; negative: the row is left out. Null: slot = row */
   const int32_t* num_rows;       /* one word: rows from here on are left out. Null: all count */
   const float* temperature;      /* [slots]; below 1e-5: the most likely token. Null: 1 */
@@ -282,10 +286,10 @@ typedef struct gumtile_sample_args {
   void* workspace;
   size_t workspace_bytes;
 } gumtile_sample_args;
-#define GUMTILE_SAMPLE_ARGS_INIT                                                                            \
-  {                                                                                                         \
-    sizeof(gumtile_sample_args), 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-        NULL, NULL, NULL, 0                                                                                 \
+#define GUMTILE_SAMPLE_ARGS_INIT                                                                         \
+  {                                                                                                      \
+    sizeof(gumtile_sample_args), 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+        NULL, NULL, NULL, NULL, 0                                                                        \
   }
 
 /* Samples one token a row on `stream` (a CUstream or cudaStream_t; null: the legacy default stream; on the
@@ -305,13 +309,15 @@ GUMTILE_API gumtile_status gumtile_head_validate(const gumtile_head* head, const
 typedef struct gumtile_kernel_choice {
   size_t struct_size;
   uint32_t features;
+  uint32_t reserved;    /* 0 */
   int64_t max_rows;     /* the upper end of the batch bucket */
   const char* schedule; /* these texts live until the head is prepared again or destroyed */
-  const char* rule;     /* "option", "user record …", "shipped record …" or "built-in heuristic" */
-  const char* note;     /* why something else was not taken, or "" */
+  const char* rule; /* "option", "user record …", "pack record …", "shipped record …", "built-in heuristic" or
+                       "what the source has" */
+  const char* note; /* why something else was not taken, or "" */
 } gumtile_kernel_choice;
 #define GUMTILE_KERNEL_CHOICE_INIT \
-  { sizeof(gumtile_kernel_choice), 0, 0, NULL, NULL, NULL }
+  { sizeof(gumtile_kernel_choice), 0, 0, 0, NULL, NULL, NULL }
 GUMTILE_API size_t gumtile_head_choice_count(const gumtile_head* head);
 /* GUMTILE_USAGE where there is no such choice. */
 GUMTILE_API gumtile_status gumtile_head_get_choice(const gumtile_head* head, size_t index,

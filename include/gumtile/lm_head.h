@@ -112,7 +112,8 @@ class LmHead {
   void set_weights(const void* weights, int64_t weights_row_stride = 0);
 
   /// Bytes of workspace, aligned to 256, for launches of up to `max_rows` rows with any prepared features.
-  /// Throws Error(usage) for more rows than are prepared.
+  /// Heads that share a workspace need the sum of theirs. Throws Error(usage) for more rows than are
+  /// prepared.
   size_t workspace_bytes(int64_t max_rows) const;
 
   /// Readies a workspace on `stream` before its first launch, and again after a launch that failed or when

@@ -43,8 +43,6 @@ class EngineStats:
     compiles: int
     #: Kernels from the cache on disk.
     cache_hits: int
-    #: PTX that the driver compiled.
-    assemblies: int
     #: Kernels loaded onto the device.
     loads: int
     #: Kernels that were loaded already.
@@ -52,7 +50,6 @@ class EngineStats:
     #: Device memory held for workspaces of `Head.workspace` and default ones.
     allocated_bytes: int
     compile_ms: float
-    assemble_ms: float
     cache_ms: float
     load_ms: float
     #: Kernels from packs.

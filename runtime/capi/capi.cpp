@@ -229,10 +229,7 @@ gumtile::SampleArgs sample_args(const gumtile_head& head, const gumtile_sample_a
 
 const char* gumtile_version(void) { return GUMTILE_VERSION; }
 int gumtile_abi_version(void) { return GUMTILE_ABI_VERSION; }
-int gumtile_has_jit(void) {
-  static const bool has = gumtile::capi::default_source() != nullptr;
-  return has ? 1 : 0;
-}
+int gumtile_has_jit(void) { return gumtile::capi::kHasCompiler ? 1 : 0; }
 
 const char* gumtile_status_name(gumtile_status status) {
   switch (status) {
@@ -295,9 +292,16 @@ gumtile_status gumtile_engine_get_stats(const gumtile_engine* engine, gumtile_en
   return guarded([&] {
     require_handle(engine, "engine");
     const gumtile::EngineStats now = engine->engine->stats();
-    const gumtile_engine_stats values = {sizeof(values),  now.compiles, now.cache_hits,      now.assemblies,
-                                         now.loads,       now.shared,   now.allocated_bytes, now.compile_ms,
-                                         now.assemble_ms, now.cache_ms, now.load_ms,         now.ready_made};
+    gumtile_engine_stats values = GUMTILE_ENGINE_STATS_INIT;
+    values.compiles = now.compiles;
+    values.cache_hits = now.cache_hits;
+    values.loads = now.loads;
+    values.shared = now.shared;
+    values.allocated_bytes = now.allocated_bytes;
+    values.compile_ms = now.compile_ms;
+    values.cache_ms = now.cache_ms;
+    values.load_ms = now.load_ms;
+    values.ready_made = now.ready_made;
     gumtile::capi::write_struct(values, stats, "gumtile_engine_stats");
   });
 }

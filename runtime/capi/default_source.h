@@ -9,5 +9,6 @@ namespace gumtile::capi {
 /// What compiles kernels in this library; null in the one without a compiler. Each library links one
 /// definition.
 std::shared_ptr<KernelSource> default_source();
+extern const bool kHasCompiler;
 
 }  // namespace gumtile::capi

@@ -2,6 +2,7 @@
 
 namespace gumtile::capi {
 
+const bool kHasCompiler = false;
 std::shared_ptr<KernelSource> default_source() { return nullptr; }
 
 }  // namespace gumtile::capi

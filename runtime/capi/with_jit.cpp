@@ -3,6 +3,7 @@
 
 namespace gumtile::capi {
 
+const bool kHasCompiler = true;
 std::shared_ptr<KernelSource> default_source() { return make_jit(); }
 
 }  // namespace gumtile::capi

@@ -18,7 +18,6 @@ using CUstream = struct CUstream_st*;
 using CUevent = struct CUevent_st*;
 using CUgraph = struct CUgraph_st*;
 using CUgraphExec = struct CUgraphExec_st*;
-using CUlinkState = struct CUlinkState_st*;
 
 /// What a driver call returns. Only the values that gumtile tells apart; a driver may return others.
 enum class CUresult : int {
@@ -33,7 +32,9 @@ enum class CUresult : int {
   invalid_image = 200,
   invalid_context = 201,
   no_binary_for_gpu = 209,
+  ecc_uncorrectable = 214,
   invalid_ptx = 218,
+  nvlink_uncorrectable = 220,
   jit_compiler_not_found = 221,
   unsupported_ptx_version = 222,
   invalid_source = 300,
@@ -121,8 +122,6 @@ enum class CUjit_option : int {
   log_verbose = 12,
   generate_line_info = 13,
 };
-
-enum class CUjitInputType : int { cubin = 0, ptx = 1 };
 
 /// Flags of cuStreamCreate and cuEventCreate. A non-blocking stream does not wait for the legacy stream 0.
 enum class CUstream_flags : unsigned { blocking = 0, non_blocking = 1 };

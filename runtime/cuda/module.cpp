@@ -75,23 +75,4 @@ Function Module::function(const std::string& name) const {
   return {driver, function};
 }
 
-std::vector<std::byte> assemble_ptx(const Driver& driver, const std::string& ptx) {
-  JitLog log;
-  CUlinkState state = nullptr;
-  CUresult result = driver.cuLinkCreate(log.option_count(), log.options(), log.option_values(), &state);
-  if (result != CUresult::success) log.throw_error(driver, result, "starting the PTX compiler");
-  const OwnedHandle<CUlinkState, &Driver::cuLinkDestroy> link(driver, state);
-
-  // The terminating zero counts as a part of PTX text.
-  result = driver.cuLinkAddData(state, CUjitInputType::ptx, const_cast<char*>(ptx.c_str()), ptx.size() + 1,
-                                "gumtile.ptx", 0, nullptr, nullptr);
-  if (result != CUresult::success) log.throw_error(driver, result, "compiling PTX");
-  void* cubin = nullptr;
-  size_t bytes = 0;
-  result = driver.cuLinkComplete(state, &cubin, &bytes);
-  if (result != CUresult::success) log.throw_error(driver, result, "linking compiled PTX");
-  const auto* first = static_cast<const std::byte*>(cubin);  // the link owns the bytes
-  return {first, first + bytes};
-}
-
 }  // namespace gumtile::cuda

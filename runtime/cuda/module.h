@@ -70,8 +70,4 @@ class Module {
   std::string info_log_;
 };
 
-/// Compiles PTX text to a cubin for the current context's device, to be kept and later given to
-/// `Module::load_cubin`. Throws as `Module::load_ptx` does. "Context must be current."
-std::vector<std::byte> assemble_ptx(const Driver& driver, const std::string& ptx);
-
 }  // namespace gumtile::cuda

@@ -33,6 +33,7 @@ class LoadedKernel {
                                                            int64_t /*row_stride*/) const {
     return nullptr;
   }
+  virtual int local_bytes() const noexcept { return 0; }
   Kernel::WorkspaceBytes workspace(int64_t max_rows) const noexcept;
   Status workspace_init(StreamHandle stream, void* workspace, size_t workspace_bytes) const noexcept;
   Status launch(StreamHandle stream, int64_t rows, std::span<const Binding> inputs,
@@ -85,12 +86,6 @@ class Backend {
   const DeviceDescription& device() const noexcept { return device_; }
 
   virtual std::unique_ptr<const LoadedKernel> load(KernelArtifact artifact) = 0;
-
-  /// Whether `assemble` changes the artifact: PTX, of which the driver makes a cubin.
-  virtual bool assembles(const KernelArtifact& /*artifact*/) const { return false; }
-  virtual KernelArtifact assemble(KernelArtifact artifact) { return artifact; }
-  /// What decides, beside the artifact, the code that `assemble` makes.
-  virtual std::string assembler_identity() const { return {}; }
 
   virtual std::string pointer_fault(const void* /*data*/, size_t /*bytes*/) const { return {}; }
 

@@ -39,13 +39,32 @@ int parse_ordinal(std::string_view device) {
   return ordinal;
 }
 
+/// Whether this process was forked from one that had looked for GPUs: the driver does not work in it then.
+bool is_driver_lost() {
+  static const cpu::ForkMark first_use;
+  return first_use.forked();
+}
+
 std::unique_ptr<engine::Backend> open_first(const EngineOptions& options) {
+  if (is_driver_lost()) {
+    if (options.log)
+      options.log(LogLevel::warning,
+                  "GPUs are not looked for, since this process was forked from one that had done so");
+    return engine::open_cpu(options.cpu_threads);
+  }
   for (const cuda::DeviceInfo& info : cuda::list_devices())
     if (info.sm_major >= kOldestSmMajor) return engine::open_gpu(info, options);
   return engine::open_cpu(options.cpu_threads);
 }
 
 std::unique_ptr<engine::Backend> open_ordinal(int ordinal, const EngineOptions& options) {
+  if (is_driver_lost())
+    throw Error(
+        ErrorCode::device_unavailable,
+        fmt::format("device 'cuda:{}' cannot be opened: this process was forked from one that had "
+                    "initialised CUDA, which does not survive a fork; start processes by spawning, or "
+                    "fork before CUDA is used",
+                    ordinal));
   std::string why_not;
   const std::vector<cuda::DeviceInfo> devices = cuda::list_devices(&why_not);
   std::vector<std::string> present{"'cpu'"};
@@ -112,6 +131,8 @@ Kernel& Kernel::operator=(Kernel&&) noexcept = default;
 
 const KernelArtifact& Kernel::artifact() const { return impl_->loaded->artifact(); }
 
+int Kernel::local_bytes() const { return impl_->loaded->local_bytes(); }
+
 void Kernel::bind_weights(const void* data, int64_t row_stride) {
   impl_->weights = impl_->loaded->bind_weights(data, row_stride);
 }
@@ -152,7 +173,12 @@ struct Engine::Impl {
 };
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Engine::~Engine() = default;
+
+Engine::~Engine() {
+  // In a forked child nothing of it can be taken down: threads are gone that may hold its locks, and so is
+  // the device's context.
+  if (impl_ != nullptr && impl_->fork_mark.forked()) impl_.release();  // NOLINT(bugprone-unused-return-value)
+}
 
 std::shared_ptr<Engine> Engine::open(std::string_view device, EngineOptions options) {
   auto impl = std::make_unique<Impl>();
@@ -173,6 +199,7 @@ const DeviceDescription& Engine::device() const { return impl_->backend->device(
 const EngineOptions& Engine::options() const { return impl_->options; }
 
 EngineStats Engine::stats() const {
+  impl_->usable_backend();  // in a forked child locks may be held by threads that are not there
   EngineStats stats = impl_->loader->stats();
   const std::lock_guard lock(impl_->allocations_mutex);
   stats.allocated_bytes = impl_->allocated_bytes;
@@ -217,10 +244,22 @@ void Engine::release(void* memory) {
   impl_->backend->release(memory);
 }
 
+namespace {
+
+void require_addresses(const void* to, const void* from, size_t bytes) {
+  if (bytes != 0 && (to == nullptr || from == nullptr))
+    throw Error(ErrorCode::usage,
+                fmt::format("{} bytes cannot be copied {} null", bytes, to == nullptr ? "to" : "from"));
+}
+
+}  // namespace
+
 void Engine::copy_to_device(void* to, const void* from, size_t bytes) {
+  require_addresses(to, from, bytes);
   impl_->usable_backend().copy_to_device(to, from, bytes);
 }
 void Engine::copy_to_host(void* to, const void* from, size_t bytes) {
+  require_addresses(to, from, bytes);
   impl_->usable_backend().copy_to_host(to, from, bytes);
 }
 void Engine::synchronize(StreamHandle stream) { impl_->usable_backend().synchronize(stream); }

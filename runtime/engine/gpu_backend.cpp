@@ -39,6 +39,9 @@ Status status_of(CUresult result) noexcept {
     case CUresult::success:
       return Status::ok;
     case CUresult::deinitialized:
+    case CUresult::invalid_context:
+    case CUresult::ecc_uncorrectable:
+    case CUresult::nvlink_uncorrectable:
     case CUresult::illegal_address:
     case CUresult::launch_timeout:
     case CUresult::context_is_destroyed:
@@ -126,6 +129,7 @@ class GpuKernel final : public LoadedKernel {
     if (!spec().stage.empty()) stage_ = entry(spec().stage).handle();
     const cuda::Function sweep = entry(spec().sweep);
     sweep_ = sweep.handle();
+    local_bytes_ = sweep.local_bytes();
     if (spec().shared_bytes > 0) sweep.set_max_dynamic_shared_bytes(spec().shared_bytes);
     const int per_multiprocessor =
         sweep.max_active_blocks(spec().threads, static_cast<size_t>(spec().shared_bytes));
@@ -149,6 +153,8 @@ class GpuKernel final : public LoadedKernel {
     if (spec().tensor_maps.size() > kMaxTensorMaps)
       throw Error(ErrorCode::internal, "a kernel's launch specification has too many tensor maps");
   }
+
+  int local_bytes() const noexcept override { return local_bytes_; }
 
   std::unique_ptr<const BoundWeights> bind_weights(const void* data, int64_t row_stride) const override {
     // Encoding needs no device, but drivers refuse it where no context is current.
@@ -288,6 +294,7 @@ class GpuKernel final : public LoadedKernel {
   cuda::Module module_;
   cuda::CUfunction stage_ = nullptr;
   cuda::CUfunction sweep_ = nullptr;
+  int local_bytes_ = 0;
   bool waits_on_device_ = false;  ///< the sweep may be launched before the previous kernel has ended
   Grid grid_;
 };
@@ -299,7 +306,6 @@ class GpuBackend final : public Backend {
     device_.id = fmt::format("cuda:{}", info.ordinal);
     device_.target = target_for_device(info.sm_major, info.sm_minor);
     device_.workers = info.multiprocessors;
-    sm_ = fmt::format("sm_{}{}", info.sm_major, info.sm_minor);
     ordinal_ = info.ordinal;
     device_.memory_bytes = info.memory_bytes;
     // Both edges of the clock carry data.
@@ -312,23 +318,6 @@ class GpuBackend final : public Backend {
   std::unique_ptr<const LoadedKernel> load(KernelArtifact artifact) override {
     const cuda::ScopedContext scope = context_->push();
     return std::make_unique<GpuKernel>(std::move(artifact), context_, device_, max_blocks_);
-  }
-
-  bool assembles(const KernelArtifact& artifact) const override {
-    return artifact.format == KernelArtifact::Format::ptx;
-  }
-
-  KernelArtifact assemble(KernelArtifact artifact) override {
-    const cuda::ScopedContext scope = context_->push();
-    const std::vector<std::byte> cubin =
-        naming_artifact(driver(), artifact, [&] { return cuda::assemble_ptx(driver(), artifact.code); });
-    artifact.code.assign(reinterpret_cast<const char*>(cubin.data()), cubin.size());
-    artifact.format = KernelArtifact::Format::cubin;
-    return artifact;
-  }
-
-  std::string assembler_identity() const override {
-    return fmt::format("driver {}, {}", cuda_version(driver().version), sm_);
   }
 
   std::string pointer_fault(const void* data, size_t bytes) const override {
@@ -434,7 +423,6 @@ class GpuBackend final : public Backend {
   static cuda::CUdeviceptr address_of(const void* memory) { return reinterpret_cast<uintptr_t>(memory); }
 
   std::shared_ptr<const cuda::Context> context_;
-  std::string sm_;  ///< "sm_90"
   int ordinal_ = 0;
   int max_blocks_ = 0;
 };

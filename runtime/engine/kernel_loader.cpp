@@ -46,7 +46,7 @@ std::shared_ptr<const LoadedKernel> KernelLoader::load(const KernelPlan& plan) {
     throw Error(ErrorCode::usage, "the engine was opened without a source of kernels; open it with one");
   const std::string identity = source_->identity(plan.target);
   if (identity.empty()) return make(plan, {});
-  const std::string key = fmt::format("{}{}\n{}\n", key_text(plan), identity, backend_.assembler_identity());
+  const std::string key = key_text(plan) + identity;
 
   std::unique_lock lock(mutex_);
   Slot& slot = slots_[key];
@@ -102,16 +102,7 @@ std::shared_ptr<const LoadedKernel> KernelLoader::make(const KernelPlan& plan, c
       artifact = std::move(*ptx);
     }
   }
-  const bool assembles = backend_.assembles(artifact);
-  if (assembles) {
-    {
-      const Stopwatch watch(mutex_, stats_.assemble_ms);
-      artifact = backend_.assemble(std::move(artifact));
-    }
-    const std::lock_guard lock(mutex_);
-    ++stats_.assemblies;
-  }
-  if (cached && (assembles || !ready_made)) cache_->put(key, artifact);
+  if (cached && !ready_made) cache_->put(key, artifact);
   return load_artifact(std::move(artifact));
 }
 

@@ -12,8 +12,12 @@
 
 namespace gumtile::engine {
 
-/// From a plan to code on the device: what is loaded already, else the cache, else the source (and, where
-/// that gives PTX, the driver's assembler). Thread safe.
+/// From a plan to code on the device: what is loaded already, else the cache, else the source. Thread safe.
+///
+/// Of a GPU's kernels the cache keeps PTX; what the driver assembles of it the driver keeps in a cache of its
+/// own. It would hand out a cubin only through its linker (cuLinkComplete), which assembles for separate
+/// compilation: setmaxnreg is ignored, wgmma serialised and registers spilled. Measured on an H200, 151936 x
+/// 4096, tokens: 1.26 x cuBLAS's GEMM at 256 rows instead of 1.03 to 1.07, 1.19 at 512 instead of 1.00.
 class KernelLoader {
  public:
   /// `source`, `cache` and `log` may be empty. `backend` must outlive the loader.

@@ -3,10 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
-#include <condition_variable>
-#include <exception>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -14,6 +11,7 @@
 #include "gumtile/error.h"
 #include "gumtile/tuning.h"
 #include "runtime/engine/batch_buckets.h"
+#include "runtime/engine/parallel.h"
 
 namespace gumtile::engine {
 namespace {
@@ -127,56 +125,22 @@ void Variants::load_missing(const std::vector<Wanted>& wanted, const PrepareOpti
   }
   if (missing.empty()) return;
 
-  // Other threads take the next one that is missing; this one tells of progress, and the first failure ends
-  // them all.
   std::mutex mutex;
-  std::condition_variable changed;
-  std::atomic<size_t> next{0};
-  std::atomic<bool> stop{false};
-  std::exception_ptr failure;
-  int done = 0;
-  int running = threads_for(options, missing.size());
-  const auto work = [&] {
-    for (size_t i = next.fetch_add(1); i < missing.size() && !stop; i = next.fetch_add(1)) {
-      try {
-        const Wanted& w = *missing[i];
-        Kernel kernel =
-            engine_->load(make_plan(w.variant->program, w.problem, w.schedule, engine_->device().target));
-        kernel.bind_weights(weights, weights_row_stride);
-        auto loaded = std::make_unique<LoadedSchedule>(
-            LoadedSchedule{w.variant->features, w.schedule, std::move(kernel)});
-        const std::lock_guard lock(mutex);
-        kernels_.push_back(std::move(loaded));
-        ++done;
-        changed.notify_all();
-      } catch (...) {
-        const std::lock_guard lock(mutex);
-        if (failure == nullptr) failure = std::current_exception();
-        stop = true;
-      }
-    }
+  const auto load = [&](size_t i) {
+    const Wanted& w = *missing[i];
+    Kernel kernel =
+        engine_->load(make_plan(w.variant->program, w.problem, w.schedule, engine_->device().target));
+    kernel.bind_weights(weights, weights_row_stride);
+    auto loaded =
+        std::make_unique<LoadedSchedule>(LoadedSchedule{w.variant->features, w.schedule, std::move(kernel)});
     const std::lock_guard lock(mutex);
-    --running;
-    changed.notify_all();
+    kernels_.push_back(std::move(loaded));
   };
-  std::vector<std::thread> threads;
-  for (int i = running; i > 0; --i) threads.emplace_back(work);
-  bool cancelled = false;
-  {
-    std::unique_lock lock(mutex);
-    for (int told = 0; told < done || running > 0;) {
-      changed.wait(lock, [&] { return told < done || running == 0; });
-      if (told == done) continue;
-      told = done;
-      lock.unlock();
-      if (!cancelled && options.progress && !options.progress(told, static_cast<int>(missing.size())))
-        cancelled = stop = true;
-      lock.lock();
-    }
-  }
-  for (std::thread& thread : threads) thread.join();
-  if (failure != nullptr) std::rethrow_exception(failure);
-  if (cancelled) throw Error(ErrorCode::cancelled, "preparing the head was cancelled");
+  const auto progress = [&](size_t done) {
+    return !options.progress || options.progress(static_cast<int>(done), static_cast<int>(missing.size()));
+  };
+  if (!run_in_parallel(missing.size(), threads_for(options, missing.size()), load, progress))
+    throw Error(ErrorCode::cancelled, "preparing the head was cancelled");
 }
 
 void Variants::prepare(const PrepareOptions& options, int weights_alignment, const void* weights,
@@ -218,15 +182,22 @@ void Variants::prepare_all(const PrepareOptions& options, Problem problem, const
   }
   load_missing(wanted, options, weights, weights_row_stride);
 
-  // From here on nothing fails.
-  for (const auto& v : variants_) {
-    v->kernel_of_bucket.clear();
-    v->choices.clear();
-  }
+  struct Prepared {
+    std::vector<const Kernel*> kernel_of_bucket;
+    std::vector<KernelChoice> choices;
+  };
+  std::vector<Prepared> prepared(variants_.size());
+  const size_t buckets = wanted.size() / variants_.size();  // `wanted` goes through the variants in turn
   for (size_t i = 0; i < wanted.size(); ++i) {
-    Variant& v = *wanted[i].variant;
-    v.kernel_of_bucket.push_back(find(v.features, wanted[i].schedule));
-    v.choices.push_back(std::move(choices[i]));
+    Prepared& p = prepared[i / buckets];
+    p.kernel_of_bucket.push_back(find(wanted[i].variant->features, wanted[i].schedule));
+    p.choices.push_back(std::move(choices[i]));
+  }
+
+  // From here on nothing fails.
+  for (size_t i = 0; i < variants_.size(); ++i) {
+    variants_[i]->kernel_of_bucket.swap(prepared[i].kernel_of_bucket);
+    variants_[i]->choices.swap(prepared[i].choices);
   }
   prepared_rows_ = rows;
   for (Features asked = 0; asked <= kAllFeatures; ++asked) {
