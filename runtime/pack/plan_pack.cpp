@@ -83,7 +83,7 @@ std::vector<Schedule> schedules_for(const PackRequest& request, const Program& p
   // And what was tuned on cards that nobody knows here.
   if (request.tuning != nullptr && !built_in.empty())
     for (const TuningRecords::Tuned& record :
-         request.tuning->on_any_card(digest(program), problem, target.str()))
+         request.tuning->on_any_card(tuning_digest(program), problem, target.str()))
       if (record.schedule->family.index() == built_in.front().family.index()) add(tuned, *record.schedule);
   for (const Schedule& schedule : built_in) add(tuned, schedule);
   return tuned;
@@ -97,7 +97,7 @@ std::vector<std::string> pack_tuning_records(const PackRequest& request) {
   Problem problem = problem_of(request.head);
   for (const Target& target : expand(request.targets))
     for (Features features : request.feature_sets) {
-      const std::string program = digest(lm_head_program(request.head, features));
+      const std::string program = tuning_digest(lm_head_program(request.head, features));
       for (int64_t end : batch_buckets(request.max_rows)) {
         problem.max_rows = end;
         for (const TuningRecords::Tuned& record : request.tuning->on_any_card(program, problem, target.str()))
