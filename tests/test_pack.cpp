@@ -235,6 +235,29 @@ TEST_CASE("a chain takes what the first source has and makes the rest") {
   CHECK(error_of([] { make_chain({})->get({}); }).code() == ErrorCode::usage);
 }
 
+TEST_CASE("a chain passes over a kernel that is damaged, unless nobody else has it") {
+  PackRequest request = host_request();
+  request.targets = {Target::parse("sm_80")};
+  request.feature_sets = {kNoFeatures};
+  request.max_rows = 1;
+  const KernelPlan plan = plan_pack(request).front().plan;
+  const std::string whole = make_pack(request);
+  std::string bytes = whole;
+  bytes.back() = static_cast<char>(~bytes.back());
+  const TestFile damaged(bytes);
+  const TestFile good(whole);
+  CHECK_FALSE(make_chain({open_pack(damaged.path()), make_jit()})->get(plan).ready_made);
+  CHECK(make_chain({open_pack(damaged.path()), open_pack(good.path())})->get(plan).ready_made);
+  CHECK(make_chain({open_pack(damaged.path()), open_pack(good.path())})->find_ptx(plan).has_value());
+  const auto only_damaged = make_chain({open_pack(damaged.path()), open_pack(damaged.path())});
+  const Error error = error_of([&] { only_damaged->get(plan); });
+  CHECK(error.code() == ErrorCode::bad_data);
+  CHECK(contains(error, damaged.path().string()));
+  REQUIRE(error.notes().size() == 1);
+  CHECK(error.notes()[0].find("damaged") != std::string::npos);
+  CHECK(error_of([&] { only_damaged->find_ptx(plan); }).code() == ErrorCode::bad_data);
+}
+
 TEST_CASE("GPU packs hold what each known card would choose; cubins go first, PTX stays behind them") {
   PackRequest request = host_request();
   request.head.vocab_size = 151936;
@@ -367,6 +390,12 @@ TEST_CASE("where the device refuses a pack's cubin the PTX behind it is assemble
   const TestFile alone(cubin_only.bytes());
   engine::KernelLoader strict(backend, open_pack(alone.path()), nullptr, {});
   CHECK(contains(error_of([&] { strict.load(plan); }), "no kernel image"));
+
+  PickyBackend another;
+  engine::KernelLoader with_compiler(another, make_chain({open_pack(alone.path()), make_jit()}), nullptr, {});
+  with_compiler.load(plan);
+  CHECK(another.loads == 1);
+  CHECK(with_compiler.stats().assemblies == 1);
 }
 
 }  // namespace

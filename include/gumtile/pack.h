@@ -80,7 +80,9 @@ std::shared_ptr<const TuningRecords> load_tuning(const std::vector<std::shared_p
                                                  const Log& log = {});
 
 /// Asks each source in turn; the first one that has a kernel gives it. Null pointers are left out. Where none
-/// has it, the last one's error is thrown, with those of the others as notes.
+/// has it, the last one's error is thrown, with those of the others as notes. A source that has a kernel and
+/// cannot give it, e.g. from a damaged file, is passed over; where no other one has it, its error is thrown.
+/// Where a device refuses a cubin that no source has the PTX of, a source that makes PTX is asked.
 std::shared_ptr<KernelSource> make_chain(std::vector<std::shared_ptr<KernelSource>> sources);
 
 /// What to put into a pack.
