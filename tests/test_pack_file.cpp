@@ -121,6 +121,9 @@ TEST_CASE("an index with a right hash and wrong contents is refused") {
   CHECK_FALSE(takes(tiny, with("\"entries\":[{", "\"entries\":[7,{")));
   CHECK_FALSE(takes(tiny, with("\"max_rows\":1", "\"max_rows\":[]")));
   CHECK_FALSE(takes(tiny, with("\"vocab_size\"", "\"vocab\"")));
+  for (const char* alignment : {"0", "3", "12", "32", "-1", "1048576"})
+    CHECK_FALSE(takes(tiny, with("\"weights_alignment\":",
+                                 std::string("\"weights_alignment\":") + alignment + ",\"was\":")));
   CHECK_FALSE(takes(tiny, pack::file_start("[]", 0)));
   CHECK_FALSE(takes(tiny, pack::file_start(std::string(100000, '['), 0)));
 }

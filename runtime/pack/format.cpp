@@ -1,6 +1,7 @@
 #include "runtime/pack/format.h"
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -150,7 +151,9 @@ IndexEntry parse_entry(const Json& json, uint64_t available, const std::string& 
   e.entry.program = members.text("program");
   e.entry.features = members.features("features");
   e.entry.schedule = members.text("schedule");
-  e.entry.weights_alignment = static_cast<int>(members.number("weights_alignment", 1 << 20));
+  e.entry.weights_alignment = static_cast<int>(members.number("weights_alignment", 16));
+  if (!std::has_single_bit(static_cast<unsigned>(e.entry.weights_alignment)))
+    members.wrong("weights_alignment", members.get("weights_alignment"));
   const std::string format = members.text("format");
   bool known = false;
   for (const auto candidate : kFormats)
