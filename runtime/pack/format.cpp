@@ -186,7 +186,8 @@ std::string_view name_of(KernelArtifact::Format format) {
 std::string index_text(const Index& index) {
   Json entries = Json::array();
   for (const IndexEntry& entry : index.entries) entries.push_back(to_json(entry));
-  return Json{{"description", to_json(index.description)},
+  return Json{{"kernel_abi", kKernelAbi},
+              {"description", to_json(index.description)},
               {"entries", entries},
               {"tuning_records", index.tuning_records}}
       .dump();
@@ -233,6 +234,12 @@ OpenedFile read_file(std::string_view bytes, const std::string& file) {
   const Json json =
       io::parse_strict_json(bytes.substr(sizeof(header), header.index_bytes), file, "the index");
   const Members members(json, file);
+  const uint64_t kernel_abi = members.number("kernel_abi", 1 << 30);
+  if (kernel_abi != kKernelAbi)
+    bad_file(file, "its kernels are called as version {} has it, this gumtile calls them as version {}; {}",
+             kernel_abi, kKernelAbi,
+             kernel_abi > kKernelAbi ? "use a newer gumtile, or make the pack anew with this one"
+                                     : "make the pack anew");
   opened.index.description = parse_description(members.get("description"), file);
   for (const Json& entry : members.list("entries"))
     opened.index.entries.push_back(parse_entry(entry, opened.entries.size(), file));
