@@ -146,7 +146,9 @@ Action add_compile(CLI::App& app) {
                  "of the weights: bf16, f16 or f32 (default: the model's, else bf16)");
   app.add_option("--hidden-dtype", options->hidden_dtype, "of the hidden states (default: as the weights)");
   app.add_option("--noise", options->noise, "grouped or per_token")->capture_default_str();
-  app.add_option("--features", options->features, "comma list of feature sets: token, logprob")
+  app.add_option("--features", options->features,
+                 "comma list of heads to have kernels for: token (tokens alone), logprob (tokens and "
+                 "log-probabilities); token,logprob makes both")
       ->capture_default_str();
   app.add_option("--max-rows", options->max_rows, "the largest batch")
       ->check(CLI::PositiveNumber)
