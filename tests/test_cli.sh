@@ -228,7 +228,7 @@ fails 64 --vocab-size inspect --vocab-size 0
 # ---- compile, and what takes kernels from packs -------------------------------------------------------------
 head=(--vocab-size 1003 --hidden-size 72 --max-rows 4)
 succeeds compile "${head[@]}" --targets host -o head.gtpack --format json
-json 'd["vocab_size"] == 1003 and d["features"] == ["token", "logprob"] and len(d["kernels"]) == 8'
+json 'd["vocab_size"] == 1003 and d["token_dtypes"] == ["i32"] and d["features"] == ["token", "logprob"] and len(d["kernels"]) == 8'
 if [[ -s stderr ]]; then fail "$command_line: progress although stderr is no terminal"; fi
 if compgen -G 'head.gtpack.*' >/dev/null; then fail "$command_line: left a temporary file"; fi
 succeeds inspect --pack head.gtpack
@@ -252,6 +252,9 @@ mkdir model
 printf '{"vocab_size": 2006, "hidden_size": 72, "torch_dtype": "float16"}' >model/config.json
 succeeds compile --model model --tp 2 --first-token 1003 --targets host:x86-64-v3 --features token -o tp.gtpack --format json
 json 'd["vocab_size"] == 1003 and d["first_token"] == 1003 and d["weights_dtype"] == "f16"'
+succeeds compile "${head[@]}" --targets host:x86-64-v3 --features token --token-dtype i32,i64 -o wide.gtpack --format json
+json 'd["token_dtypes"] == ["i32", "i64"] and [k["token_dtype"] for k in d["kernels"]] == ["i32", "i64"]'
+fails 64 u32 compile "${head[@]}" --token-dtype i32,u32 -o no.gtpack
 fails 64 -o compile "${head[@]}"
 fails 64 --vocab-size compile --hidden-size 72 -o no.gtpack
 fails 64 sm_90a compile "${head[@]}" --targets sm_90 -o no.gtpack

@@ -182,6 +182,35 @@ TEST_CASE("a pack says what it has and what was asked for") {
   CHECK(contains(error, "no kernels for 'sm_80'"));
 }
 
+TEST_CASE("a pack serves heads of every type of tokens that it was made for") {
+  PackRequest request = host_request();
+  request.targets = {Target::parse("sm_80")};
+  request.feature_sets = {kNoFeatures};
+  request.max_rows = 1;
+  LmHeadOptions wide = request.head;
+  wide.token_dtype = DType::i64;
+  const KernelPlan narrow_plan = plan_pack(request).front().plan;
+  const KernelPlan wide_plan = make_plan(lm_head_program(wide, kNoFeatures), narrow_plan.problem,
+                                         narrow_plan.schedule, narrow_plan.target);
+  const auto output = [](const KernelArtifact& artifact) { return artifact.launch.outputs[0].dtype; };
+  const TestFile narrow(make_pack(request));
+  CHECK(output(open_pack(narrow.path())->get(narrow_plan)) == DType::i32);
+  const Error error = error_of([&] { open_pack(narrow.path())->get(wide_plan); });
+  CHECK(contains(error, "tokens i64, noise grouped, features token, which the pack does not have"));
+  CHECK(contains(error, "hidden states bf16; tokens i32; noise"));
+
+  request.token_dtypes = {DType::i32, DType::i64};
+  const TestFile both(make_pack(request));
+  const auto pack = open_pack(both.path());
+  CHECK(pack->description().token_dtypes == request.token_dtypes);
+  CHECK(output(pack->get(narrow_plan)) == DType::i32);
+  CHECK(output(pack->get(wide_plan)) == DType::i64);
+  std::vector<DType> entries;
+  for (const PackEntry& entry : pack->entries()) entries.push_back(entry.token_dtype);
+  CHECK(entries == request.token_dtypes);
+  CHECK(pack->schedules(wide_plan.program, wide_plan.problem, wide_plan.target)->size() == 1);
+}
+
 TEST_CASE("a schedule that the pack lacks is replaced by one that it has, with a note") {
   if (runnable_host_targets().empty()) return;
   PackRequest request = host_request();
@@ -233,6 +262,29 @@ TEST_CASE("a chain takes what the first source has and makes the rest") {
   });
   CHECK(contains(error, "no kernels for 'sm_80'"));
   CHECK(error_of([] { make_chain({})->get({}); }).code() == ErrorCode::usage);
+}
+
+TEST_CASE("a chain passes over a kernel that is damaged, unless nobody else has it") {
+  PackRequest request = host_request();
+  request.targets = {Target::parse("sm_80")};
+  request.feature_sets = {kNoFeatures};
+  request.max_rows = 1;
+  const KernelPlan plan = plan_pack(request).front().plan;
+  const std::string whole = make_pack(request);
+  std::string bytes = whole;
+  bytes.back() = static_cast<char>(~bytes.back());
+  const TestFile damaged(bytes);
+  const TestFile good(whole);
+  CHECK_FALSE(make_chain({open_pack(damaged.path()), make_jit()})->get(plan).ready_made);
+  CHECK(make_chain({open_pack(damaged.path()), open_pack(good.path())})->get(plan).ready_made);
+  CHECK(make_chain({open_pack(damaged.path()), open_pack(good.path())})->find_ptx(plan).has_value());
+  const auto only_damaged = make_chain({open_pack(damaged.path()), open_pack(damaged.path())});
+  const Error error = error_of([&] { only_damaged->get(plan); });
+  CHECK(error.code() == ErrorCode::bad_data);
+  CHECK(contains(error, damaged.path().string()));
+  REQUIRE(error.notes().size() == 1);
+  CHECK(error.notes()[0].find("damaged") != std::string::npos);
+  CHECK(error_of([&] { only_damaged->find_ptx(plan); }).code() == ErrorCode::bad_data);
 }
 
 TEST_CASE("GPU packs hold what each known card would choose; cubins go first, PTX stays behind them") {
@@ -359,6 +411,12 @@ TEST_CASE("where the device refuses a pack's cubin the PTX behind it is loaded")
   const TestFile alone(cubin_only.bytes());
   engine::KernelLoader strict(backend, open_pack(alone.path()), nullptr, {});
   CHECK(contains(error_of([&] { strict.load(plan); }), "no kernel image"));
+
+  PickyBackend another;
+  engine::KernelLoader with_compiler(another, make_chain({open_pack(alone.path()), make_jit()}), nullptr, {});
+  with_compiler.load(plan);
+  CHECK(another.loads == 1);
+  CHECK(with_compiler.stats().assemblies == 1);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // The pack's file: damage of every kind, and hostile sizes.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <filesystem>
 #include <functional>
@@ -121,8 +122,33 @@ TEST_CASE("an index with a right hash and wrong contents is refused") {
   CHECK_FALSE(takes(tiny, with("\"entries\":[{", "\"entries\":[7,{")));
   CHECK_FALSE(takes(tiny, with("\"max_rows\":1", "\"max_rows\":[]")));
   CHECK_FALSE(takes(tiny, with("\"vocab_size\"", "\"vocab\"")));
+  for (const char* alignment : {"0", "3", "12", "32", "-1", "1048576"})
+    CHECK_FALSE(takes(tiny, with("\"weights_alignment\":",
+                                 std::string("\"weights_alignment\":") + alignment + ",\"was\":")));
   CHECK_FALSE(takes(tiny, pack::file_start("[]", 0)));
   CHECK_FALSE(takes(tiny, pack::file_start(std::string(100000, '['), 0)));
+}
+
+TEST_CASE("kernels of another ABI are refused when the pack is opened") {
+  const TinyPack tiny = tiny_pack();
+  const pack::OpenedFile opened = pack::read_file(tiny.bytes, "test");
+  const std::string index = pack::index_text(opened.index);
+  const std::string mine = fmt::format("\"kernel_abi\":{}", kKernelAbi);
+  const size_t at = index.find(mine);
+  REQUIRE(at != std::string::npos);
+  const auto refused = [&](const std::string& instead) {
+    std::string changed = index;
+    changed.replace(at, mine.size(), instead);
+    const TestFile file(pack::file_start(changed, opened.entries.size()) + std::string(opened.entries));
+    const Error error = error_of([&] { open_pack(file.path()); });
+    CHECK(error.code() == ErrorCode::bad_data);
+    CHECK(contains(error, file.path().string()));
+    return std::string(error.what());
+  };
+  CHECK(refused(fmt::format("\"kernel_abi\":{}", kKernelAbi + 1)).find("use a newer gumtile") !=
+        std::string::npos);
+  CHECK(refused("\"kernel_abi\":0").find("as version 0 has it") != std::string::npos);
+  CHECK(refused("\"abi\":1").find("lacks the member 'kernel_abi'") != std::string::npos);
 }
 
 TEST_CASE("other files and other formats are named for what they are") {

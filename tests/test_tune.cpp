@@ -203,6 +203,31 @@ TEST_CASE("each card picks its own record, and none picks another's") {
   CHECK_FALSE(only_h100->find(key_on(slow)));
 }
 
+TEST_CASE("a head with tokens of 64 bits uses the record of one with 32, and no other head does") {
+  for (const NoiseScheme noise : {NoiseScheme::grouped, NoiseScheme::per_token})
+    for (const bool logprob : {false, true}) {
+      SamplingOptions options;
+      options.noise = noise;
+      options.logprob = logprob;
+      const Program narrow = lm_head_sample(options);
+      options.token_dtype = DType::i64;
+      const Program wide = lm_head_sample(options);
+      CHECK(digest(wide) != digest(narrow));
+      CHECK(tuning_digest(wide) == digest(narrow));
+      CHECK(tuning_digest(narrow) == digest(narrow));
+      options.logprob = !logprob;
+      CHECK(tuning_digest(lm_head_sample(options)) != digest(narrow));
+    }
+  const Problem problem = problem_of(head_of(151936, 4096), 16);
+  LmHeadOptions head;
+  const TuningKey narrow = tuning_key(h200(), lm_head_program(head, kNoFeatures), problem);
+  head.token_dtype = DType::i64;
+  const auto records = records_from({tuning_record_text(record_of(narrow))}, {});
+  CHECK(records->find(tuning_key(h200(), lm_head_program(head, kNoFeatures), problem)));
+  CHECK(tuning_digest(gemm(DType::bf16, DType::bf16, DType::f32)) ==
+        digest(gemm(DType::bf16, DType::bf16, DType::f32)));
+}
+
 TEST_CASE("every part of the key counts") {
   const TuningKey key = key_on(h200());
   const auto records = records_from({tuning_record_text(record_of(key))}, {});

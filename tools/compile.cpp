@@ -28,6 +28,7 @@ struct Options {
   int64_t tp = 1;
   std::string dtype;
   std::string hidden_dtype;
+  std::string token_dtypes = "i32";
   std::string noise = "grouped";
   std::string features = "token,logprob";
   int64_t max_rows = 64;
@@ -102,6 +103,7 @@ int run(const Options& options) {
   PackRequest request;
   request.head = head_options(options);
   request.feature_sets = parse_feature_sets("--features", options.features);
+  request.token_dtypes = parse_token_dtypes("--token-dtype", options.token_dtypes);
   request.max_rows = options.max_rows;
   request.targets = parse_targets("--targets", options.targets);
   request.tuning = tuning_records();
@@ -145,8 +147,12 @@ Action add_compile(CLI::App& app) {
   app.add_option("--dtype", options->dtype,
                  "of the weights: bf16, f16 or f32 (default: the model's, else bf16)");
   app.add_option("--hidden-dtype", options->hidden_dtype, "of the hidden states (default: as the weights)");
+  app.add_option("--token-dtype", options->token_dtypes, "comma list of types of tokens: i32, i64")
+      ->capture_default_str();
   app.add_option("--noise", options->noise, "grouped or per_token")->capture_default_str();
-  app.add_option("--features", options->features, "comma list of feature sets: token, logprob")
+  app.add_option("--features", options->features,
+                 "comma list of heads to have kernels for: token (tokens alone), logprob (tokens and "
+                 "log-probabilities); token,logprob makes both")
       ->capture_default_str();
   app.add_option("--max-rows", options->max_rows, "the largest batch")
       ->check(CLI::PositiveNumber)

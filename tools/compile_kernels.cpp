@@ -12,6 +12,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
@@ -29,6 +30,26 @@ bool interrupted() {
   const timespec none{};
   return sigtimedwait(&interrupt, nullptr, &none) == SIGINT;
 }
+
+/// Threads that are told to stop and waited for however the scope is left, be it that one cannot be started.
+class Threads {
+ public:
+  explicit Threads(std::atomic<bool>& stop) : stop_(stop) {}
+  ~Threads() { stop_ = true; }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+  template <typename Work>
+  void start(size_t count, const Work& work) {
+    threads_.reserve(count);
+    while (threads_.size() < count) threads_.emplace_back(work);
+  }
+  void join() { threads_.clear(); }
+
+ private:
+  std::atomic<bool>& stop_;
+  std::vector<std::jthread> threads_;
+};
 
 }  // namespace
 
@@ -80,8 +101,8 @@ CompiledKernels compile_kernels(const std::vector<PackPlan>& plans, const Compil
 
   const auto processors = static_cast<size_t>(std::max(1U, std::thread::hardware_concurrency()));
   const size_t wanted = options.threads > 0 ? static_cast<size_t>(options.threads) : processors;
-  std::vector<std::thread> threads;
-  for (size_t i = 0; i < std::min(wanted, plans.size()); ++i) threads.emplace_back(work);
+  Threads threads(stop);
+  threads.start(std::min(wanted, plans.size()), work);
   const int total = static_cast<int>(plans.size());
   bool cancelled = false;
   for (int told = -1; told < total && !stop;) {
@@ -95,7 +116,7 @@ CompiledKernels compile_kernels(const std::vector<PackPlan>& plans, const Compil
     told = now;
     if (interrupted()) cancelled = stop = true;
   }
-  for (std::thread& thread : threads) thread.join();
+  threads.join();
   if (cancelled) throw Error(ErrorCode::cancelled, "interrupted; nothing was written");
   if (failure != nullptr) std::rethrow_exception(failure);
   for (auto& [target, words] : without_cubin)

@@ -74,6 +74,18 @@ DType parse_matrix_dtype(std::string_view option, std::string_view text) {
   return *dtype;
 }
 
+std::vector<DType> parse_token_dtypes(std::string_view option, std::string_view text) {
+  std::vector<DType> dtypes;
+  for (std::string_view part : split(text, ',')) {
+    const std::optional<DType> dtype = parse_dtype(part);
+    if (!dtype || (*dtype != DType::i32 && *dtype != DType::i64))
+      throw Error(ErrorCode::usage,
+                  fmt::format("{}: unknown type of tokens '{}'; known are i32 and i64", option, part));
+    if (std::find(dtypes.begin(), dtypes.end(), *dtype) == dtypes.end()) dtypes.push_back(*dtype);
+  }
+  return dtypes;
+}
+
 NoiseScheme parse_noise(std::string_view option, std::string_view text) {
   const std::optional<NoiseScheme> scheme = parse_noise_scheme(text);
   if (!scheme)

@@ -25,6 +25,8 @@ std::vector<int32_t> parse_i32_list(std::string_view option, std::string_view te
 
 /// The type of a matrix: bf16, f16 or f32.
 DType parse_matrix_dtype(std::string_view option, std::string_view text);
+/// Types of tokens, i32 or i64, separated by commas; no two are the same.
+std::vector<DType> parse_token_dtypes(std::string_view option, std::string_view text);
 NoiseScheme parse_noise(std::string_view option, std::string_view text);
 
 /// Sets of features, "token" or "logprob", separated by commas; no two are the same.

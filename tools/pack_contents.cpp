@@ -26,24 +26,31 @@ std::vector<std::string_view> feature_names(const PackDescription& d) {
   return names;
 }
 
+std::vector<std::string_view> token_dtype_names(const PackDescription& d) {
+  std::vector<std::string_view> names;
+  for (DType dtype : d.token_dtypes) names.push_back(name(dtype));
+  return names;
+}
+
 }  // namespace
 
 std::string pack_text(const Pack& pack, const std::string& path, uint64_t bytes) {
   const PackDescription& d = pack.description();
-  Table table{{"target", "features", "format", "bytes", "batches", "schedule"}, {}};
+  Table table{{"target", "features", "tokens", "format", "bytes", "batches", "schedule"}, {}};
   for (const PackEntry& e : pack.entries()) {
     std::vector<int64_t> rows;
     for (const PackEntry::Bucket& bucket : e.buckets) rows.push_back(bucket.max_rows);
-    table.rows.push_back({e.target, std::string(feature_set_name(e.features)), format_name(e.format),
-                          std::to_string(e.bytes), fmt::format("{}", fmt::join(rows, ",")), e.schedule});
+    table.rows.push_back({e.target, std::string(feature_set_name(e.features)),
+                          std::string(name(e.token_dtype)), format_name(e.format), std::to_string(e.bytes),
+                          fmt::format("{}", fmt::join(rows, ",")), e.schedule});
   }
   return to_text(table) +
          fmt::format(
              "{}: {} kernels, {} bytes, {} tuning records\n{} x {} from token {}, weights {}, hidden "
-             "states {}, {}, features {}, batches up to {}; gumtile {}, {}\n",
+             "states {}, tokens {}, {}, features {}, batches up to {}; gumtile {}, {}\n",
              path, pack.entries().size(), bytes, pack.tuning_records().size(), d.vocab_size, d.hidden_size,
-             d.first_token, name(d.weights_dtype), name(d.hidden_dtype), name(d.noise),
-             fmt::join(feature_names(d), ","), d.max_rows, d.gumtile_version, d.compiler);
+             d.first_token, name(d.weights_dtype), name(d.hidden_dtype), fmt::join(token_dtype_names(d), ","),
+             name(d.noise), fmt::join(feature_names(d), ","), d.max_rows, d.gumtile_version, d.compiler);
 }
 
 Json pack_json(const Pack& pack, const std::string& path, uint64_t bytes) {
@@ -55,6 +62,7 @@ Json pack_json(const Pack& pack, const std::string& path, uint64_t bytes) {
       buckets.push_back({{"max_rows", bucket.max_rows}, {"place", bucket.place}});
     kernels.push_back({{"target", e.target},
                        {"features", feature_set_name(e.features)},
+                       {"token_dtype", name(e.token_dtype)},
                        {"format", format_name(e.format)},
                        {"bytes", e.bytes},
                        {"schedule", e.schedule},
@@ -69,6 +77,7 @@ Json pack_json(const Pack& pack, const std::string& path, uint64_t bytes) {
           {"first_token", d.first_token},
           {"weights_dtype", name(d.weights_dtype)},
           {"hidden_dtype", name(d.hidden_dtype)},
+          {"token_dtypes", token_dtype_names(d)},
           {"noise", name(d.noise)},
           {"features", feature_names(d)},
           {"max_rows", d.max_rows},

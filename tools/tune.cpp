@@ -190,7 +190,10 @@ Action add_tune(CLI::App& app) {
   app.add_option("--dtype", o->dtype, "of the weights: bf16, f16 or f32 (default: the model's, else bf16)");
   app.add_option("--hidden-dtype", o->hidden_dtype, "of the hidden states (default: as the weights)");
   app.add_option("--noise", o->noise, "grouped or per_token")->capture_default_str();
-  app.add_option("--features", o->features, "outputs: token or token,logprob")->capture_default_str();
+  app.add_option("--features", o->features,
+                 "outputs of the one head to tune for: token, or token,logprob for a head that also gives "
+                 "log-probabilities")
+      ->capture_default_str();
   app.add_option("--max-rows", o->max_rows, "tunes all batch buckets up to this many rows")
       ->capture_default_str();
   app.add_option("--batches", o->batches, "comma list of batch sizes: tunes only their buckets");

@@ -12,10 +12,17 @@ namespace gumtile::tools {
 CompilePool::CompilePool(Json head, std::string target, std::filesystem::path folder, int workers,
                          std::chrono::milliseconds deadline)
     : head_(std::move(head)), target_(std::move(target)), folder_(std::move(folder)), deadline_(deadline) {
-  for (int worker = 0; worker < workers; ++worker) threads_.emplace_back([this, worker] { work(worker); });
+  try {
+    for (int worker = 0; worker < workers; ++worker) threads_.emplace_back([this, worker] { work(worker); });
+  } catch (...) {  // one cannot be started
+    stop();
+    throw;
+  }
 }
 
-CompilePool::~CompilePool() {
+CompilePool::~CompilePool() { stop(); }
+
+void CompilePool::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;

@@ -46,6 +46,8 @@ class CompilePool {
     size_t number = 0;
   };
 
+  /// Ends the threads.
+  void stop();
   void work(int worker);
   Outcome compile(class WorkerProcess& process, const std::string& schedule, const Job& job) const;
   template <typename Condition>

@@ -22,18 +22,26 @@ Why explain(const TuningRecords& records, const DeviceDescription& device, const
   const Problem problem = problem_of(head, rows);
   TuningRecords::Explanation explanation = records.explain(tuning_key(device, program, problem));
   Why why{rows, head.first_token, {}, {}, std::move(explanation.not_used)};
+  const Schedule heuristic = heuristic_of(program, problem, device);
   if (explanation.choice) {
+    const auto& [schedule, rule] = *explanation.choice;
+    std::string reason;
     try {
-      make_plan(program, problem, explanation.choice->schedule, device.target);
-      why.schedule = explanation.choice->schedule.str();
-      why.rule = explanation.choice->rule;
-      return why;
+      make_plan(program, problem, schedule, device.target);
+      if (schedule.family.index() != heuristic.family.index())
+        reason = fmt::format("'{}' is of another family than the built-in choice '{}'", schedule.str(),
+                             heuristic.str());
     } catch (const Error& error) {  // recorded by a gumtile that could
-      why.not_used.insert(why.not_used.begin(),
-                          fmt::format("{}: {}", explanation.choice->rule, error.what()));
+      reason = error.what();
     }
+    if (reason.empty()) {
+      why.schedule = schedule.str();
+      why.rule = rule;
+      return why;
+    }
+    why.not_used.insert(why.not_used.begin(), fmt::format("{}: {}", rule, reason));
   }
-  why.schedule = heuristic_of(program, problem, device).str();
+  why.schedule = heuristic.str();
   why.rule = "built-in choice";
   return why;
 }

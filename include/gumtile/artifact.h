@@ -8,6 +8,10 @@
 
 namespace gumtile {
 
+/// What generated code and the runtime agree on. Raised whenever the meaning of argument words, workspace or
+/// LaunchSpec changes: kernels that are kept in files are taken only by a runtime of the same number.
+inline constexpr int kKernelAbi = 1;
+
 /// Bits of argument word [5].
 enum LaunchFlags : uint32_t {
   launch_weights_stable = 1,  ///< no earlier kernel of the stream writes the right input

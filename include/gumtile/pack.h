@@ -23,7 +23,7 @@ struct PackDescription {
   int64_t first_token = 0;
   DType hidden_dtype = DType::bf16;
   DType weights_dtype = DType::bf16;
-  DType token_dtype = DType::i32;
+  std::vector<DType> token_dtypes;
   NoiseScheme noise = NoiseScheme::grouped;
   std::vector<Features> feature_sets;
   int64_t max_rows = 0;  ///< the largest batch whose bucket has schedules of its own
@@ -36,6 +36,7 @@ struct PackEntry {
   std::string target;   ///< Target::str()
   std::string program;  ///< digest(Program)
   Features features = 0;
+  DType token_dtype = DType::i32;
   std::string schedule;  ///< Schedule::str()
   int weights_alignment = 1;
   KernelArtifact::Format format = KernelArtifact::Format::ptx;
@@ -80,13 +81,16 @@ std::shared_ptr<const TuningRecords> load_tuning(const std::vector<std::shared_p
                                                  const Log& log = {});
 
 /// Asks each source in turn; the first one that has a kernel gives it. Null pointers are left out. Where none
-/// has it, the last one's error is thrown, with those of the others as notes.
+/// has it, the last one's error is thrown, with those of the others as notes. A source that has a kernel and
+/// cannot give it, e.g. from a damaged file, is passed over; where no other one has it, its error is thrown.
+/// Where a device refuses a cubin that no source has the PTX of, a source that makes PTX is asked.
 std::shared_ptr<KernelSource> make_chain(std::vector<std::shared_ptr<KernelSource>> sources);
 
 /// What to put into a pack.
 struct PackRequest {
   LmHeadOptions head;  ///< `schedule`: this one only, for every bucket
   std::vector<Features> feature_sets = {kNoFeatures, feature_logprob};
+  std::vector<DType> token_dtypes;  ///< heads for each of them; empty: for head.token_dtype
   int64_t max_rows = 64;
   /// GPUs in the form that devices ask for (sm_90a, not sm_90). "host" stands for all variants of it.
   std::vector<Target> targets;
@@ -97,12 +101,13 @@ struct PackRequest {
 struct PackPlan {
   KernelPlan plan;
   Features features = 0;
+  DType token_dtype = DType::i32;
   std::vector<PackEntry::Bucket> buckets;
 };
 
-/// The kernels that a pack needs: for every target, feature set and bucket the schedules that were tuned for,
-/// and that the built-in heuristic chooses on, each card known of the target's architecture. The same
-/// schedule is there once. Throws Error(usage) for a request that cannot be.
+/// The kernels that a pack needs: for every target, feature set, type of tokens and bucket the schedules that
+/// were tuned for, and that the built-in heuristic chooses on, each card known of the target's architecture.
+/// The same schedule is there once. Throws Error(usage) for a request that cannot be.
 std::vector<PackPlan> plan_pack(const PackRequest& request);
 
 /// The JSON texts of the tuning records that belong to a pack: those for its Programs, problems and targets,

@@ -22,12 +22,15 @@ struct TuningKey {
   int workers = 0;          ///< multiprocessors, or CPU threads
   int memory_class = 0;     ///< peak memory rate in steps of 100 GB/s, rounded; 0: unknown
   std::string target;       ///< Target::str()
-  std::string program;      ///< digest(Program)
+  std::string program;      ///< tuning_digest(Program)
   Problem problem;          ///< max_rows: the upper end of the batch bucket
 
   bool operator==(const TuningKey&) const = default;
 };
 TuningKey tuning_key(const DeviceDescription& device, const Program& program, const Problem& problem);
+/// What a key names a Program by: its digest, with the output `token` as i32 where it is a widened one.
+/// Tokens of 64 bits cost a row four bytes more, which no schedule is chosen for.
+std::string tuning_digest(const Program& program);
 
 /// One schedule that a tuner looked at.
 struct TuningCandidate {

@@ -7,6 +7,32 @@
 namespace gumtile {
 namespace {
 
+/// The errors of sources that were passed over.
+class Failures {
+ public:
+  /// What `ask` returns; nothing where it throws an Error.
+  template <typename Ask>
+  std::optional<KernelArtifact> collect(const Ask& ask) {
+    try {
+      return ask();
+    } catch (const Error& error) {
+      errors_.push_back(error);
+      return std::nullopt;
+    }
+  }
+
+  /// Throws the first error with the others as notes; nothing where there is none.
+  void rethrow() const {
+    if (errors_.empty()) return;
+    std::vector<std::string> notes = errors_.front().notes();
+    for (size_t i = 1; i < errors_.size(); ++i) notes.emplace_back(errors_[i].what());
+    throw Error(errors_.front().code(), errors_.front().what(), std::move(notes));
+  }
+
+ private:
+  std::vector<Error> errors_;
+};
+
 class Chain : public KernelSource {
  public:
   explicit Chain(std::vector<std::shared_ptr<KernelSource>> sources) : sources_(std::move(sources)) {}
@@ -31,15 +57,26 @@ class Chain : public KernelSource {
     throw Error(ErrorCode::usage, "there is no source of kernels");
   }
 
+  /// A source that has the kernel and cannot give it, e.g. from a damaged file, does not keep the next ones
+  /// from giving theirs.
   std::optional<KernelArtifact> find(const KernelPlan& plan) override {
+    Failures failures;
     for (const auto& source : sources_)
-      if (std::optional<KernelArtifact> artifact = source->find(plan)) return artifact;
+      if (auto artifact = failures.collect([&] { return source->find(plan); })) return artifact;
+    failures.rethrow();
     return std::nullopt;
   }
 
+  /// Where none has kept the PTX, that of a source whose kernels are PTX: a compiler behind a pack of cubins.
   std::optional<KernelArtifact> find_ptx(const KernelPlan& plan) override {
+    Failures failures;
     for (const auto& source : sources_)
-      if (std::optional<KernelArtifact> artifact = source->find_ptx(plan)) return artifact;
+      if (auto artifact = failures.collect([&] { return source->find_ptx(plan); })) return artifact;
+    for (const auto& source : sources_) {
+      auto artifact = failures.collect([&] { return source->find(plan); });
+      if (artifact && artifact->format == KernelArtifact::Format::ptx) return artifact;
+    }
+    failures.rethrow();
     return std::nullopt;
   }
 

@@ -1,6 +1,7 @@
 #include "runtime/pack/format.h"
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -87,12 +88,14 @@ class Members {
 };
 
 Json to_json(const PackDescription& d) {
+  Json token_dtypes = Json::array();
+  for (DType dtype : d.token_dtypes) token_dtypes.push_back(name(dtype));
   return {{"vocab_size", d.vocab_size},
           {"hidden_size", d.hidden_size},
           {"first_token", d.first_token},
           {"hidden_dtype", name(d.hidden_dtype)},
           {"weights_dtype", name(d.weights_dtype)},
-          {"token_dtype", name(d.token_dtype)},
+          {"token_dtypes", token_dtypes},
           {"noise", name(d.noise)},
           {"feature_sets", d.feature_sets},
           {"max_rows", d.max_rows},
@@ -108,7 +111,11 @@ PackDescription parse_description(const Json& json, const std::string& file) {
   d.first_token = members.size("first_token");
   d.hidden_dtype = members.dtype("hidden_dtype");
   d.weights_dtype = members.dtype("weights_dtype");
-  d.token_dtype = members.dtype("token_dtype");
+  for (const Json& text : members.list("token_dtypes")) {
+    const std::optional<DType> dtype = text.is_string() ? parse_dtype(text.get<std::string>()) : std::nullopt;
+    if (!dtype) members.wrong("token_dtypes", text);
+    d.token_dtypes.push_back(*dtype);
+  }
   const std::optional<NoiseScheme> noise = parse_noise_scheme(members.text("noise"));
   if (!noise) members.wrong("noise", members.get("noise"));
   d.noise = *noise;
@@ -133,6 +140,7 @@ Json to_json(const IndexEntry& e) {
           {"target", e.entry.target},
           {"program", e.entry.program},
           {"features", e.entry.features},
+          {"token_dtype", name(e.entry.token_dtype)},
           {"schedule", e.entry.schedule},
           {"weights_alignment", e.entry.weights_alignment},
           {"format", name_of(e.entry.format)},
@@ -149,8 +157,11 @@ IndexEntry parse_entry(const Json& json, uint64_t available, const std::string& 
   e.entry.target = members.text("target");
   e.entry.program = members.text("program");
   e.entry.features = members.features("features");
+  e.entry.token_dtype = members.dtype("token_dtype");
   e.entry.schedule = members.text("schedule");
-  e.entry.weights_alignment = static_cast<int>(members.number("weights_alignment", 1 << 20));
+  e.entry.weights_alignment = static_cast<int>(members.number("weights_alignment", 16));
+  if (!std::has_single_bit(static_cast<unsigned>(e.entry.weights_alignment)))
+    members.wrong("weights_alignment", members.get("weights_alignment"));
   const std::string format = members.text("format");
   bool known = false;
   for (const auto candidate : kFormats)
@@ -183,7 +194,8 @@ std::string_view name_of(KernelArtifact::Format format) {
 std::string index_text(const Index& index) {
   Json entries = Json::array();
   for (const IndexEntry& entry : index.entries) entries.push_back(to_json(entry));
-  return Json{{"description", to_json(index.description)},
+  return Json{{"kernel_abi", kKernelAbi},
+              {"description", to_json(index.description)},
               {"entries", entries},
               {"tuning_records", index.tuning_records}}
       .dump();
@@ -230,6 +242,12 @@ OpenedFile read_file(std::string_view bytes, const std::string& file) {
   const Json json =
       io::parse_strict_json(bytes.substr(sizeof(header), header.index_bytes), file, "the index");
   const Members members(json, file);
+  const uint64_t kernel_abi = members.number("kernel_abi", 1 << 30);
+  if (kernel_abi != kKernelAbi)
+    bad_file(file, "its kernels are called as version {} has it, this gumtile calls them as version {}; {}",
+             kernel_abi, kKernelAbi,
+             kernel_abi > kKernelAbi ? "use a newer gumtile, or make the pack anew with this one"
+                                     : "make the pack anew");
   opened.index.description = parse_description(members.get("description"), file);
   for (const Json& entry : members.list("entries"))
     opened.index.entries.push_back(parse_entry(entry, opened.entries.size(), file));

@@ -173,11 +173,14 @@ class FilePack : public Pack {
     for (const PackEntry& e : entries_) targets.insert(e.target);
     std::vector<std::string> features;
     for (Features set : d.feature_sets) features.push_back(feature_names(set));
+    std::vector<std::string_view> token_dtypes;
+    for (DType dtype : d.token_dtypes) token_dtypes.push_back(name(dtype));
     return {fmt::format(
-        "the pack has targets {}; {} x {} from token {}; weights {}, hidden states {}; noise {}; "
-        "features {}; batches up to {}",
+        "the pack has targets {}; {} x {} from token {}; weights {}, hidden states {}; tokens {}; "
+        "noise {}; features {}; batches up to {}",
         fmt::join(targets, ", "), d.vocab_size, d.hidden_size, d.first_token, name(d.weights_dtype),
-        name(d.hidden_dtype), name(d.noise), fmt::join(features, ", "), d.max_rows)};
+        name(d.hidden_dtype), fmt::join(token_dtypes, ", "), name(d.noise), fmt::join(features, ", "),
+        d.max_rows)};
   }
 
   Error why_not(const KernelPlan& plan) const {
@@ -235,18 +238,20 @@ class FilePack : public Pack {
   static std::string asked(const Program& program) {
     for (DType weights : {DType::bf16, DType::f16, DType::f32})
       for (DType hidden : {DType::bf16, DType::f16, DType::f32})
-        for (NoiseScheme noise : {NoiseScheme::grouped, NoiseScheme::per_token})
-          for (Features features = 0; features <= kAllFeatures; ++features) {
-            LmHeadOptions head;
-            head.weights_dtype = weights;
-            head.hidden_dtype = hidden;
-            head.noise = noise;
-            if (digest(lm_head_program(head, features)) == digest(program))
-              return fmt::format(
-                  "weights {}, hidden states {}, noise {}, features {}, which the pack does not "
-                  "have",
-                  name(weights), name(hidden), name(noise), feature_names(features));
-          }
+        for (DType token : {DType::i32, DType::i64})
+          for (NoiseScheme noise : {NoiseScheme::grouped, NoiseScheme::per_token})
+            for (Features features = 0; features <= kAllFeatures; ++features) {
+              LmHeadOptions head;
+              head.weights_dtype = weights;
+              head.hidden_dtype = hidden;
+              head.token_dtype = token;
+              head.noise = noise;
+              if (digest(lm_head_program(head, features)) == digest(program))
+                return fmt::format(
+                    "weights {}, hidden states {}, tokens {}, noise {}, features {}, which the pack does "
+                    "not have",
+                    name(weights), name(hidden), name(token), name(noise), feature_names(features));
+            }
     return fmt::format("the Program '{}', which is not the pack's", program.name);
   }
 

@@ -83,7 +83,7 @@ std::vector<Schedule> schedules_for(const PackRequest& request, const Program& p
   // And what was tuned on cards that nobody knows here.
   if (request.tuning != nullptr && !built_in.empty())
     for (const TuningRecords::Tuned& record :
-         request.tuning->on_any_card(digest(program), problem, target.str()))
+         request.tuning->on_any_card(tuning_digest(program), problem, target.str()))
       if (record.schedule->family.index() == built_in.front().family.index()) add(tuned, *record.schedule);
   for (const Schedule& schedule : built_in) add(tuned, schedule);
   return tuned;
@@ -97,7 +97,7 @@ std::vector<std::string> pack_tuning_records(const PackRequest& request) {
   Problem problem = problem_of(request.head);
   for (const Target& target : expand(request.targets))
     for (Features features : request.feature_sets) {
-      const std::string program = digest(lm_head_program(request.head, features));
+      const std::string program = tuning_digest(lm_head_program(request.head, features));
       for (int64_t end : batch_buckets(request.max_rows)) {
         problem.max_rows = end;
         for (const TuningRecords::Tuned& record : request.tuning->on_any_card(program, problem, target.str()))
@@ -108,7 +108,7 @@ std::vector<std::string> pack_tuning_records(const PackRequest& request) {
 }
 
 std::vector<PackPlan> plan_pack(const PackRequest& request) {
-  const LmHeadOptions& head = request.head;
+  LmHeadOptions head = request.head;
   const auto require = [](bool holds, const std::string& message) {
     if (!holds) throw Error(ErrorCode::usage, message);
   };
@@ -121,24 +121,31 @@ std::vector<PackPlan> plan_pack(const PackRequest& request) {
   require(!request.feature_sets.empty(), "a pack needs at least one set of features");
   Problem problem = problem_of(head);
   std::vector<PackPlan> plans;
+  const auto add = [&](const Target& target, Features features, DType token_dtype) {
+    head.token_dtype = token_dtype;
+    const Program program = lm_head_program(head, features);
+    const size_t first = plans.size();
+    for (int64_t end : batch_buckets(request.max_rows)) {
+      problem.max_rows = end;
+      int place = 0;
+      for (const Schedule& schedule : schedules_for(request, program, problem, target)) {
+        const auto known = std::find_if(plans.begin() + static_cast<ptrdiff_t>(first), plans.end(),
+                                        [&](const PackPlan& p) { return p.plan.schedule == schedule; });
+        if (known == plans.end())
+          plans.push_back(
+              {make_plan(program, problem, schedule, target), features, token_dtype, {{end, place}}});
+        else
+          known->buckets.push_back({end, place});
+        ++place;
+      }
+    }
+  };
+  std::vector<DType> token_dtypes = request.token_dtypes;
+  if (token_dtypes.empty()) token_dtypes = {head.token_dtype};
   for (const Target& target : expand(request.targets))
     for (Features features : request.feature_sets) {
       require(features <= kAllFeatures, fmt::format("{} is no set of features", features));
-      const Program program = lm_head_program(head, features);
-      const size_t first = plans.size();
-      for (int64_t end : batch_buckets(request.max_rows)) {
-        problem.max_rows = end;
-        int place = 0;
-        for (const Schedule& schedule : schedules_for(request, program, problem, target)) {
-          const auto known = std::find_if(plans.begin() + static_cast<ptrdiff_t>(first), plans.end(),
-                                          [&](const PackPlan& p) { return p.plan.schedule == schedule; });
-          if (known == plans.end())
-            plans.push_back({make_plan(program, problem, schedule, target), features, {{end, place}}});
-          else
-            known->buckets.push_back({end, place});
-          ++place;
-        }
-      }
+      for (DType token_dtype : token_dtypes) add(target, features, token_dtype);
     }
   return plans;
 }

@@ -80,7 +80,8 @@ PackWriter::PackWriter(const PackRequest& request, std::string compiler) : impl_
   d.first_token = request.head.first_token;
   d.hidden_dtype = request.head.hidden_dtype;
   d.weights_dtype = request.head.weights_dtype;
-  d.token_dtype = request.head.token_dtype;
+  d.token_dtypes = request.token_dtypes;
+  if (d.token_dtypes.empty()) d.token_dtypes = {request.head.token_dtype};
   d.noise = request.head.noise;
   d.feature_sets = request.feature_sets;
   d.max_rows = request.max_rows;
@@ -99,6 +100,7 @@ void PackWriter::add(const PackPlan& plan, const KernelArtifact& artifact) {
   e.entry.target = plan.plan.target.str();
   e.entry.program = digest(plan.plan.program);
   e.entry.features = plan.features;
+  e.entry.token_dtype = plan.token_dtype;
   e.entry.schedule = plan.plan.schedule.str();
   e.entry.weights_alignment = plan.plan.problem.weights_alignment;
   e.entry.format = artifact.format;
@@ -117,7 +119,7 @@ std::string PackWriter::bytes() const {
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
   const auto rank = [&](size_t i) {
     const PackEntry& e = impl_->index.entries[i].entry;
-    return std::tie(e.target, e.features, e.schedule, e.format);
+    return std::tie(e.target, e.features, e.token_dtype, e.schedule, e.format);
   };
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return rank(a) < rank(b); });
   pack::Index index = impl_->index;

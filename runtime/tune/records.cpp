@@ -67,7 +67,49 @@ std::string read_file(const fs::path& path) {
   return text;
 }
 
+/// Takes a node that nothing reads out of a Program.
+void erase_node(Program& program, NodeId node) {
+  const auto renumber = [&](NodeId& id) {
+    if (id != kNone && id > node) --id;
+  };
+  program.nodes.erase(program.nodes.begin() + static_cast<ptrdiff_t>(node));
+  for (Node& other : program.nodes)
+    for (NodeId& operand : other.operands) renumber(operand);
+  for (ReductionInfo& reduction : program.reductions) renumber(reduction.bound);
+  for (OutputInfo& output : program.outputs) {
+    renumber(output.node);
+    renumber(output.position);
+  }
+  renumber(program.row_guard);
+}
+
+bool is_read(const Program& program, NodeId node) {
+  const auto is = [&](NodeId id) { return id == node; };
+  return is(program.row_guard) ||
+         std::any_of(program.nodes.begin(), program.nodes.end(),
+                     [&](const Node& n) { return std::any_of(n.operands.begin(), n.operands.end(), is); }) ||
+         std::any_of(program.reductions.begin(), program.reductions.end(),
+                     [&](const ReductionInfo& r) { return is(r.bound); }) ||
+         std::any_of(program.outputs.begin(), program.outputs.end(),
+                     [&](const OutputInfo& o) { return is(o.node) || is(o.position); });
+}
+
 }  // namespace
+
+std::string tuning_digest(const Program& program) {
+  const auto token = std::find_if(program.outputs.begin(), program.outputs.end(),
+                                  [](const OutputInfo& output) { return output.name == "token"; });
+  if (token == program.outputs.end() || token->dtype != DType::i64) return digest(program);
+  const NodeId widened = token->node;
+  const Node& cast = program.nodes[widened];
+  if (cast.op != Op::cast || program.nodes[cast.operands[0]].dtype != DType::i32) return digest(program);
+  Program narrow = program;
+  OutputInfo& output = narrow.outputs[static_cast<size_t>(token - program.outputs.begin())];
+  output.dtype = DType::i32;
+  output.node = cast.operands[0];
+  if (!is_read(narrow, widened)) erase_node(narrow, widened);
+  return digest(narrow);
+}
 
 TuningKey tuning_key(const DeviceDescription& device, const Program& program, const Problem& problem) {
   constexpr double kMemoryClass = 100e9;
@@ -76,7 +118,7 @@ TuningKey tuning_key(const DeviceDescription& device, const Program& program, co
   key.workers = device.workers;
   key.memory_class = static_cast<int>(std::lround(device.memory_bytes_per_second / kMemoryClass));
   key.target = device.target.str();
-  key.program = digest(program);
+  key.program = tuning_digest(program);
   key.problem = problem;
   return key;
 }
