@@ -108,14 +108,17 @@ bool run_in_parallel(size_t tasks, int threads, const std::function<void(size_t)
   Work work(tasks, task);
   if (work.start(threads) == 0) work.run();
   size_t told = 0;
+  bool wanted = true;
   for (bool ended = false; !ended;) {
     const size_t done = work.wait(told, ended);
     if (done == told) continue;
     told = done;
-    if (progress && !progress(done)) work.stop();
+    if (!wanted || !progress || progress(done)) continue;
+    wanted = false;
+    work.stop();
   }
   if (const std::exception_ptr failure = work.failure(); failure != nullptr) std::rethrow_exception(failure);
-  return told == tasks;
+  return wanted;
 }
 
 }  // namespace gumtile::engine
