@@ -416,7 +416,6 @@ TEST_CASE("where the device refuses a pack's cubin the PTX behind it is loaded")
   engine::KernelLoader with_compiler(another, make_chain({open_pack(alone.path()), make_jit()}), nullptr, {});
   with_compiler.load(plan);
   CHECK(another.loads == 1);
-  CHECK(with_compiler.stats().assemblies == 1);
 }
 
 }  // namespace
