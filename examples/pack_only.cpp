@@ -1,8 +1,8 @@
 // A program that carries no compiler: it links gumtile::runtime, and its kernels come from a pack that was
 // made elsewhere.
 //
-//   gumtile compile --vocab-size 1000 --hidden-size 64 --dtype bf16 --targets host,sm_80,sm_90a -o
-//   head.gtpack pack_only head.gtpack [DEVICE]
+//   gumtile compile --vocab-size 1000 --hidden-size 64 --targets host,sm_80,sm_90a -o head.gtpack
+//   pack_only head.gtpack [DEVICE]
 //
 // Ends with 0 if the greedy tokens are right.
 #include <cstdio>

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <set>
@@ -91,6 +92,9 @@ class Sampler {
     };
     head_.emplace(engine_, options, upload("weights"));
     head_->prepare(max_rows, {logprob ? Features{feature_logprob} : kNoFeatures});
+    // Spilled registers are what a kernel looks like that was not assembled as a whole.
+    for (int64_t rows : batch_buckets(max_rows))
+      CHECK(head_->kernel_for(std::min(rows, max_rows))->local_bytes() == 0);
     args.hidden_states = upload("hidden_states");
     args.temperature = static_cast<const float*>(upload("temperature"));
     args.seed = static_cast<const uint64_t*>(upload("seed"));

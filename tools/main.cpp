@@ -52,9 +52,9 @@ int run(int argc, char** argv) {
       const std::vector<std::string> rest = app.remaining();
       const std::string found =
           rest.empty() ? "no command given" : fmt::format("unknown command '{}'", rest.front());
-      throw Error(
-          ErrorCode::usage,
-          found + "; known are doctor, sample, inspect, bench, tune, compile and cache (gumtile --help)");
+      throw Error(ErrorCode::usage, found +
+                                        "; known are doctor, sample, inspect, bench, tune, compile, cache "
+                                        "and completion (gumtile --help)");
     }
     const bool success = error.get_exit_code() == 0;  // --help, --version
     app.exit(error);

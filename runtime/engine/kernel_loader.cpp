@@ -43,7 +43,9 @@ EngineStats KernelLoader::stats() const {
 
 std::shared_ptr<const LoadedKernel> KernelLoader::load(const KernelPlan& plan) {
   if (source_ == nullptr)
-    throw Error(ErrorCode::usage, "the engine was opened without a source of kernels; open it with one");
+    throw Error(
+        ErrorCode::usage,
+        "the engine has no source of kernels: open it with a pack, or use the gumtile that has the compiler");
   const std::string identity = source_->identity(plan.target);
   if (identity.empty()) return make(plan, {});
   const std::string key = key_text(plan) + identity;
