@@ -3,22 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "runtime/cache/entry.h"
 #include "tools/options.h"
 
 namespace gumtile::tools {
 namespace {
-
-const char* format_name(KernelArtifact::Format format) {
-  switch (format) {
-    case KernelArtifact::Format::ptx:
-      return "ptx";
-    case KernelArtifact::Format::cubin:
-      return "cubin";
-    case KernelArtifact::Format::shared_object:
-      return "shared_object";
-  }
-  return "";
-}
 
 std::vector<std::string_view> feature_names(const PackDescription& d) {
   std::vector<std::string_view> names;
@@ -41,8 +30,8 @@ std::string pack_text(const Pack& pack, const std::string& path, uint64_t bytes)
     std::vector<int64_t> rows;
     for (const PackEntry::Bucket& bucket : e.buckets) rows.push_back(bucket.max_rows);
     table.rows.push_back({e.target, std::string(feature_set_name(e.features)),
-                          std::string(name(e.token_dtype)), format_name(e.format), std::to_string(e.bytes),
-                          fmt::format("{}", fmt::join(rows, ",")), e.schedule});
+                          std::string(name(e.token_dtype)), std::string(cache::format_name(e.format)),
+                          std::to_string(e.bytes), fmt::format("{}", fmt::join(rows, ",")), e.schedule});
   }
   return to_text(table) +
          fmt::format(
@@ -63,7 +52,7 @@ Json pack_json(const Pack& pack, const std::string& path, uint64_t bytes) {
     kernels.push_back({{"target", e.target},
                        {"features", feature_set_name(e.features)},
                        {"token_dtype", name(e.token_dtype)},
-                       {"format", format_name(e.format)},
+                       {"format", cache::format_name(e.format)},
                        {"bytes", e.bytes},
                        {"schedule", e.schedule},
                        {"weights_alignment", e.weights_alignment},

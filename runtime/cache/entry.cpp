@@ -57,25 +57,6 @@ T integer(const Json& json) {
   return json.get<T>();
 }
 
-std::string_view name_of(KernelArtifact::Format format) {
-  switch (format) {
-    case KernelArtifact::Format::ptx:
-      return "ptx";
-    case KernelArtifact::Format::cubin:
-      return "cubin";
-    case KernelArtifact::Format::shared_object:
-      return "shared_object";
-  }
-  return "";
-}
-
-KernelArtifact::Format parse_format(const std::string& text) {
-  for (auto format :
-       {KernelArtifact::Format::ptx, KernelArtifact::Format::cubin, KernelArtifact::Format::shared_object})
-    if (name_of(format) == text) return format;
-  throw std::invalid_argument("unknown format");
-}
-
 /// Names every field once, for writing and for reading: `field(name, member)`.
 template <typename Spec, typename Field>
 void for_each_number(Spec& spec, const Field& field) {
@@ -134,7 +115,7 @@ Json to_json(const KernelArtifact& artifact) {
   for (const LaunchSpec::TensorMap& map : spec.tensor_maps)
     launch["tensor_maps"].push_back(
         {{"left", map.left}, {"box_rows", map.box_rows}, {"l2_promotion", map.l2_promotion}});
-  return {{"format", name_of(artifact.format)},
+  return {{"format", format_name(artifact.format)},
           {"target", artifact.target},
           {"schedule", artifact.schedule},
           {"key", artifact.key},
@@ -146,7 +127,9 @@ Json to_json(const KernelArtifact& artifact) {
 
 KernelArtifact from_json(const Json& json) {
   KernelArtifact artifact;
-  artifact.format = parse_format(json.at("format"));
+  const std::optional<KernelArtifact::Format> format = parse_format(json.at("format").get<std::string>());
+  if (!format) throw std::invalid_argument("unknown format");
+  artifact.format = *format;
   artifact.target = json.at("target");
   artifact.schedule = json.at("schedule");
   artifact.key = json.at("key");
@@ -171,6 +154,25 @@ KernelArtifact from_json(const Json& json) {
 }
 
 }  // namespace
+
+std::string_view format_name(KernelArtifact::Format format) {
+  switch (format) {
+    case KernelArtifact::Format::ptx:
+      return "ptx";
+    case KernelArtifact::Format::cubin:
+      return "cubin";
+    case KernelArtifact::Format::shared_object:
+      return "shared_object";
+  }
+  return "";
+}
+
+std::optional<KernelArtifact::Format> parse_format(std::string_view text) {
+  for (auto format :
+       {KernelArtifact::Format::ptx, KernelArtifact::Format::cubin, KernelArtifact::Format::shared_object})
+    if (format_name(format) == text) return format;
+  return std::nullopt;
+}
 
 std::string encode_entry(std::string_view key_text, const KernelArtifact& artifact) {
   const std::string metadata = to_json(artifact).dump();

@@ -28,4 +28,8 @@ std::optional<Entry> decode_entry(std::string_view bytes);
 /// Whether `bytes` are an undamaged entry of another format: of use to another gumtile, not to this one.
 bool is_of_other_format(std::string_view bytes);
 
+/// "ptx", "cubin" or "shared_object", and back; nothing for another text.
+std::string_view format_name(KernelArtifact::Format format);
+std::optional<KernelArtifact::Format> parse_format(std::string_view text);
+
 }  // namespace gumtile::cache

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "runtime/cache/entry.h"
 #include "runtime/io/fault.h"
 #include "runtime/io/strict_json.h"
 #include "support/hash.h"
@@ -32,9 +33,6 @@ struct Header {
 };
 static_assert(sizeof(Header) == 64);
 constexpr size_t kHashedFrom = offsetof(Header, format);
-
-constexpr KernelArtifact::Format kFormats[] = {KernelArtifact::Format::ptx, KernelArtifact::Format::cubin,
-                                               KernelArtifact::Format::shared_object};
 
 /// Reads members of an object of the index, strictly.
 class Members {
@@ -143,7 +141,7 @@ Json to_json(const IndexEntry& e) {
           {"token_dtype", name(e.entry.token_dtype)},
           {"schedule", e.entry.schedule},
           {"weights_alignment", e.entry.weights_alignment},
-          {"format", name_of(e.entry.format)},
+          {"format", cache::format_name(e.entry.format)},
           {"buckets", buckets}};
 }
 
@@ -162,14 +160,9 @@ IndexEntry parse_entry(const Json& json, uint64_t available, const std::string& 
   e.entry.weights_alignment = static_cast<int>(members.number("weights_alignment", 16));
   if (!std::has_single_bit(static_cast<unsigned>(e.entry.weights_alignment)))
     members.wrong("weights_alignment", members.get("weights_alignment"));
-  const std::string format = members.text("format");
-  bool known = false;
-  for (const auto candidate : kFormats)
-    if (name_of(candidate) == format) {
-      e.entry.format = candidate;
-      known = true;
-    }
-  if (!known) members.wrong("format", members.get("format"));
+  const std::optional<KernelArtifact::Format> format = cache::parse_format(members.text("format"));
+  if (!format) members.wrong("format", members.get("format"));
+  e.entry.format = *format;
   for (const Json& bucket : members.list("buckets")) {
     const Members b(bucket, file);
     e.entry.buckets.push_back({b.size("max_rows"), static_cast<int>(b.number("place", 1 << 20))});
@@ -178,18 +171,6 @@ IndexEntry parse_entry(const Json& json, uint64_t available, const std::string& 
 }
 
 }  // namespace
-
-std::string_view name_of(KernelArtifact::Format format) {
-  switch (format) {
-    case KernelArtifact::Format::ptx:
-      return "ptx";
-    case KernelArtifact::Format::cubin:
-      return "cubin";
-    case KernelArtifact::Format::shared_object:
-      return "shared_object";
-  }
-  return "";
-}
 
 std::string index_text(const Index& index) {
   Json entries = Json::array();

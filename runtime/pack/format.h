@@ -42,6 +42,4 @@ struct OpenedFile {
 /// `file`.
 OpenedFile read_file(std::string_view bytes, const std::string& file);
 
-std::string_view name_of(KernelArtifact::Format format);
-
 }  // namespace gumtile::pack
