@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <string>
+#include <vector>
 
 #include "tests/capi/counters.h"
 #include "tests/capi/fixture.h"
@@ -37,9 +39,11 @@ TEST_CASE("the counters count") {
 TEST_CASE("a launch allocates nothing, makes no system call, and its host time is told") {
   embed::EngineOptions options = engine_options();
   options.cpu_threads = 1;  // with more, a launch may wake and await threads: the promise is the GPU's
-  Prepared prepared(64, {0, GUMTILE_FEATURE_LOGPROB}, options);
-  const bool gpu = prepared.engine.device().is_gpu != 0;
-  for (const std::int64_t rows : {1, 4, 64}) {
+  const bool gpu = std::string(test_device()) != "cpu";
+  const std::vector<std::int64_t> batches =
+      gpu ? std::vector<std::int64_t>{1, 4, 64, 512} : std::vector<std::int64_t>{1, 4, 64};
+  Prepared prepared(batches.back(), {0, GUMTILE_FEATURE_LOGPROB}, options);
+  for (const std::int64_t rows : batches) {
     Batch batch = prepared.batch(rows);
     prepared.init(batch);
     embed::SampleArgs plain = batch.args;
