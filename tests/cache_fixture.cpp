@@ -37,6 +37,7 @@ KernelArtifact some_artifact(size_t code_bytes, char fill) {
   KernelArtifact artifact;
   artifact.format = KernelArtifact::Format::cubin;
   artifact.code = std::string(code_bytes, fill);
+  artifact.cubin = "beside";
   artifact.target = "sm_90a";
   artifact.schedule = "simt:b8";
   artifact.key = "0123";

@@ -36,12 +36,12 @@ std::string with_metadata(const Change& change) {
   const KernelArtifact artifact = some_artifact();
   const std::string bytes = cache::encode_entry("key", artifact);
   const std::string_view all(bytes);
-  const std::string_view metadata =
-      all.substr(kTextsAt + 3, all.size() - kTextsAt - 3 - artifact.code.size());
+  const std::string codes = artifact.code + artifact.cubin;
+  const std::string_view metadata = all.substr(kTextsAt + 3, all.size() - kTextsAt - 3 - codes.size());
   nlohmann::json json = nlohmann::json::parse(metadata);
   change(json);
   const std::string changed = json.dump();
-  std::string result = bytes.substr(0, kTextsAt + 3) + changed + artifact.code;
+  std::string result = bytes.substr(0, kTextsAt + 3) + changed + codes;
   const auto size = static_cast<uint32_t>(changed.size());
   std::memcpy(result.data() + kMetadataBytesAt, &size, sizeof(size));
   return rehashed(std::move(result));
@@ -70,6 +70,8 @@ TEST_CASE("an entry gives back every field") {
   REQUIRE(entry);
   CHECK(entry->key_text == kKey);
   CHECK(equal(entry->artifact, artifact));
+  CHECK(entry->artifact.code == artifact.code);
+  CHECK(entry->artifact.cubin == "beside");
   CHECK(entry->artifact.launch.columns == int64_t{1} << 40);
   CHECK(entry->artifact.launch.must_stage);
   CHECK(entry->artifact.launch.tensor_maps.at(1).box_rows == 14);

@@ -3,7 +3,10 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <optional>
+#include <string>
 
+#include "gumtile/assembler.h"
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
 #include "gumtile/module_cache.h"
@@ -71,6 +74,7 @@ std::string cuda_version(int version) { return fmt::format("{}.{}", version / 10
 struct Findings {
   std::vector<cuda::DeviceInfo> devices;
   std::string why_no_device;
+  std::optional<std::string> assembler;  ///< the path of ptxas
   CacheFindings cache;
   std::vector<SelfCheck> checks;
 };
@@ -86,6 +90,7 @@ Findings examine() {
     findings.why_no_device = error.what();
     findings.checks.push_back({"cuda", error.what()});
   }
+  findings.assembler = find_assembler();
   findings.cache = examine_cache();
   // Without a compiler there are no kernels to check with.
   if (!llvm_version().empty())
@@ -118,6 +123,7 @@ Json to_json(const Findings& findings) {
             {"l2_bytes", cpu.l2_bytes},
             {"l3_bytes", cpu.l3_bytes}}},
           {"devices", devices},
+          {"assembler", findings.assembler ? Json(*findings.assembler) : Json(nullptr)},
           {"why_no_device", findings.devices.empty() ? Json(findings.why_no_device) : Json(nullptr)},
           {"cache",
            {{"path", cache.folder.empty() ? Json(nullptr) : Json(cache.folder.string())},
@@ -143,6 +149,8 @@ std::string to_text(const Findings& findings) {
                     d.name, d.sm_major, d.sm_minor, static_cast<double>(d.memory_bytes) / (1 << 30),
                     d.multiprocessors, cuda_version(d.driver_version));
   if (findings.devices.empty()) text += fmt::format("GPU       none: {}\n", findings.why_no_device);
+  text +=
+      fmt::format("assembler {}\n", findings.assembler.value_or("none: drivers assemble what is compiled"));
   const CacheFindings& cache = findings.cache;
   text += cache.why_not_used.empty()
               ? fmt::format("cache     {} ({}; {} kernels, {:.1f} MiB)\n", cache.folder.string(),

@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <optional>
 
+#include "gumtile/assembler.h"
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
 #include "runtime/cache/entry.h"
@@ -17,7 +20,11 @@ void compile_to_file(const Json& request) {
   const Schedule schedule = Schedule::parse(request.at("schedule").get<std::string>());
   const Target target = Target::parse(request.at("target").get<std::string>());
   const KernelPlan plan = make_plan(program_of(head), problem_of(head, 1), schedule, target);
-  std::string entry = cache::encode_entry(key_text(plan), compile(plan));
+  KernelArtifact artifact = compile(plan);
+  static const std::optional<std::string> ptxas = find_assembler();
+  if (ptxas)
+    add_cubin(artifact, *ptxas, [](LogLevel, std::string_view why) { fmt::print(stderr, "{}\n", why); });
+  std::string entry = cache::encode_entry(key_text(plan), artifact);
   if (has_fault(request, "corrupt")) entry[entry.size() / 2] ^= 1;
   const auto file = request.at("file").get<std::string>();
   std::ofstream out(file, std::ios::binary);

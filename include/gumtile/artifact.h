@@ -107,6 +107,8 @@ struct KernelArtifact {
   enum class Format : uint8_t { ptx, cubin, shared_object };
   Format format = Format::ptx;
   std::string code;  ///< PTX text, or the bytes of a cubin or of an ELF shared object
+  /// With PTX: what an assembler made of it for `target`; may be empty. Taken instead where the driver does.
+  std::string cubin;
   LaunchSpec launch;
   std::string target;    ///< Target::str()
   std::string schedule;  ///< Schedule::str()

@@ -133,9 +133,9 @@ struct EngineOptions {
   int cpu_threads = 0;  ///< 0: all that this process may use
 };
 
-/// The usual options: compiled kernels are kept in the user's cache folder (`default_cache_folder()`),
-/// schedules are those that were tuned for the card, by the user or by gumtile's makers, where there are
-/// such.
+/// The usual options: compiled kernels are assembled by ptxas where there is one (`with_assembler`) and kept
+/// in the user's cache folder (`default_cache_folder()`), schedules are those that were tuned for the card,
+/// by the user or by gumtile's makers, where there are such.
 EngineOptions default_engine_options(std::shared_ptr<KernelSource> source, const Log& log = {});
 
 /// What an engine did since it was opened.

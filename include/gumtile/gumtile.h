@@ -116,7 +116,10 @@ enum {
   GUMTILE_ENGINE_CURRENT_CONTEXT = 1,
   GUMTILE_ENGINE_NO_JIT = 2,   /* only what packs have, even where the library could compile */
   GUMTILE_ENGINE_NO_CACHE = 4, /* compiled kernels are kept in memory only */
-  GUMTILE_ENGINE_NO_TUNING = 8 /* no tuning record is looked at */
+  GUMTILE_ENGINE_NO_TUNING = 8, /* no tuning record is looked at */
+  /* GPU: no ptxas is run, even where $GUMTILE_PTXAS, PATH, $CUDA_HOME/bin or /usr/local/cuda/bin has one. The driver
+   * then assembles what is compiled, which takes longer, and does so again in processes without its own cache. */
+  GUMTILE_ENGINE_NO_ASSEMBLER = 16
 };
 
 typedef struct gumtile_engine_options {

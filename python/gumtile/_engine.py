@@ -16,7 +16,7 @@ PathLike = Union[str, "os.PathLike[str]"]
 #: Called with a level (0 debug, 1 information, 2 warning) and a message.
 Log = Callable[[int, str], None]
 
-_CURRENT_CONTEXT, _NO_JIT, _NO_CACHE, _NO_TUNING = 1, 2, 4, 8
+_CURRENT_CONTEXT, _NO_JIT, _NO_CACHE, _NO_TUNING, _NO_ASSEMBLER = 1, 2, 4, 8, 16
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ class Engine:
         jit: bool = True,
         tuning: bool = True,
         tuning_folder: Optional[PathLike] = None,
+        assembler: bool = True,
         current_context: bool = False,
         max_blocks: int = 0,
         cpu_threads: int = 0,
@@ -96,6 +97,7 @@ class Engine:
             jit: False never compiles: only what packs and the cache have.
             tuning: False looks at no tuning record.
             tuning_folder: None: $GUMTILE_TUNING_DIR, else the user's data folder.
+            assembler: GPU: False runs no ptxas, even where there is one; the driver assembles what is compiled.
             current_context: GPU: work in the CUDA context that is current on this thread, which must outlive the
                 engine.
             max_blocks: GPU: bounds the blocks of a launch, to share the card; 0: all of it.
@@ -111,7 +113,8 @@ class Engine:
             flags=(_CURRENT_CONTEXT if current_context else 0)
             | (0 if jit else _NO_JIT)
             | (0 if cache else _NO_CACHE)
-            | (0 if tuning else _NO_TUNING),
+            | (0 if tuning else _NO_TUNING)
+            | (0 if assembler else _NO_ASSEMBLER),
             max_blocks=max_blocks,
             cpu_threads=cpu_threads,
             packs=pack_array if pack_paths else None,

@@ -30,7 +30,7 @@ struct Header {
   uint32_t format = 0;
   uint32_t key_bytes = 0;
   uint32_t metadata_bytes = 0;
-  uint32_t reserved = 0;
+  uint32_t cubin_bytes = 0;
   uint64_t code_bytes = 0;
 };
 static_assert(sizeof(Header) == 64);
@@ -176,17 +176,19 @@ std::optional<KernelArtifact::Format> parse_format(std::string_view text) {
 
 std::string encode_entry(std::string_view key_text, const KernelArtifact& artifact) {
   const std::string metadata = to_json(artifact).dump();
-  if (!std::in_range<uint32_t>(key_text.size()) || !std::in_range<uint32_t>(metadata.size()))
-    throw std::length_error("a key or its metadata exceeds 4 GiB");
+  for (const size_t size : {key_text.size(), metadata.size(), artifact.cubin.size()})
+    if (!std::in_range<uint32_t>(size)) throw std::length_error("a part of an entry exceeds 4 GiB");
   Header header;
   std::memcpy(header.magic.data(), kMagic.data(), kMagic.size());
   header.format = kEntryFormat;
   header.key_bytes = static_cast<uint32_t>(key_text.size());
   header.metadata_bytes = static_cast<uint32_t>(metadata.size());
+  header.cubin_bytes = static_cast<uint32_t>(artifact.cubin.size());
   header.code_bytes = artifact.code.size();
   std::string bytes(reinterpret_cast<const char*>(&header), sizeof(header));
-  bytes.reserve(sizeof(header) + key_text.size() + metadata.size() + artifact.code.size());
-  bytes.append(key_text).append(metadata).append(artifact.code);
+  bytes.reserve(sizeof(header) + key_text.size() + metadata.size() + artifact.code.size() +
+                artifact.cubin.size());
+  bytes.append(key_text).append(metadata).append(artifact.code).append(artifact.cubin);
   const std::string hash = hash_hex(std::string_view(bytes).substr(kHashedFrom));
   std::memcpy(bytes.data() + offsetof(Header, hash), hash.data(), hash.size());
   return bytes;
@@ -197,12 +199,15 @@ std::optional<Entry> decode_entry(std::string_view bytes) {
   if (!header || header->format != kEntryFormat) return std::nullopt;
   bytes.remove_prefix(sizeof(Header));
   const uint64_t texts = uint64_t{header->key_bytes} + header->metadata_bytes;
-  if (bytes.size() < texts || bytes.size() - texts != header->code_bytes) return std::nullopt;
+  if (bytes.size() < texts) return std::nullopt;
+  const uint64_t codes = bytes.size() - texts;
+  if (codes < header->cubin_bytes || codes - header->cubin_bytes != header->code_bytes) return std::nullopt;
   try {
     Entry entry;
     entry.key_text = bytes.substr(0, header->key_bytes);
     entry.artifact = from_json(Json::parse(bytes.substr(header->key_bytes, header->metadata_bytes)));
-    entry.artifact.code = bytes.substr(texts);
+    entry.artifact.code = bytes.substr(texts, header->code_bytes);
+    entry.artifact.cubin = bytes.substr(texts + header->code_bytes);
     return entry;
   } catch (const std::bad_alloc&) {
     throw;

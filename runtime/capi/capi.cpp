@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "gumtile/assembler.h"
 #include "gumtile/error.h"
 #include "gumtile/gumtile.h"
 #include "gumtile/lm_head.h"
@@ -169,10 +170,14 @@ std::vector<std::shared_ptr<gumtile::Pack>> packs_of(const gumtile_engine_option
 
 /// The packs in their order, then the compiler; null where there is neither.
 std::shared_ptr<gumtile::KernelSource> source_of(const gumtile_engine_options& given,
-                                                 const std::vector<std::shared_ptr<gumtile::Pack>>& packs) {
+                                                 const std::vector<std::shared_ptr<gumtile::Pack>>& packs,
+                                                 const gumtile::Log& log) {
   std::vector<std::shared_ptr<gumtile::KernelSource>> sources(packs.begin(), packs.end());
   if ((given.flags & GUMTILE_ENGINE_NO_JIT) == 0)
-    if (auto jit = gumtile::capi::default_source()) sources.push_back(std::move(jit));
+    if (auto jit = gumtile::capi::default_source())
+      sources.push_back((given.flags & GUMTILE_ENGINE_NO_ASSEMBLER) != 0
+                            ? std::move(jit)
+                            : gumtile::with_assembler(std::move(jit), log));
   if (sources.size() <= 1) return sources.empty() ? nullptr : sources.front();
   return gumtile::make_chain(std::move(sources));
 }
@@ -181,7 +186,7 @@ gumtile::EngineOptions engine_options(const gumtile_engine_options& given) {
   gumtile::EngineOptions options;
   options.log = log_of(given);
   const std::vector<std::shared_ptr<gumtile::Pack>> packs = packs_of(given);
-  options.source = source_of(given, packs);
+  options.source = source_of(given, packs, options.log);
   if ((given.flags & GUMTILE_ENGINE_NO_CACHE) == 0) {
     gumtile::ModuleCacheOptions cache;
     if (given.cache_folder != nullptr) cache.folder = given.cache_folder;

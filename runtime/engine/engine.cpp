@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "gumtile/assembler.h"
 #include "gumtile/error.h"
 #include "gumtile/module_cache.h"
 #include "gumtile/tuning.h"
@@ -109,7 +110,7 @@ std::string_view name(Status status) {
 
 EngineOptions default_engine_options(std::shared_ptr<KernelSource> source, const Log& log) {
   EngineOptions options;
-  options.source = std::move(source);
+  options.source = with_assembler(std::move(source), log);
   ModuleCacheOptions cache;
   cache.log = log;
   options.cache = std::make_shared<ModuleCache>(std::move(cache));

@@ -103,12 +103,21 @@ auto naming_artifact(const Driver& driver, const KernelArtifact& artifact, const
   }
 }
 
-/// Loads the artifact into the current context.
-cuda::Module load_module(const Driver& driver, const KernelArtifact& artifact) {
+/// Loads the artifact into the current context. A cubin beside PTX may be for another driver or card.
+cuda::Module load_module(const Driver& driver, const KernelArtifact& artifact, const Log& log) {
   if (artifact.format == KernelArtifact::Format::shared_object) {
     throw Error(
         ErrorCode::internal,
         fmt::format("a kernel for target '{}' came as a shared object, but a GPU runs PTX", artifact.target));
+  }
+  if (!artifact.cubin.empty()) {
+    try {
+      return cuda::Module::load_cubin(driver, std::as_bytes(std::span(artifact.cubin)));
+    } catch (const Error& error) {
+      if (log)
+        log(LogLevel::info,
+            fmt::format("the driver assembles a kernel for {} itself: {}", artifact.target, error.what()));
+    }
   }
   return naming_artifact(driver, artifact, [&] {
     return artifact.format == KernelArtifact::Format::ptx
@@ -121,10 +130,10 @@ class GpuKernel final : public LoadedKernel {
  public:
   /// The context must be current.
   GpuKernel(KernelArtifact loaded, std::shared_ptr<const cuda::Context> context,
-            const DeviceDescription& device, int max_blocks)
+            const DeviceDescription& device, int max_blocks, const Log& log)
       : LoadedKernel(std::move(loaded), false),
         context_(std::move(context)),
-        module_(load_module(context_->driver(), artifact())) {
+        module_(load_module(context_->driver(), artifact(), log)) {
     waits_on_device_ = !spec().tensor_maps.empty() && context_->driver().cuLaunchKernelEx != nullptr;
     if (!spec().stage.empty()) stage_ = entry(spec().stage).handle();
     const cuda::Function sweep = entry(spec().sweep);
@@ -301,7 +310,8 @@ class GpuKernel final : public LoadedKernel {
 
 class GpuBackend final : public Backend {
  public:
-  GpuBackend(const cuda::DeviceInfo& info, const EngineOptions& options) : max_blocks_(options.max_blocks) {
+  GpuBackend(const cuda::DeviceInfo& info, const EngineOptions& options)
+      : max_blocks_(options.max_blocks), log_(options.log) {
     device_.name = info.name;
     device_.id = fmt::format("cuda:{}", info.ordinal);
     device_.target = target_for_device(info.sm_major, info.sm_minor);
@@ -317,7 +327,7 @@ class GpuBackend final : public Backend {
 
   std::unique_ptr<const LoadedKernel> load(KernelArtifact artifact) override {
     const cuda::ScopedContext scope = context_->push();
-    return std::make_unique<GpuKernel>(std::move(artifact), context_, device_, max_blocks_);
+    return std::make_unique<GpuKernel>(std::move(artifact), context_, device_, max_blocks_, log_);
   }
 
   std::string pointer_fault(const void* data, size_t bytes) const override {
@@ -425,6 +435,7 @@ class GpuBackend final : public Backend {
   std::shared_ptr<const cuda::Context> context_;
   int ordinal_ = 0;
   int max_blocks_ = 0;
+  Log log_;
 };
 
 }  // namespace

@@ -1,0 +1,116 @@
+#include "gumtile/assembler.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "gumtile/error.h"
+#include "runtime/assembler/process.h"
+
+namespace gumtile {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<fs::path> folders_of_tools() {
+  std::vector<fs::path> folders;
+  const char* path = std::getenv("PATH");
+  std::string_view rest = path == nullptr ? "" : path;
+  while (!rest.empty()) {
+    const size_t end = rest.find(':');
+    if (end != 0) folders.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+  }
+  if (const char* home = std::getenv("CUDA_HOME"); home != nullptr && *home != '\0')
+    folders.push_back(fs::path(home) / "bin");
+  folders.emplace_back("/usr/local/cuda/bin");
+  return folders;
+}
+
+std::optional<std::string> find_tool(const std::string& name) {
+  for (const fs::path& folder : folders_of_tools()) {
+    const fs::path candidate = folder / name;
+    std::error_code ignored;
+    if (fs::is_regular_file(candidate, ignored) && access(candidate.c_str(), X_OK) == 0)
+      return candidate.string();
+  }
+  return std::nullopt;
+}
+
+/// Adds the cubins to what another source makes.
+class AssemblingSource final : public KernelSource {
+ public:
+  AssemblingSource(std::shared_ptr<KernelSource> source, std::string ptxas, Log log)
+      : source_(std::move(source)), ptxas_(std::move(ptxas)), log_(std::move(log)) {}
+
+  KernelArtifact get(const KernelPlan& plan) override { return with_cubin(source_->get(plan)); }
+  std::optional<KernelArtifact> find(const KernelPlan& plan) override {
+    std::optional<KernelArtifact> artifact = source_->find(plan);
+    if (artifact) artifact = with_cubin(std::move(*artifact));
+    return artifact;
+  }
+  std::optional<KernelArtifact> find_ptx(const KernelPlan& plan) override { return source_->find_ptx(plan); }
+  std::optional<std::vector<Schedule>> schedules(const Program& program, const Problem& problem,
+                                                 const Target& target) const override {
+    return source_->schedules(program, problem, target);
+  }
+  std::string identity(const Target& target) const override { return source_->identity(target); }
+
+ private:
+  KernelArtifact with_cubin(KernelArtifact artifact) const {
+    if (!artifact.ready_made) add_cubin(artifact, ptxas_, log_);
+    return artifact;
+  }
+
+  std::shared_ptr<KernelSource> source_;
+  std::string ptxas_;
+  Log log_;
+};
+
+}  // namespace
+
+std::optional<std::string> find_assembler() {
+  const char* named = std::getenv("GUMTILE_PTXAS");
+  if (named == nullptr) return find_tool("ptxas");
+  if (*named == '\0') return std::nullopt;
+  return named;
+}
+
+std::string assemble(const std::string& ptxas, const std::string& ptx, const Target& target) {
+  const assembler::MemoryFile source(ptx);
+  const assembler::MemoryFile cubin;
+  std::string words = assembler::run_program(
+      {ptxas, "-arch=" + target.str(), assembler::program_file(0), "-o", assembler::program_file(1)},
+      {source, cubin});
+  if (words.find("Potential Performance Loss") != std::string::npos)
+    throw Error(ErrorCode::internal,
+                fmt::format("'{}' makes slow code of a kernel for {}", ptxas, target.str()), {words});
+  std::string bytes = cubin.contents();
+  if (bytes.empty()) throw Error(ErrorCode::internal, fmt::format("'{}' wrote no cubin", ptxas));
+  return bytes;
+}
+
+void add_cubin(KernelArtifact& artifact, const std::string& ptxas, const Log& log) {
+  if (artifact.format != KernelArtifact::Format::ptx || !artifact.cubin.empty()) return;
+  try {
+    artifact.cubin = assemble(ptxas, artifact.code, Target::parse(artifact.target));
+  } catch (const Error& error) {
+    if (log)
+      log(LogLevel::warning,
+          fmt::format("the driver will assemble a kernel at each start: {}{}{}", error.what(),
+                      error.notes().empty() ? "" : ": ", error.notes().empty() ? "" : error.notes().front()));
+  }
+}
+
+std::shared_ptr<KernelSource> with_assembler(std::shared_ptr<KernelSource> source, Log log) {
+  std::optional<std::string> ptxas = find_assembler();
+  if (!ptxas || source == nullptr) return source;
+  return std::make_shared<AssemblingSource>(std::move(source), std::move(*ptxas), std::move(log));
+}
+
+}  // namespace gumtile

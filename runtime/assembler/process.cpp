@@ -1,0 +1,130 @@
+#include "runtime/assembler/process.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "gumtile/error.h"
+
+extern char** environ;
+
+namespace gumtile::assembler {
+namespace {
+
+/// A program's files follow stdin, stdout and stderr. Ours lie above, so that handing one down cannot replace
+/// another.
+constexpr int kFirstFile = 3;
+constexpr int kLowestDescriptor = 32;
+
+[[noreturn]] void throw_errno(ErrorCode code, const char* what) {
+  throw Error(code, fmt::format("{}: {}", what, std::strerror(errno)));
+}
+
+void write_all(int descriptor, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(descriptor, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw_errno(ErrorCode::cannot_create, "a file in memory cannot be written");
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+/// What a program is given in place of this process's descriptors.
+class FileActions {
+ public:
+  FileActions() { posix_spawn_file_actions_init(&actions_); }
+  ~FileActions() { posix_spawn_file_actions_destroy(&actions_); }
+  FileActions(const FileActions&) = delete;
+  FileActions& operator=(const FileActions&) = delete;
+
+  void open_for_reading(int descriptor, const char* path) {
+    posix_spawn_file_actions_addopen(&actions_, descriptor, path, O_RDONLY, 0);
+  }
+  void hand_down(int from, int to) { posix_spawn_file_actions_adddup2(&actions_, from, to); }
+  const posix_spawn_file_actions_t* get() const { return &actions_; }
+
+ private:
+  posix_spawn_file_actions_t actions_;
+};
+
+/// How a process ended; empty: well.
+std::string wait_for(pid_t pid) {
+  int status = 0;
+  pid_t ended = 0;
+  do {
+    ended = waitpid(pid, &status, 0);
+  } while (ended < 0 && errno == EINTR);
+  // Where the application ignores SIGCHLD, or awaits all children itself, nobody can tell.
+  if (ended < 0) return "ended, nobody knows how";
+  if (WIFSIGNALED(status)) return fmt::format("was ended by signal {}", WTERMSIG(status));
+  if (WEXITSTATUS(status) != 0) return fmt::format("failed with exit code {}", WEXITSTATUS(status));
+  return {};
+}
+
+}  // namespace
+
+MemoryFile::MemoryFile(std::string_view contents) {
+  const int low = memfd_create("gumtile", MFD_CLOEXEC);
+  if (low < 0) throw_errno(ErrorCode::cannot_create, "no file in memory");
+  descriptor_ = fcntl(low, F_DUPFD_CLOEXEC, kLowestDescriptor);
+  close(low);
+  if (descriptor_ < 0) throw_errno(ErrorCode::cannot_create, "no file in memory");
+  try {
+    write_all(descriptor_, contents);
+  } catch (...) {
+    close(descriptor_);
+    throw;
+  }
+}
+
+MemoryFile::~MemoryFile() { close(descriptor_); }
+
+std::string MemoryFile::contents() const {
+  std::string bytes;
+  std::array<char, 1 << 16> part;
+  while (true) {
+    const ssize_t got = pread(descriptor_, part.data(), part.size(), static_cast<off_t>(bytes.size()));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw_errno(ErrorCode::io, "a file in memory cannot be read");
+    if (got == 0) return bytes;
+    bytes.append(part.data(), static_cast<size_t>(got));
+  }
+}
+
+std::string program_file(size_t index) { return fmt::format("/dev/fd/{}", kFirstFile + index); }
+
+std::string run_program(std::vector<std::string> arguments,
+                        const std::vector<std::reference_wrapper<const MemoryFile>>& files) {
+  const MemoryFile words;
+  FileActions actions;
+  actions.open_for_reading(STDIN_FILENO, "/dev/null");
+  actions.hand_down(words.descriptor(), STDOUT_FILENO);
+  actions.hand_down(words.descriptor(), STDERR_FILENO);
+  for (size_t i = 0; i < files.size(); ++i)
+    actions.hand_down(files[i].get().descriptor(), kFirstFile + static_cast<int>(i));
+  std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+
+  pid_t pid = 0;
+  if (const int error = posix_spawn(&pid, argv[0], actions.get(), nullptr, argv.data(), environ); error != 0)
+    throw Error(ErrorCode::device_unavailable,
+                fmt::format("'{}' cannot be started: {}", arguments[0], std::strerror(error)));
+  const std::string fault = wait_for(pid);
+  std::string said = words.contents();
+  if (fault.empty()) return said;
+  std::vector<std::string> notes;
+  if (!said.empty()) notes.push_back(std::move(said));
+  throw Error(ErrorCode::internal, fmt::format("'{}' {}", fmt::join(arguments, " "), fault), notes);
+}
+
+}  // namespace gumtile::assembler
