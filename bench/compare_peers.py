@@ -321,16 +321,23 @@ def start_variants(args, shape, variants):
 
 
 def measure_batch(args, times, batch, replays, running, variants):
-    """All contenders in turn, a few replays each, so that heat and power limits meet them alike."""
-    for _ in range(args.rounds):
-        for name, replay in replays.items():
-            times.add_peer(batch, name, replay.time(args.repeats))
-        for name, gumtile in list(running.items()):
-            try:
-                times.add_variant(name, gumtile.measure(batch))
-            except RuntimeError as error:
-                running.pop(name)
-                leave_out(variants, name, error)
+    """All contenders in turn, a few replays each, so that heat and power limits meet them alike; each round begins
+    with another one, so that none always follows the same."""
+    def time_peer(name):
+        times.add_peer(batch, name, replays[name].time(args.repeats))
+
+    def time_variant(name):
+        try:
+            times.add_variant(name, running[name].measure(batch))
+        except RuntimeError as error:
+            running.pop(name)
+            leave_out(variants, name, error)
+
+    for turn in range(args.rounds):
+        contenders = [(time_peer, name) for name in replays] + [(time_variant, name) for name in running]
+        begin = turn % len(contenders)
+        for measure_one, name in contenders[begin:] + contenders[:begin]:
+            measure_one(name)
 
 
 def measure(args):

@@ -30,8 +30,8 @@ class CostModel {
     const double in_flight = s.stages * static_cast<double>((s.block_batch + s.block_vocab) * 128);
     const double shallow = in_flight < 48 * 1024 ? 0.2 : 0;
     const double l2 = blocks(s.block_batch) * (1 + static_cast<double>(s.block_batch) / s.block_vocab);
-    return slowest(l2, 0.7 * s.block_batch * blocks(s.block_batch)) * idle(s.block_vocab) + few_warps +
-           shallow;
+    return slowest(l2, 0.7 * s.block_batch * blocks(s.block_batch)) * idle(s.block_batch, s.block_vocab) +
+           few_warps + shallow;
   }
 
   double operator()(const WgmmaSchedule& s) const {
@@ -49,7 +49,7 @@ class CostModel {
     // Sharing little is not worth a pair's waits.
     if (s.cluster_n > 1 && problem_.max_rows <= 16) variant += 0.1;
     if (s.cluster_m > 1 && s.cluster_n > 1) variant += 0.05;
-    return slowest(l2, s.block_batch * blocks(s.block_batch)) * idle(s.block_vocab) + variant;
+    return slowest(l2, s.block_batch * blocks(s.block_batch)) * idle(s.block_batch, s.block_vocab) + variant;
   }
 
  private:
@@ -64,10 +64,11 @@ class CostModel {
   static double slowest(double l2_reads, double padded_rows) {
     return std::max({1.0, l2_reads / kL2OverMemory, padded_rows / kBalancedRows});
   }
-  double idle(int block_vocab) const {
+  /// Blocks of rows share the multiprocessors.
+  double idle(int block_batch, int block_vocab) const {
     const double tiles = ceil_div(problem_.columns, block_vocab);
-    const double rounds = ceil_div(static_cast<int64_t>(tiles), std::max(1, device_.workers));
-    return rounds * std::max(1, device_.workers) / tiles;
+    const auto workers = std::max<int64_t>(1, device_.workers / static_cast<int64_t>(blocks(block_batch)));
+    return ceil_div(static_cast<int64_t>(tiles), workers) * device_.workers / (tiles * blocks(block_batch));
   }
 
   const Problem& problem_;
