@@ -334,6 +334,15 @@ TEST_CASE("cards of one architecture get different schedules") {
   // Narrower tiles for a vocabulary that would leave most multiprocessors idle.
   CHECK(choice(151936, 1).block_vocab == 128);
   CHECK(choice(4000, 1).block_vocab == 64);
+  // A shard of 16032 columns: 126 tiles of 128, or two blocks of rows times 63 of 256, fill 132
+  // multiprocessors once; three times 63 would leave half of them idle the second time.
+  CHECK(choice(16032, 256).block_vocab == 256);
+  CHECK(choice(16032, 384).block_vocab == 128);
+  CHECK(choice(16032, 512).block_vocab == 256);
+  CHECK(choice(151936, 384).block_vocab == 256);
+  CHECK(choice(16032, 64).warpgroups_n == 2);
+  CHECK(choice(16032, 64).cluster_n == 1);
+  CHECK(choice(151936, 64).warpgroups_n == 1);
 }
 
 TEST_CASE("the schedule space holds legal schedules, and not too many") {

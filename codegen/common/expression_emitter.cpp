@@ -31,6 +31,13 @@ std::vector<int> ExpressionEmitter::group_members(int leader) const {
   return members;
 }
 
+bool ExpressionEmitter::can_choose(NodeId node) const {
+  if (table_.contains(node)) return true;
+  if (analysis_.nodes[node].level == Level::group) return false;
+  const std::vector<NodeId>& operands = program_.nodes[node].operands;
+  return std::all_of(operands.begin(), operands.end(), [&](NodeId operand) { return can_choose(operand); });
+}
+
 int ExpressionEmitter::leader_of(int member) const {
   const uint32_t base = offsets_[static_cast<size_t>(member)] & ~analysis_.member_mask;
   return static_cast<int>(std::find(offsets_.begin(), offsets_.end(), base) - offsets_.begin());
@@ -57,6 +64,8 @@ Value* ExpressionEmitter::value(NodeId node, const Place& place, size_t which) {
 }
 
 ExpressionEmitter::Known ExpressionEmitter::known(NodeId node, const Place& place, size_t which) {
+  if (place.member == chosen())
+    if (const auto it = chosen_.values.find(node); it != chosen_.values.end()) return {{}, it->second};
   if (program_.nodes[node].op == Op::contract) return {{}, source_.accumulator(place)};
   const NodeKey k = key(node, place, which);
   for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
@@ -185,7 +194,12 @@ std::optional<SplitInteger> ExpressionEmitter::join(const SplitInteger& x, const
 
 SplitInteger ExpressionEmitter::split_column(const Place& place) {
   SplitInteger column = source_.column_base(place.block);
-  column.offset |= offsets_[static_cast<size_t>(place.member)];
+  if (place.member != chosen()) {
+    column.offset |= offsets_[static_cast<size_t>(place.member)];
+    return column;
+  }
+  column.base = number(Op::bit_or, DType::u32, DType::u32, {column.base, chosen_.offset});
+  column.zeros &= ~plan_.fragment.mask;
   return column;
 }
 

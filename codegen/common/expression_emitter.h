@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "codegen/common/op_emitter.h"
@@ -44,6 +45,12 @@ class FragmentSource {
   /// that always does.
   virtual void enter_rare_code() {}
   virtual void leave_rare_code() {}
+  /// Lanes that run together, as on a GPU: whether an i1 holds in one of them.
+  virtual llvm::Value* in_some_lane(llvm::Value* condition) { return condition; }
+  /// Lanes that hold other columns of the same row differ from this one in these bits of their number.
+  virtual std::vector<int> row_lane_bits() { return {}; }
+  /// The i32 of the lane whose number differs in `bit`.
+  virtual llvm::Value* from_lane(llvm::Value* word, int /*bit*/) { return word; }
   /// Whether the row counts (i1); null: it may be taken to.
   virtual llvm::Value* row_active(int) { return nullptr; }
   /// For a reduction with a bound: a first component (of its type) that the row's state has reached
@@ -81,6 +88,15 @@ class ExpressionEmitter {
   const std::vector<int>& group_leaders() const { return leaders_; }
   std::vector<int> group_members(int leader) const;
   const std::vector<uint32_t>& fragment_offsets() const { return offsets_; }
+
+  /// Makes one of the members of a block, which one is known when the code runs, the member `chosen()`: it
+  /// has this offset (u32) within the block, and these values of nodes.
+  void choose(llvm::Value* offset, std::map<NodeId, llvm::Value*> values) {
+    chosen_ = {offset, std::move(values)};
+  }
+  int chosen() const { return static_cast<int>(offsets_.size()); }
+  /// Whether a node can be computed for a chosen member: nothing in it belongs to a group.
+  bool can_choose(NodeId node) const;
   llvm::Value* column(const Place& place);
 
   /// Values made inside a conditional block must not be used after it.
@@ -133,6 +149,11 @@ class ExpressionEmitter {
   FragmentSource& source_;
   std::vector<uint32_t> offsets_;  ///< of the fragment's members
   std::vector<int> leaders_;
+  struct Chosen {
+    llvm::Value* offset = nullptr;
+    std::map<NodeId, llvm::Value*> values;
+  };
+  Chosen chosen_;
   std::set<NodeId> table_;
   std::vector<Scope> scopes_;
   bool masked_ = true;

@@ -1,6 +1,9 @@
 #include "codegen/common/sweep_emitter.h"
 
+#include <algorithm>
 #include <numeric>
+#include <set>
+#include <utility>
 
 namespace gumtile::codegen {
 
@@ -165,8 +168,19 @@ void SweepEmitter::fold_group(NodeId id, const std::vector<llvm::AllocaInst*>& s
   for (size_t i = 0; i < joined.size(); ++i) b.CreateStore(joined[i], state[i]);
 }
 
-/// Of the columns that a lane has in a block: columns are dismissed together.
-Value* SweepEmitter::largest_bound(NodeId bound, Place place) {
+Value* SweepEmitter::largest(DType dtype, std::vector<Value*> values) {
+  while (values.size() > 1) {
+    std::vector<Value*> next;
+    for (size_t i = 0; i + 1 < values.size(); i += 2)
+      next.push_back(ops_.larger(dtype, values[i], values[i + 1]));
+    if (values.size() % 2 != 0) next.push_back(values.back());
+    values = std::move(next);
+  }
+  return values[0];
+}
+
+/// Of the columns that a lane has in a block; a value of a group counts once.
+std::vector<Value*> SweepEmitter::element_bounds(NodeId bound, Place place) {
   std::vector<int> members = expressions_.group_leaders();
   if (analysis_.nodes[bound].level == Level::element) {
     members.resize(expressions_.fragment_offsets().size());
@@ -177,14 +191,145 @@ Value* SweepEmitter::largest_bound(NodeId bound, Place place) {
     place.member = member;
     bounds.push_back(expressions_.value(bound, place));
   }
-  while (bounds.size() > 1) {
-    std::vector<Value*> next;
-    for (size_t i = 0; i + 1 < bounds.size(); i += 2)
-      next.push_back(ops_.larger(plan_.program.nodes[bound].dtype, bounds[i], bounds[i + 1]));
-    if (bounds.size() % 2 != 0) next.push_back(bounds.back());
-    bounds = std::move(next);
+  return bounds;
+}
+
+/// Whether the columns that a lane has in a block can be folded one at a time, which one is decided when the
+/// code runs. A vector's lanes would choose different ones.
+bool SweepEmitter::folds_best_first(NodeId id) const {
+  const std::vector<NodeId>& operands = plan_.program.nodes[id].operands;
+  return ops_.lanes() == 0 && reduction_of(plan_.program, id).state[0] == DType::f32 &&
+         analysis_.nodes[reduction_of(plan_.program, id).bound].level == Level::element &&
+         std::all_of(operands.begin(), operands.end(),
+                     [&](NodeId operand) { return expressions_.can_choose(operand); });
+}
+
+namespace {
+
+/// Nodes that others are computed from, themselves among them.
+std::set<NodeId> sources_of(const Program& program, std::vector<NodeId> open) {
+  std::set<NodeId> found;
+  while (!open.empty()) {
+    const NodeId id = open.back();
+    open.pop_back();
+    if (!found.insert(id).second) continue;
+    const std::vector<NodeId>& operands = program.nodes[id].operands;
+    open.insert(open.end(), operands.begin(), operands.end());
   }
-  return bounds[0];
+  return found;
+}
+
+/// Whether a node is a word of a random number generator, or one of several such words.
+bool is_random_word(const Program& program, NodeId id) {
+  const Node& node = program.nodes[id];
+  if (node.op == Op::select)
+    return is_random_word(program, node.operands[1]) && is_random_word(program, node.operands[2]);
+  return node.op == Op::get && program.nodes[node.operands[0]].op == Op::philox;
+}
+
+}  // namespace
+
+/// Values of the contraction are in registers anyway. Random words that the bounds took are worth keeping,
+/// but not beside further values of a state: registers would not do, and one column's word is soon made
+/// again.
+SweepEmitter::Contest SweepEmitter::make_contest(NodeId id, const Place& place) {
+  const ReductionInfo& reduction = reduction_of(plan_.program, id);
+  Contest contest;
+  contest.place = place;
+  contest.bounds = element_bounds(reduction.bound, place);
+  const auto keep = [&](NodeId node) {
+    Place at = place;
+    for (at.member = 0; at.member < expressions_.chosen(); ++at.member)
+      contest.known[node].push_back(expressions_.value(node, at));
+  };
+  const Program& program = plan_.program;
+  const std::set<NodeId> sources = sources_of(program, program.nodes[id].operands);
+  const std::set<NodeId> of_bound = sources_of(program, {reduction.bound});
+  const bool keeps_words = reduction.state.size() <= 2;
+  std::set<NodeId> parts;  // of words that are chosen among several
+  for (NodeId node : sources)
+    if (program.nodes[node].op == Op::select && is_random_word(program, node))
+      parts.insert(program.nodes[node].operands.begin(), program.nodes[node].operands.end());
+  for (NodeId node : sources) {
+    if (analysis_.nodes[node].level != Level::element) continue;
+    const bool is_word = of_bound.contains(node) && !parts.contains(node) && is_random_word(program, node);
+    if (program.nodes[node].op == Op::contract || (is_word && keeps_words)) keep(node);
+  }
+  return contest;
+}
+
+/// Of the f32s that the lanes of a row have.
+Value* SweepEmitter::largest_in_row(Value* value) {
+  for (const int bit : source_.row_lane_bits()) {
+    Value* word = b.CreateBitCast(value, b.getInt32Ty());
+    value = ops_.larger(DType::f32, value, b.CreateBitCast(source_.from_lane(word, bit), value->getType()));
+  }
+  return value;
+}
+
+/// Folds the columns that their bounds do not dismiss, the largest bound first: mostly that is one column,
+/// after which the state dismisses the others. One copy of the code serves all columns of the block: copies
+/// for each do not fit the instruction caches, and fetching them took half of the epilogue's time. Lanes that
+/// run together stay together, so that those of a row can share what they have reached.
+///
+/// What was folded has a bound of NaN, which is never the largest; nor is a column whose own bound is NaN,
+/// which bounds nothing but NaN.
+void SweepEmitter::fold_best_first(NodeId id, const std::vector<llvm::AllocaInst*>& state,
+                                   const Contest& contest) {
+  const ReductionInfo& reduction = reduction_of(plan_.program, id);
+  const DType dtype = reduction.state[0];
+  const std::vector<Value*> identity = ops_.identity(reduction);
+  const std::vector<uint32_t>& offsets = expressions_.fragment_offsets();
+  llvm::Function* f = b.GetInsertBlock()->getParent();
+  auto block = [&](const char* name) { return llvm::BasicBlock::Create(b.getContext(), name, f); };
+  llvm::BasicBlock* before = b.GetInsertBlock();
+  llvm::BasicBlock* next = block("next_best");
+  llvm::BasicBlock* evaluate = block("evaluate");
+  llvm::BasicBlock* done = block("rest_dismissed");
+  b.CreateBr(next);
+
+  b.SetInsertPoint(next);
+  std::vector<llvm::PHINode*> bounds;
+  for (Value* bound : contest.bounds) {
+    bounds.push_back(b.CreatePHI(bound->getType(), 2));
+    bounds.back()->addIncoming(bound, before);
+  }
+  Value* best = largest(dtype, {bounds.begin(), bounds.end()});
+  Value* reached = b.CreateLoad(state[0]->getAllocatedType(), state[0]);
+  if (contest.elsewhere)
+    reached = b.CreateSelect(b.CreateFCmpOLT(contest.elsewhere, reached), reached, contest.elsewhere);
+  Value* counts = b.CreateFCmpOGE(best, largest_in_row(reached));
+  if (contest.active) counts = b.CreateAnd(counts, contest.active);
+  b.CreateCondBr(source_.in_some_lane(counts), evaluate, done);
+
+  b.SetInsertPoint(evaluate);
+  Value* offset = b.getInt32(offsets.back());
+  std::map<NodeId, Value*> known;
+  for (const auto& [node, values] : contest.known) known[node] = values.back();
+  for (size_t member = bounds.size() - 1; member-- > 0;) {
+    Value* is_best = b.CreateFCmpOEQ(bounds[member], best);
+    offset = b.CreateSelect(is_best, b.getInt32(offsets[member]), offset);
+    for (const auto& [node, values] : contest.known)
+      known[node] = b.CreateSelect(is_best, values[member], known[node]);
+  }
+  expressions_.push_fresh_scope();
+  expressions_.choose(offset, std::move(known));
+  const Place at{contest.place.row, contest.place.block, expressions_.chosen()};
+  Value* folded = expressions_.masked() ? b.CreateAnd(counts, expressions_.column_valid(at)) : counts;
+  std::vector<Value*> lifted;
+  const Node& node = plan_.program.nodes[id];
+  for (size_t i = 0; i < node.operands.size(); ++i)
+    lifted.push_back(b.CreateSelect(folded, expressions_.value(node.operands[i], at), identity[i]));
+  const std::vector<Value*> joined = ops_.combine(reduction, load_components(state), lifted);
+  for (size_t i = 0; i < joined.size(); ++i) b.CreateStore(joined[i], state[i]);
+  expressions_.pop_scope();
+  Value* nan = llvm::ConstantFP::getNaN(best->getType());
+  for (size_t member = 0; member < bounds.size(); ++member)
+    bounds[member]->addIncoming(
+        b.CreateSelect(b.CreateICmpEQ(offset, b.getInt32(offsets[member])), nan, bounds[member]),
+        b.GetInsertBlock());
+  b.CreateBr(next);
+  b.SetInsertPoint(done);
 }
 
 void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int first_row, int first_block,
@@ -193,9 +338,11 @@ void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int
   const ReductionInfo& reduction = reduction_of(plan_.program, id);
   const DType dtype = reduction.state[0];
   const bool grouped = reduction_level(plan_.program, reduction) == Level::group;
+  const bool best_first = !grouped && folds_best_first(id);
   struct Candidate {
     Place place;
     Value* needed;
+    Contest contest;  ///< where columns are folded best first
   };
   std::vector<Candidate> candidates;
   Value* any = nullptr;
@@ -214,15 +361,22 @@ void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int
     for (int block = first_block; block < first_block + blocks; ++block)
       for (int leader : grouped ? expressions_.group_leaders() : std::vector<int>{0}) {
         const Place place{row, block, leader};
-        const std::array<Value*, 2> operands{
-            grouped ? expressions_.value(reduction.bound, place) : largest_bound(reduction.bound, place),
-            reached};
+        Contest contest;
+        if (best_first) {
+          contest = make_contest(id, place);
+          contest.active = active;
+          contest.elsewhere = elsewhere;
+        }
+        const std::array<Value*, 2> operands{grouped ? expressions_.value(reduction.bound, place)
+                                                     : largest(dtype, element_bounds(reduction.bound, place)),
+                                             reached};
         Value* needed = b.CreateNot(ops_.emit(Op::lt, dtype, DType::pred, operands));
         if (grouped && expressions_.masked()) needed = b.CreateAnd(needed, expressions_.group_valid(place));
         if (needed->getType()->isVectorTy()) needed = b.CreateOrReduce(needed);
         if (active) needed = b.CreateAnd(needed, active);
+        if (best_first) needed = source_.in_some_lane(needed);
         any = any ? b.CreateOr(any, needed) : needed;
-        candidates.push_back({place, needed});
+        candidates.push_back({place, needed, std::move(contest)});
       }
   }
   llvm::Function* f = b.GetInsertBlock()->getParent();
@@ -248,6 +402,8 @@ void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int
     const auto& state = states[static_cast<size_t>(place.row - first_row)].components[r];
     if (grouped)
       fold_group(id, state, place);
+    else if (best_first)
+      fold_best_first(id, state, candidates[i].contest);
     else
       fold_elements(id, state, place.row, place.block);
     source_.leave_rare_code();

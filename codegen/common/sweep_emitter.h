@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <vector>
 
 #include "codegen/common/expression_emitter.h"
@@ -57,7 +58,20 @@ class SweepEmitter {
   void fold_elements(NodeId id, const std::vector<llvm::AllocaInst*>& state, int row, int block);
   void fold_groups(NodeId id, const std::vector<llvm::AllocaInst*>& state, int row, int block);
   void fold_group(NodeId id, const std::vector<llvm::AllocaInst*>& state, const Place& place);
-  llvm::Value* largest_bound(NodeId bound, Place place);
+  llvm::Value* largest(DType dtype, std::vector<llvm::Value*> values);
+  std::vector<llvm::Value*> element_bounds(NodeId bound, Place place);
+  /// Columns of a block that are folded one at a time, the largest bound first.
+  struct Contest {
+    Place place;
+    std::vector<llvm::Value*> bounds;                   ///< of each column
+    std::map<NodeId, std::vector<llvm::Value*>> known;  ///< what else was computed of each
+    llvm::Value* active = nullptr;
+    llvm::Value* elsewhere = nullptr;  ///< what the row has reached elsewhere; null: nothing
+  };
+  bool folds_best_first(NodeId id) const;
+  Contest make_contest(NodeId id, const Place& place);
+  void fold_best_first(NodeId id, const std::vector<llvm::AllocaInst*>& state, const Contest& contest);
+  llvm::Value* largest_in_row(llvm::Value* value);
   void fold_bounded(size_t reduction, std::span<const RowStates> states, int first_row, int first_block,
                     int blocks);
   std::vector<llvm::Value*> load_components(const std::vector<llvm::AllocaInst*>& state);

@@ -214,7 +214,10 @@ void GpuFrame::finish_tile(Value* first_column, const std::function<Value*(const
   // Rows that no lane of the warp has are not folded. Where a fold is short (few groups are more than a
   // bound), rows go together, so that their latencies overlap; else one by one, or they would need too many
   // registers.
-  const bool is_short = plan_.join == Join::packed && folds_groups_by_bound();
+  // Tests of single columns take some more where accumulators leave the fewest.
+  const bool is_whole = plan_.problem.columns % 64 == 0 && plan_.problem.first_column % 64 == 0;
+  const bool is_roomy = is_whole || plan_.fragment.rows * plan_.fragment.blocks < 8;
+  const bool is_short = plan_.join == Join::packed && folds_groups_by_bound() && is_roomy;
   const int rows_together = is_short ? std::min(plan_.fragment.rows, 2) : 1;
   const int blocks_folded = folds_groups_by_bound() ? together : 1;
   Value* left =

@@ -69,6 +69,9 @@ class GpuFrame : public GpuSource {
   llvm::Value* row_value(NodeId node, size_t which, int row) override;
   llvm::Value* row_index(int row) override;
   llvm::Value* row_active(int row) override;
+  llvm::Value* in_some_lane(llvm::Value* condition) override { return ptx::vote_any(b, condition); }
+  std::vector<int> row_lane_bits() override { return {1, 2}; }
+  llvm::Value* from_lane(llvm::Value* word, int bit) override { return ptx::shuffle_xor(b, word, bit); }
   llvm::Value* reached_elsewhere(NodeId reduction, int row) override;
 
   llvm::Value* thread() const { return thread_; }

@@ -80,6 +80,10 @@ Value* shuffle_xor(llvm::IRBuilder<>& b, Value* value, int mask) {
                            {b.getInt32(~0u), value, b.getInt32(static_cast<uint32_t>(mask)), b.getInt32(31)});
 }
 
+Value* vote_any(llvm::IRBuilder<>& b, Value* condition) {
+  return b.CreateIntrinsic(llvm::Intrinsic::nvvm_vote_any_sync, {}, {b.getInt32(~0u), condition});
+}
+
 void copy_async(llvm::IRBuilder<>& b, Value* shared, Value* global, int bytes, Value* source_bytes) {
   const std::string_view cache = bytes == 16 ? "cg" : "ca";  // .cg exists for 16 bytes only
   Value* to = shared_address(b, shared);

@@ -37,6 +37,8 @@ llvm::Value* load_relaxed_if(llvm::IRBuilder<>& b, llvm::Value* condition, llvm:
 
 /// The i32 of the lane whose number differs by `mask`.
 llvm::Value* shuffle_xor(llvm::IRBuilder<>& b, llvm::Value* value, int mask);
+/// Whether an i1 holds in some lane of the warp; all of its lanes ask.
+llvm::Value* vote_any(llvm::IRBuilder<>& b, llvm::Value* condition);
 
 /// cp.async of `bytes` (16, 8 or 4); `source_bytes` (i32) of them are read, the rest is zero. Null: all.
 void copy_async(llvm::IRBuilder<>& b, llvm::Value* shared, llvm::Value* global, int bytes,

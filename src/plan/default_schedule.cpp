@@ -35,7 +35,9 @@ MmaSyncSchedule mma_sync_schedule(const Problem& problem, const Target& target) 
 /// - promotion of L2 fetches to 256 bytes gains 5% on an H100 and loses 2.5 to 5% on an H200;
 /// - 151936 x 4096, 256 rows: pairs that share the weights 451 on an H100, 446 on an H200; no pairs 599 and
 /// 476;
-/// - 128256 x 8192 on an H200: 64 rows in pairs 473, alone 479; 128 rows with 256 columns 498, with 128 503.
+/// - 128256 x 8192 on an H200: 64 rows in pairs 473, alone 479; 128 rows with 256 columns 498, with 128 503;
+/// - 16032 x 8192 on an H100, one tile a multiprocessor: 256 rows with 256 columns 108.5, with 128 110.6; 512
+/// rows 186.6 and 191.6; 64 rows with two warpgroups along the columns 92.3, with one and in pairs 96.2.
 WgmmaSchedule wgmma_schedule(const Problem& problem, const Target& target, const Card& card) {
   constexpr double kSlowMemory = 4.0e12;  // between an H100's 3.35 TB/s and an H200's 4.8 TB/s
   WgmmaSchedule s;
@@ -54,9 +56,21 @@ WgmmaSchedule wgmma_schedule(const Problem& problem, const Target& target, const
   else if (problem.max_rows > 64 || (problem.max_rows > 32 && deep))
     s.cluster_n = 2;
   if (problem.max_rows > 64 && problem.max_rows <= 128 && deep && !slow) s.block_vocab = 256;
-  // A small vocabulary in narrower tiles keeps more multiprocessors busy.
-  while (s.block_vocab > 64 && problem.columns * 2 < int64_t{s.block_vocab} * card.multiprocessors)
+  // Narrower tiles where they keep more multiprocessors busy; wide ones read less from L2.
+  constexpr double kWorthNarrower = 0.9;
+  const auto columns_in_turn = [&](int64_t block_vocab) {
+    const int64_t blocks = std::max<int64_t>(1, card.multiprocessors / row_blocks);
+    const int64_t tiles = (problem.columns + block_vocab - 1) / block_vocab;
+    return (tiles + blocks - 1) / blocks * block_vocab;
+  };
+  while (s.block_vocab > 64 &&
+         columns_in_turn(s.block_vocab / 2) < kWorthNarrower * columns_in_turn(s.block_vocab))
     s.block_vocab /= 2;
+  // The epilogue of a block's only tile has nothing to hide behind: two warpgroups share it.
+  if (s.block_batch == 64 && problem.max_rows > 16 && s.block_vocab == 128 && columns_in_turn(128) == 128) {
+    s.warpgroups_n = 2;
+    s.cluster_n = 1;
+  }
   const int reserve = 64 * s.block_batch + 1024;
   s.stages = std::clamp(
       (target.gpu().shared_bytes - reserve) / ((s.block_batch + s.block_vocab) * 2 * s.block_k), 2, 32);
