@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "gumtile/assembler.h"
 #include "gumtile/error.h"
 #include "gumtile/jit.h"
 
@@ -179,7 +180,7 @@ namespace {
 
 std::shared_ptr<Engine> open_or_null(const char* device) {
   try {
-    return Engine::open(device, make_jit());
+    return Engine::open(device, with_assembler(make_jit()));
   } catch (const Error& error) {
     fmt::print(stderr, "no engine on {}: {}\n", device, error.what());
     return nullptr;

@@ -68,8 +68,9 @@ MeasuredHead head_of(int64_t vocab, int64_t hidden) {
   return head;
 }
 
+/// Of a problem that no shipped record is for.
 TuningKey key_on(const DeviceDescription& device, int64_t rows = 16) {
-  const MeasuredHead head = head_of(151936, 4096);
+  const MeasuredHead head = head_of(151935, 4096);
   return tuning_key(device, program_of(head), problem_of(head, rows));
 }
 
@@ -348,6 +349,40 @@ TEST_CASE("shipped records are records, each under the name of its key") {
     CHECK(record.complete);
     CHECK(tuning_file_name(record.key) == file.name);
   }
+}
+
+TEST_CASE("each card picks its own shipped records, and no other card does") {
+  const auto shipped = TuningRecords::from_texts({}, tune::shipped_records());
+  DeviceDescription narrow = h200();  // the same model with fewer multiprocessors, or slower memory
+  narrow.workers = 114;
+  DeviceDescription slow = h200();
+  slow.memory_bytes_per_second = 4.0e12;
+  std::vector<MeasuredHead> heads{head_of(151936, 4096), head_of(128256, 8192), head_of(151936, 2048)};
+  for (int64_t first = 0; first < 128256; first += 16032) {
+    heads.push_back(head_of(16032, 8192));
+    heads.back().first_token = first;
+  }
+  for (MeasuredHead& head : heads)
+    for (const bool logprob : {false, true})
+      for (const int64_t rows : {1, 4, 8, 16, 32, 64, 128, 256, 384, 512}) {
+        head.logprob = logprob;
+        const Program program = program_of(head);
+        const Problem problem = problem_of(head, rows);
+        std::map<std::string, std::string> picks;
+        for (const DeviceDescription& device : {h100(), h200()}) {
+          CAPTURE(device.name);
+          const auto choice = shipped->find(tuning_key(device, program, problem));
+          REQUIRE(choice);
+          CHECK_NOTHROW(make_plan(program, problem, choice->schedule, device.target));
+          picks[device.name] = choice->rule;
+          if (head.vocab_size == 151936 && head.hidden_size == 4096 && !logprob)
+            MESSAGE(device.name, ", ", rows, " rows: ", choice->schedule.str(), " (", choice->rule, ")");
+        }
+        CHECK(picks.begin()->second.find("nvidia-h100-80gb-hbm3") != std::string::npos);
+        CHECK(picks.rbegin()->second.find("nvidia-h200") != std::string::npos);
+        for (const DeviceDescription& device : {narrow, slow})
+          CHECK_FALSE(shipped->find(tuning_key(device, program, problem)));
+      }
 }
 
 TEST_CASE("candidates: the heuristic first, of one family, none twice, all legal") {

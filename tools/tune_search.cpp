@@ -14,7 +14,7 @@ using Clock = std::chrono::steady_clock;
 
 /// Another candidate has to be faster than the heuristic by more than this, which is what medians of one
 /// kernel differ by from run to run.
-constexpr double kTie = 0.005;
+constexpr double kTie = 0.01;
 constexpr size_t kFinalists = 6;
 constexpr std::string_view kNoTime = "not measured: the budget was spent";
 static_assert(kNoTime.starts_with(kNotMeasured));
