@@ -172,7 +172,7 @@ std::shared_ptr<gumtile::KernelSource> source_of(const gumtile_engine_options& g
                                                  const std::vector<std::shared_ptr<gumtile::Pack>>& packs) {
   std::vector<std::shared_ptr<gumtile::KernelSource>> sources(packs.begin(), packs.end());
   if ((given.flags & GUMTILE_ENGINE_NO_JIT) == 0)
-    if (auto jit = gumtile::capi::default_source()) sources.push_back(std::move(jit));
+    if (auto jit = gumtile::capi::default_source(log_of(given))) sources.push_back(std::move(jit));
   if (sources.size() <= 1) return sources.empty() ? nullptr : sources.front();
   return gumtile::make_chain(std::move(sources));
 }
