@@ -250,7 +250,10 @@ GUMTILE_API gumtile_status gumtile_head_set_weights(gumtile_head* head, const vo
 GUMTILE_API gumtile_status gumtile_head_workspace_size(const gumtile_head* head, int64_t max_rows,
                                                        size_t* bytes, size_t* alignment);
 /* Before a workspace's first launch, and again after a launch that failed or when its contents were lost.
- * Launches leave it ready for the next one. */
+ * Launches leave it ready for the next one. On a GPU, a launch on one that is not ready, and every later one
+ * until this call, returns GUMTILE_OK and leaves outputs unwritten or writes arbitrary ones, tokens outside
+ * of the vocabulary among them; it neither hangs nor faults, and writes nothing else. On the CPU it makes no
+ * difference. */
 GUMTILE_API gumtile_status gumtile_head_workspace_init(const gumtile_head* head, void* stream,
                                                        void* workspace, size_t workspace_bytes);
 

@@ -376,5 +376,43 @@ TEST_CASE("many threads launch at once, each with a workspace of its own") {
   }
 }
 
+TEST_CASE("a launch on an uninitialised workspace neither faults nor hangs, and init makes it right") {
+  constexpr std::int64_t kRows = 5;
+  constexpr std::size_t kGuard = 64;
+  Prepared prepared(300);
+  for (const std::int64_t rows : {kRows, std::int64_t{300}})
+    for (const bool logprob : {false, true})
+      for (const int garbage : {0x01, 0xa5, 0xff}) {
+        CAPTURE(rows);
+        CAPTURE(logprob);
+        CAPTURE(garbage);
+        Batch batch = prepared.batch(rows);
+        if (!logprob) batch.args.logprob = nullptr;
+        prepared.init(batch);
+        const Tokens expected = batch.sample(prepared.engine, prepared.head);
+
+        // What lies behind the rows' tokens is not theirs.
+        const Array<std::int32_t> tokens(prepared.engine, batch.count + kGuard, Batch::kUntouched);
+        batch.args.token = tokens.data();
+        const std::vector<char> contents(batch.workspace.bytes(), static_cast<char>(garbage));
+        batch.workspace.write(contents);
+        CHECK(prepared.head.sample(nullptr, batch.args) == GUMTILE_OK);
+        prepared.engine.synchronize();  // throws where the kernel faulted
+        const Tokens written = tokens.read();
+        for (std::size_t i = batch.count; i < written.size(); ++i) CHECK(written[i] == Batch::kUntouched);
+        // A CPU's workspace is scratch: what is in it does not count.
+        if (std::string(test_device()) == "cpu")
+          CHECK(Tokens(written.begin(), written.begin() + rows) == expected);
+
+        batch.args.token = batch.token.data();
+        batch.workspace.write(contents);
+        prepared.init(batch);
+        for (int launch = 0; launch < 3; ++launch) {
+          batch.token.write(Tokens(batch.count, Batch::kUntouched));
+          CHECK(batch.sample(prepared.engine, prepared.head) == expected);
+        }
+      }
+}
+
 }  // namespace
 }  // namespace gumtile::test
