@@ -46,7 +46,8 @@ typedef enum gumtile_status {
   GUMTILE_INVALID_ARGUMENT =
       4,                     /* a null or misaligned pointer, a negative count: gumtile_head_validate tells */
   GUMTILE_LAUNCH_FAILED = 5, /* the driver refused, before the kernel ran */
-  GUMTILE_CONTEXT_LOST = 6,  /* an earlier fault on the device made its context unusable: no retry helps */
+  GUMTILE_CONTEXT_LOST = 6,  /* an earlier fault on the device made its context unusable: no retry helps. Also
+                                of set-up calls that need the device */
   GUMTILE_FORKED = 7,        /* the engine was opened in a parent process: open one in this process */
   /* Of set-up. */
   GUMTILE_USAGE = 64,              /* an option or argument is wrong */

@@ -112,7 +112,8 @@ static_assert(static_cast<int>(gumtile::Status::not_prepared) == GUMTILE_NOT_PRE
               static_cast<int>(gumtile::Status::launch_failed) == GUMTILE_LAUNCH_FAILED &&
               static_cast<int>(gumtile::Status::context_lost) == GUMTILE_CONTEXT_LOST &&
               static_cast<int>(gumtile::Status::forked) == GUMTILE_FORKED);
-static_assert(static_cast<int>(ErrorCode::usage) == GUMTILE_USAGE &&
+static_assert(static_cast<int>(ErrorCode::context_lost) == GUMTILE_CONTEXT_LOST &&
+              static_cast<int>(ErrorCode::usage) == GUMTILE_USAGE &&
               static_cast<int>(ErrorCode::bad_data) == GUMTILE_BAD_DATA &&
               static_cast<int>(ErrorCode::device_unavailable) == GUMTILE_DEVICE_UNAVAILABLE &&
               static_cast<int>(ErrorCode::internal) == GUMTILE_INTERNAL &&

@@ -27,7 +27,8 @@ TEST_CASE("context lost, alone" * doctest::skip()) {
   wild.seed = reinterpret_cast<const std::uint64_t*>(std::uintptr_t{0x10000});  // mapped nowhere
   expect(prepared.head.sample(nullptr, wild) == GUMTILE_OK, "a launch does not know yet");
   std::string message;
-  expect(status_of([&] { prepared.engine.synchronize(); }, &message) != GUMTILE_OK, "waiting fails");
+  expect(status_of([&] { prepared.engine.synchronize(); }, &message) == GUMTILE_CONTEXT_LOST,
+         "waiting says what is lost");
   expect(has(message, "CUDA_ERROR"), "with the driver's words");
   for (int i = 0; i < 3; ++i) {
     expect(prepared.head.sample(nullptr, batch.args) == GUMTILE_CONTEXT_LOST, "later launches are told");
@@ -36,7 +37,15 @@ TEST_CASE("context lost, alone" * doctest::skip()) {
   expect(gumtile_head_workspace_init(prepared.head.get(), nullptr, batch.args.workspace,
                                      batch.args.workspace_bytes) == GUMTILE_CONTEXT_LOST,
          "the workspace is told");
-  expect(status_of([&] { prepared.engine.synchronize(); }) != GUMTILE_OK, "waiting fails again");
+  const auto is_lost = [&](const auto& call, const char* what) {
+    expect(status_of(call, &message) == GUMTILE_CONTEXT_LOST, what);
+    expect(has(message, "the process has to end"), what);
+  };
+  is_lost([&] { prepared.engine.synchronize(); }, "waiting again");
+  is_lost([&] { prepared.engine.allocate(1024); }, "allocating");
+  is_lost([&] { batch.token.read(); }, "copying to the host");
+  is_lost([&] { batch.seed.write({1, 2, 3, 4}); }, "copying to the device");
+  is_lost([&] { prepared.head.prepare(300); }, "preparing more");
   _exit(failures);  // nothing can be given back to the device
 }
 
