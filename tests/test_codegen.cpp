@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -467,6 +468,42 @@ TEST_CASE("compiling writes nothing to the standard streams") {
   }
   CHECK(refused);
   CHECK(read(directory.file("log")).empty());
+}
+
+using Handlers = std::map<int, void (*)(int)>;
+Handlers signal_handlers() {
+  Handlers handlers;
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction action {};
+    if (sigaction(signal, nullptr, &action) == 0) handlers[signal] = action.sa_handler;
+  }
+  return handlers;
+}
+
+TEST_CASE("signals in a fresh process" * doctest::skip()) {
+  const Handlers before = signal_handlers();
+  bool has_stack = true;
+  std::thread([&] {
+    for (const char* target : {"host", "host:x86-64-v3"})
+      compile(plan(greedy_argmax(DType::bf16, DType::bf16), target, "host:b4,v256"));
+    stack_t stack{};
+    has_stack = sigaltstack(nullptr, &stack) != 0 || (stack.ss_flags & SS_DISABLE) == 0;
+  }).join();
+  CHECK(!has_stack);
+  CHECK(signal_handlers() == before);
+}
+
+TEST_CASE("compiling installs no signal handler and no signal stack") {
+  // In a process of its own: LLVM would install them once.
+  const pid_t child = fork();
+  if (child == 0) {
+    execl("/proc/self/exe", "test_codegen", "--no-skip=1", "--no-version=1",
+          "--test-case=signals in a fresh process", nullptr);
+    _exit(127);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  CHECK(status == 0);
 }
 
 // ---- GUMTILE_DUMP ----
