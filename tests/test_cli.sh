@@ -216,6 +216,7 @@ if command -v ptxas >/dev/null; then
 fi
 # One that stands for ptxas: the result is its file, byte for byte.
 mkdir ptxas_in
+# shellcheck disable=SC2016 # the script's own words
 printf '#!/bin/sh\nprintf "cubin for $1 without a line end" >"$3"\n' >ptxas_in/ptxas
 chmod +x ptxas_in/ptxas
 tools_in=$folder/ptxas_in succeeds inspect --emit cubin --target sm_90a "${small[@]}"

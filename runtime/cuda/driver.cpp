@@ -27,11 +27,11 @@ const char* resolve_all(void* library, Driver& driver) {
   return missing;
 }
 
+constexpr std::string_view kAfterLoss =
+    "; after a fault like this no call on the device's context succeeds any more: the process has to end";
+
 /// What the user can do about `result`, with a leading "; ", or nothing.
 std::string_view advice(CUresult result) {
-  if (is_context_lost(result))
-    return "; after a fault like this no call on the device's context succeeds any more: the process has to "
-           "end";
   switch (result) {
     case CUresult::out_of_memory:
       return "; free device memory or use a smaller problem";
@@ -171,10 +171,12 @@ bool is_context_lost(CUresult result) noexcept {
 }
 
 void throw_error(const Driver& driver, CUresult result, std::string_view what) {
-  throw Error(is_context_lost(result) ? ErrorCode::context_lost
-              : is_our_fault(result)  ? ErrorCode::internal
-                                      : ErrorCode::device_unavailable,
-              fmt::format("{} failed with {}{}", what, describe(driver, result), advice(result)));
+  const bool lost = is_context_lost(result);
+  throw Error(
+      lost                   ? ErrorCode::context_lost
+      : is_our_fault(result) ? ErrorCode::internal
+                             : ErrorCode::device_unavailable,
+      fmt::format("{} failed with {}{}", what, describe(driver, result), lost ? kAfterLoss : advice(result)));
 }
 
 }  // namespace gumtile::cuda

@@ -12,6 +12,21 @@
 namespace gumtile::test {
 namespace {
 
+/// Device memory for a head's weights, given back whatever comes.
+class Weights {
+ public:
+  explicit Weights(embed::Engine& engine)
+      : engine_(engine), data_(engine.allocate(static_cast<std::size_t>(kVocab * kHidden * 2))) {}
+  ~Weights() { gumtile_engine_release(engine_.get(), data_); }
+  Weights(const Weights&) = delete;
+  Weights& operator=(const Weights&) = delete;
+  void* data() const { return data_; }
+
+ private:
+  embed::Engine& engine_;
+  void* data_;
+};
+
 /// Prints what opening "auto" and a head on "cuda:0" come to.
 TEST_CASE("report" * doctest::skip()) {
   std::string message;
@@ -25,8 +40,8 @@ TEST_CASE("report" * doctest::skip()) {
         options.device = "cuda:0";
         options.flags = GUMTILE_ENGINE_NO_CACHE;
         embed::Engine engine(options);
-        void* const weights = engine.allocate(static_cast<std::size_t>(kVocab * kHidden * 2));
-        embed::Head head(engine, head_options(weights));
+        const Weights weights(engine);
+        embed::Head head(engine, head_options(weights.data()));
         head.prepare(1);
       },
       &message);
