@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "codegen/common/pipeline.h"
+#include "codegen/dump.h"
 #include "codegen/host/kernel.h"
 #include "codegen/host/machine.h"
 #include "codegen/nvptx/kernel.h"
@@ -69,23 +70,30 @@ class Compilation {
 
 }  // namespace
 
-KernelArtifact compile(const KernelPlan& plan) {
+KernelArtifact compile(const KernelPlan& plan, const Log& log) {
   const auto start = std::chrono::steady_clock::now();
   KernelArtifact artifact;
+  artifact.key = hash_hex(key_text(plan) + compiler_identity(plan.target));
+  const codegen::StageDump dump(plan, artifact.key, log);
+  dump.keep("program", [&] { return print(plan.program); });
+  dump.keep("plan", [&] { return plan.str(); });
   Compilation compilation(plan);
+  dump.keep("ll", [&] { return codegen::print_ir(compilation.module()); });
   artifact.target = plan.target.str();
   if (plan.target.is_cuda()) {
     artifact.format = KernelArtifact::Format::ptx;
     artifact.code = compilation.generate(llvm::CodeGenFileType::AssemblyFile);
     artifact.ptx_version = compilation.ptx_version();
+    dump.keep("ptx", [&] { return artifact.code; });
   } else {
     artifact.format = KernelArtifact::Format::shared_object;
     artifact.code = codegen::link_shared_object(compilation.generate(llvm::CodeGenFileType::ObjectFile));
     if (plan.target.cpu.empty()) artifact.target = fmt::format("host:{}", host_cpu_name());
+    dump.keep("s", [&] { return emit(plan, Stage::assembly); });
+    dump.keep("so", [&] { return artifact.code; });
   }
   artifact.launch = compilation.launch();
   artifact.schedule = plan.schedule.str();
-  artifact.key = hash_hex(key_text(plan) + compiler_identity(plan.target));
   artifact.compile_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return artifact;

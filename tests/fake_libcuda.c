@@ -5,6 +5,7 @@
  *   refuses    cuInit finds a driver and a library of different versions
  *   old-ptx    an H100 under a driver of CUDA 12.0, which does not know the PTX version
  *   no-memory  an H100 whose memory is full
+ *   fault      an H100 on which a kernel has faulted: waiting tells, and from then on every call of the context
  *
  * Nothing is computed: what is not named here fails with CUDA_ERROR_NOT_SUPPORTED. Tests load it with
  * GUMTILE_LIBCUDA. */
@@ -18,6 +19,7 @@ enum {
   STUB_LIBRARY = 34,
   NO_DEVICE = 100,
   UNSUPPORTED_PTX_VERSION = 222,
+  ILLEGAL_ADDRESS = 700,
   NOT_SUPPORTED = 801,
   SYSTEM_DRIVER_MISMATCH = 803
 };
@@ -26,6 +28,10 @@ static int is(const char* mode) {
   const char* wanted = getenv("GUMTILE_FAKE_CUDA");
   return wanted != NULL && strcmp(wanted, mode) == 0;
 }
+
+/* What a call of the context returns that would return `result` on a whole one. */
+static int lost;
+static int on_context(int result) { return lost ? ILLEGAL_ADDRESS : result; }
 
 int cuInit(unsigned flags) {
   (void)flags;
@@ -50,6 +56,9 @@ int cuGetErrorName(int result, const char** name) {
       break;
     case UNSUPPORTED_PTX_VERSION:
       *name = "CUDA_ERROR_UNSUPPORTED_PTX_VERSION";
+      break;
+    case ILLEGAL_ADDRESS:
+      *name = "CUDA_ERROR_ILLEGAL_ADDRESS";
       break;
     case SYSTEM_DRIVER_MISMATCH:
       *name = "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH";
@@ -113,6 +122,7 @@ int cuCtxGetCurrent(void** context) {
   return SUCCESS;
 }
 int cuMemAlloc_v2(size_t* address, size_t bytes) {
+  if (lost) return ILLEGAL_ADDRESS;
   if (is("no-memory")) return OUT_OF_MEMORY;
   void* memory = NULL;
   const int failed = posix_memalign(&memory, 256, bytes);
@@ -121,18 +131,29 @@ int cuMemAlloc_v2(size_t* address, size_t bytes) {
 }
 int cuMemFree_v2(size_t address) {
   free((void*)address);
-  return SUCCESS;
+  return on_context(SUCCESS);
 }
 int cuPointerGetAttribute(void* value, int attribute, size_t address) {
   (void)address;
+  if (lost) return ILLEGAL_ADDRESS;
   if (attribute != 2) return NOT_SUPPORTED;
   *(unsigned*)value = 2; /* device memory */
   return SUCCESS;
 }
 int cuModuleLoadDataEx(void** module, const void* image, unsigned count, void* options, void* values) {
   (void)module, (void)image, (void)count, (void)options, (void)values;
-  return UNSUPPORTED_PTX_VERSION;
+  return on_context(UNSUPPORTED_PTX_VERSION);
 }
+int cuStreamSynchronize(void* stream) {
+  (void)stream;
+  lost = is("fault");
+  return on_context(NOT_SUPPORTED);
+}
+
+#define OF_CONTEXT(name) \
+  int name(void) { return on_context(NOT_SUPPORTED); }
+OF_CONTEXT(cuMemcpyHtoDAsync_v2)
+OF_CONTEXT(cuMemcpyDtoHAsync_v2)
 
 #define FAILS(name) \
   int name(void) { return NOT_SUPPORTED; }
@@ -142,14 +163,11 @@ FAILS(cuMemGetInfo_v2)
 FAILS(cuMemAllocHost_v2)
 FAILS(cuMemFreeHost)
 FAILS(cuMemHostGetDevicePointer_v2)
-FAILS(cuMemcpyHtoDAsync_v2)
-FAILS(cuMemcpyDtoHAsync_v2)
 FAILS(cuMemcpyDtoDAsync_v2)
 FAILS(cuMemsetD8Async)
 FAILS(cuMemsetD32Async)
 FAILS(cuStreamCreate)
 FAILS(cuStreamDestroy_v2)
-FAILS(cuStreamSynchronize)
 FAILS(cuStreamQuery)
 FAILS(cuStreamWaitEvent)
 FAILS(cuStreamGetCtx)

@@ -208,6 +208,36 @@ if command -v ptxas >/dev/null && { command -v nvdisasm || command -v cuobjdump;
   succeeds inspect --emit sass --target sm_90a "${small[@]}"
 fi
 tools_in=/nowhere fails 69 ptxas inspect --emit sass --target sm_90a "${small[@]}"
+tools_in=/nowhere fails 69 ptxas inspect --emit cubin --target sm_90a "${small[@]}"
+fails 64 sm_90a inspect --emit cubin --target host "${small[@]}"
+if command -v ptxas >/dev/null; then
+  succeeds inspect --emit cubin --target sm_90a "${small[@]}"
+  if [[ $(head -c 4 stdout) != $'\x7fELF' ]]; then fail "$command_line: is not an ELF file"; fi
+fi
+# One that stands for ptxas: the result is its file, byte for byte.
+mkdir ptxas_in
+# shellcheck disable=SC2016 # the script's own words
+printf '#!/bin/sh\nprintf "cubin for $1 without a line end" >"$3"\n' >ptxas_in/ptxas
+chmod +x ptxas_in/ptxas
+tools_in=$folder/ptxas_in succeeds inspect --emit cubin --target sm_90a "${small[@]}"
+printf 'cubin for -arch=sm_90a without a line end' | cmp -s - stdout || fail "$command_line: has other bytes than ptxas wrote"
+printf '#!/bin/sh\necho "no such register" >&2\nexit 3\n' >ptxas_in/ptxas
+tools_in=$folder/ptxas_in fails 70 'no such register' inspect --emit cubin --target sm_90a "${small[@]}"
+if command -v python3 >/dev/null; then
+  checks=$((checks + 1))
+  command_line='gumtile inspect --emit cubin, to a terminal'
+  code=0
+  python3 -c 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))' \
+    "$gumtile" inspect --emit cubin --target sm_90a "${small[@]}" >stdout 2>stderr </dev/null || code=$?
+  if ((code != 64)) || ! grep -q 'is a terminal' stdout; then fail "$command_line: exit code $code, expected 64"; fi
+fi
+GUMTILE_DUMP=$folder/dump succeeds inspect --emit ptx --target sm_90a "${small[@]}"
+for stage in program plan ll ptx; do
+  if ! compgen -G "dump/lm_head_sample-*-sm_90a-*.$stage" >/dev/null; then fail "$command_line: no $stage in GUMTILE_DUMP"; fi
+done
+cmp -s stdout dump/*.ptx || fail "$command_line: GUMTILE_DUMP has other PTX"
+GUMTILE_DUMP=/dev/null/dump succeeds inspect --emit ptx --target sm_90a "${small[@]}"
+if ! grep -q /dev/null/dump stderr; then fail "$command_line: does not warn that GUMTILE_DUMP cannot be written"; fi
 for program in lm_head_sample sample_logits greedy_argmax gemm row_statistics cross_entropy; do
   succeeds inspect --emit program --program $program
   succeeds inspect --emit llvm --program $program --target host "${small[@]}"

@@ -134,6 +134,9 @@ TEST_CASE("failed calls become errors that name the result, the call and the cul
   const Error theirs = error_of([&] { check(driver, CUresult::out_of_memory, "allocating"); });
   CHECK(theirs.code() == ErrorCode::device_unavailable);
   CHECK(std::string(theirs.what()).find("free device memory") != std::string::npos);
+  const Error lost = error_of([&] { check(driver, CUresult::illegal_address, "waiting"); });
+  CHECK(lost.code() == ErrorCode::context_lost);
+  CHECK(std::string(lost.what()).find("the process has to end") != std::string::npos);
   CHECK(describe(driver, CUresult::unknown) == "CUDA_ERROR_SOMETHING (999): no description");
 }
 

@@ -469,11 +469,16 @@ TEST_CASE("LmHead serves every batch size up to the one it was prepared for") {
   const Case c = make_lm_head_case(sampling, vocab, hidden, rows, 91);
   for (const auto& engine : engines()) {
     const std::vector<int64_t> expected = tokens(c, run_engine(c, *engine));
+    std::vector<void*> memory;
+    const auto allocate = [&](size_t bytes) {
+      memory.push_back(engine->allocate(bytes));
+      return memory.back();
+    };
     auto upload = [&](const char* which) {
       const Array& a = const_cast<Case&>(c).input(which);
-      void* memory = engine->allocate(a.bytes.size());
-      engine->copy_to_device(memory, a.bytes.data(), a.bytes.size());
-      return memory;
+      void* data = allocate(a.bytes.size());
+      engine->copy_to_device(data, a.bytes.data(), a.bytes.size());
+      return data;
     };
     LmHeadOptions options;
     options.vocab_size = vocab;
@@ -485,14 +490,14 @@ TEST_CASE("LmHead serves every batch size up to the one it was prepared for") {
     CHECK(head.sample(nullptr, args) != Status::ok);  // nothing is prepared or bound
     head.prepare(rows);
     const size_t bytes = head.workspace_bytes(rows);
-    args.workspace = engine->allocate(bytes);
+    args.workspace = allocate(bytes);
     args.workspace_bytes = bytes;
     CHECK(head.workspace_init(nullptr, args.workspace, bytes) == Status::ok);
     args.hidden_states = upload("hidden_states");
     args.temperature = static_cast<const float*>(upload("temperature"));
     args.seed = static_cast<const uint64_t*>(upload("seed"));
     args.offset = static_cast<const uint64_t*>(upload("offset"));
-    args.token = static_cast<int32_t*>(engine->allocate(4 * rows));
+    args.token = static_cast<int32_t*>(allocate(4 * rows));
     for (int64_t count : {0, 1, 2, 8, 9, 64, 129, 130}) {
       args.rows = count;
       CHECK(head.sample(nullptr, args) == Status::ok);
@@ -510,7 +515,7 @@ TEST_CASE("LmHead serves every batch size up to the one it was prepared for") {
     args.workspace_bytes = bytes;
     args.hidden_states = nullptr;
     CHECK(head.sample(nullptr, args) == Status::invalid_argument);
-    engine->release(weights);
+    for (void* data : memory) engine->release(data);
   }
 }
 

@@ -17,6 +17,7 @@
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
 #include "tools/nvidia_tools.h"
+#include "tools/output.h"
 
 namespace gumtile::tools {
 namespace {
@@ -66,7 +67,7 @@ CompiledKernels compile_kernels(const std::vector<PackPlan>& plans, const Compil
   int done = 0;
 
   const auto make = [&](size_t i) {
-    std::vector<KernelArtifact> artifacts{compile(plans[i].plan)};
+    std::vector<KernelArtifact> artifacts{compile(plans[i].plan, warnings_to_stderr())};
     const Target& target = plans[i].plan.target;
     if (!target.is_cuda() || options.ptxas.empty()) return artifacts;
     KernelArtifact cubin = artifacts.front();

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -91,11 +92,12 @@ KernelPlan plan_for(const Options& options, const Program& program, const Target
   return make_plan(program, problem, schedule, target);
 }
 
+/// What --emit names: text, or a cubin's bytes.
 std::string stage_text(const Options& options) {
   const Target target = Target::parse(options.target);
   const Program program = make_program(options);
   if (options.emit == "program") return print(program);
-  const bool needs_gpu = options.emit == "ptx" || options.emit == "sass";
+  const bool needs_gpu = options.emit == "ptx" || options.emit == "cubin" || options.emit == "sass";
   if (needs_gpu && !target.is_cuda())
     throw Error(ErrorCode::usage,
                 fmt::format("--emit {} needs a GPU target, e.g. --target sm_90a; found '{}'", options.emit,
@@ -103,9 +105,22 @@ std::string stage_text(const Options& options) {
   const KernelPlan plan = plan_for(options, program, target);
   if (options.emit == "plan") return plan.str();
   if (options.emit == "llvm") return emit(plan, Stage::llvm);
-  if (options.emit == "sass") return disassemble(compile(plan).code, target);
-  if (options.emit == "ptx") return compile(plan).code;
-  return emit(plan, Stage::assembly);
+  if (!needs_gpu) return emit(plan, Stage::assembly);
+  std::string ptx = compile(plan, warnings_to_stderr()).code;
+  if (options.emit == "cubin") return make_cubin(ptx, target);
+  return options.emit == "sass" ? disassemble(ptx, target) : ptx;
+}
+
+int show_stage(const Options& options) {
+  const bool binary = options.emit == "cubin";
+  if (binary && isatty(STDOUT_FILENO) != 0)
+    throw Error(
+        ErrorCode::usage,
+        "--emit cubin writes a binary file to stdout, which is a terminal; redirect it: > kernel.cubin");
+  std::string text = stage_text(options);
+  if (!binary && !text.ends_with('\n')) text += '\n';
+  write_stdout(text);
+  return 0;
 }
 
 int show_pack(const Options& options) {
@@ -116,22 +131,17 @@ int show_pack(const Options& options) {
   return 0;
 }
 
-int run(const Options& options) {
-  if (!options.pack.empty()) return show_pack(options);
-  std::string text = stage_text(options);
-  if (!text.ends_with('\n')) text += '\n';
-  write_stdout(text);
-  return 0;
-}
+int run(const Options& options) { return options.pack.empty() ? show_stage(options) : show_pack(options); }
 
 }  // namespace
 
 Action add_inspect(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option(
-         "--emit", options->emit,
-         "program, plan, llvm, ptx, asm (the target's assembly) or sass (needs the CUDA toolkit's tools)")
-      ->check(CLI::IsMember({"program", "plan", "llvm", "ptx", "asm", "sass"}))
+  app.add_option("--emit", options->emit,
+                 "program, plan, llvm, ptx, asm (the target's assembly), cubin (a file's bytes) or sass; the "
+                 "last two "
+                 "need the CUDA toolkit's tools")
+      ->check(CLI::IsMember({"program", "plan", "llvm", "ptx", "asm", "cubin", "sass"}))
       ->capture_default_str();
   app.add_option("--program", options->program,
                  "lm_head_sample, sample_logits, greedy_argmax, gemm, row_statistics, cross_entropy, or a "

@@ -18,7 +18,8 @@ int report(const Error& error) {
   std::string text = fmt::format("gumtile: {}\n", error.what());
   for (const std::string& note : error.notes()) text += indented(note, 2);
   std::fputs(text.c_str(), stderr);
-  return static_cast<int>(error.code());
+  return static_cast<int>(error.code() == ErrorCode::context_lost ? ErrorCode::device_unavailable
+                                                                  : error.code());
 }
 
 int run(int argc, char** argv) {

@@ -15,11 +15,11 @@ namespace {
 
 }  // namespace
 
-KernelArtifact compile(const KernelPlan& /*plan*/) { missing(); }
+KernelArtifact compile(const KernelPlan& /*plan*/, const Log& /*log*/) { missing(); }
 std::string emit(const KernelPlan& /*plan*/, Stage /*stage*/) { missing(); }
 std::string compiler_identity(const Target& /*target*/) { missing(); }
 std::string llvm_version() { return {}; }
 std::string host_cpu_name() { return "generic"; }
-std::unique_ptr<KernelSource> make_jit() { missing(); }
+std::unique_ptr<KernelSource> make_jit(Log /*log*/) { missing(); }
 
 }  // namespace gumtile

@@ -89,6 +89,12 @@ std::string indented(std::string_view text, int spaces) {
   return out;
 }
 
+Log warnings_to_stderr() {
+  return [](LogLevel level, std::string_view message) {
+    if (level == LogLevel::warning) fmt::print(stderr, "gumtile: {}\n", message);
+  };
+}
+
 void write_stdout(std::string_view text) {
   const bool written =
       std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "gumtile/log.h"
+
 namespace gumtile::tools {
 
 /// Keeps the order of its members.
@@ -31,6 +33,9 @@ double rounded(double value, int digits);
 
 /// `text` with every line moved to the right; ends with a line break.
 std::string indented(std::string_view text, int spaces);
+
+/// Writes warnings of the library to stderr.
+Log warnings_to_stderr();
 
 /// Writes a command's whole result. Throws Error(cannot_create) where stdout does not take it.
 void write_stdout(std::string_view text);

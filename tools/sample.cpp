@@ -83,7 +83,7 @@ struct Timings {
 
 void require_launched(Status status) {
   if (status != Status::ok)
-    throw Error(status == Status::context_lost ? ErrorCode::device_unavailable : ErrorCode::internal,
+    throw Error(status == Status::context_lost ? ErrorCode::context_lost : ErrorCode::internal,
                 fmt::format("the launch failed: {}", name(status)));
 }
 

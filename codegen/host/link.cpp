@@ -1,15 +1,21 @@
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <lld/Common/CommonLinkerContext.h>
 #include <lld/Common/Driver.h>
 #include <llvm/Support/raw_ostream.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
-#include <sstream>
+#include <system_error>
+#include <thread>
+#include <utility>
 
 #include "codegen/host/machine.h"
 #include "codegen/host/unlinked_targets.h"
@@ -42,6 +48,71 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
+/// A named pipe that stands for lld's output file. Where that is a regular file, LLVM makes one of a
+/// temporary name and installs signal handlers to remove it.
+class OutputPipe {
+ public:
+  explicit OutputPipe(std::string path) : path_(std::move(path)) {
+    if (mkfifo(path_.c_str(), S_IRUSR | S_IWUSR) == 0) {
+      read_end_ = open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);  // waits for no writer
+      write_end_ = open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+    }
+    if (read_end_ < 0 || write_end_ < 0 || fcntl(read_end_, F_SETFL, 0) != 0) {
+      const int error = errno;
+      close_ends();
+      throw Error(ErrorCode::cannot_create,
+                  fmt::format("cannot make the pipe '{}': {}", path_, std::strerror(error)));
+    }
+    try {
+      reader_ = std::thread([this] { read_all(); });
+    } catch (const std::system_error& error) {
+      close_ends();
+      throw Error(ErrorCode::device_unavailable,
+                  fmt::format("no thread for the linker's output could be started: {}", error.what()));
+    }
+  }
+  ~OutputPipe() {
+    finish();
+    close_ends();
+  }
+  OutputPipe(const OutputPipe&) = delete;
+  OutputPipe& operator=(const OutputPipe&) = delete;
+
+  const std::string& path() const { return path_; }
+
+  /// What was written, once nobody writes any more.
+  const std::string& finish() {
+    close_end(write_end_);
+    if (reader_.joinable()) reader_.join();
+    return bytes_;
+  }
+
+ private:
+  void read_all() {
+    std::array<char, 65536> part;
+    for (;;) {
+      const ssize_t count = read(read_end_, part.data(), part.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) return;
+      bytes_.append(part.data(), static_cast<size_t>(count));
+    }
+  }
+  static void close_end(int& end) {
+    if (end >= 0) close(end);
+    end = -1;
+  }
+  void close_ends() {
+    close_end(read_end_);
+    close_end(write_end_);
+  }
+
+  std::string path_;
+  std::string bytes_;
+  int read_end_ = -1;
+  int write_end_ = -1;  // kept open until the linker has ended, so that the reader waits for it
+  std::thread reader_;
+};
+
 }  // namespace
 
 std::string link_shared_object(const std::string& object) {
@@ -50,21 +121,20 @@ std::string link_shared_object(const std::string& object) {
   const std::lock_guard lock(mutex);
   const TemporaryDirectory directory;
   const std::string input = directory.file("kernel.o");
-  const std::string output = directory.file("kernel.so");
   std::ofstream file(input, std::ios::binary);
   file.write(object.data(), static_cast<std::streamsize>(object.size()));
   file.close();
   if (!file) throw Error(ErrorCode::cannot_create, fmt::format("cannot write '{}'", input));
   std::string messages;
   llvm::raw_string_ostream stream(messages);
-  const std::array<const char*, 8> arguments{"ld.lld",       "-shared",     "--no-undefined",  "-o",
-                                             output.c_str(), "--threads=1", "--build-id=none", input.c_str()};
-  if (!lld::elf::link(arguments, stream, stream, false, false))
-    throw Error(ErrorCode::internal, "lld could not link the generated object", {messages});
-  std::ifstream result(output, std::ios::binary);
-  std::ostringstream bytes;
-  bytes << result.rdbuf();
-  return bytes.str();
+  OutputPipe output(directory.file("kernel.so"));
+  const std::array<const char*, 8> arguments{
+      "ld.lld",      "-shared",         "--no-undefined", "-o", output.path().c_str(),
+      "--threads=1", "--build-id=none", input.c_str()};
+  const bool linked = lld::elf::link(arguments, stream, stream, false, false);
+  lld::CommonLinkerContext::destroy();  // lld leaves to its caller what it allocated
+  if (!linked) throw Error(ErrorCode::internal, "lld could not link the generated object", {messages});
+  return output.finish();
 }
 
 }  // namespace gumtile::codegen

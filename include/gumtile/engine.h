@@ -152,7 +152,7 @@ struct EngineStats {
 };
 
 /// Owns one device: a GPU's primary context (retained, pushed and popped around each call) or a CPU thread
-/// pool. Thread safe.
+/// pool. Thread safe. After a fault on the device, whatever needs it throws Error(context_lost).
 class Engine {
  public:
   /// `device`: "auto" (the first GPU, else the CPU), "cpu", "cuda:N". Throws Error(device_unavailable) naming

@@ -7,8 +7,10 @@
 
 namespace gumtile {
 
-/// What kind of failure an `Error` reports. The value is the exit code that the `gumtile` command ends with.
+/// What kind of failure an `Error` reports. The value is the exit code that the `gumtile` command ends with,
+/// but for `context_lost`, with which it ends as with `device_unavailable`.
 enum class ErrorCode : int {
+  context_lost = 6,         ///< a fault on the device made its context unusable: no retry helps
   usage = 64,               ///< an option or argument is wrong
   bad_data = 65,            ///< an input file, Program or Schedule is wrong
   device_unavailable = 69,  ///< the device asked for is not there or cannot run the kernel

@@ -46,7 +46,8 @@ typedef enum gumtile_status {
   GUMTILE_INVALID_ARGUMENT =
       4,                     /* a null or misaligned pointer, a negative count: gumtile_head_validate tells */
   GUMTILE_LAUNCH_FAILED = 5, /* the driver refused, before the kernel ran */
-  GUMTILE_CONTEXT_LOST = 6,  /* an earlier fault on the device made its context unusable: no retry helps */
+  GUMTILE_CONTEXT_LOST = 6,  /* an earlier fault on the device made its context unusable: no retry helps. Also
+                                of set-up calls that need the device */
   GUMTILE_FORKED = 7,        /* the engine was opened in a parent process: open one in this process */
   /* Of set-up. */
   GUMTILE_USAGE = 64,              /* an option or argument is wrong */
@@ -253,7 +254,10 @@ GUMTILE_API gumtile_status gumtile_head_set_weights(gumtile_head* head, const vo
 GUMTILE_API gumtile_status gumtile_head_workspace_size(const gumtile_head* head, int64_t max_rows,
                                                        size_t* bytes, size_t* alignment);
 /* Before a workspace's first launch, and again after a launch that failed or when its contents were lost.
- * Launches leave it ready for the next one. */
+ * Launches leave it ready for the next one. On a GPU, a launch on one that is not ready, and every later one
+ * until this call, returns GUMTILE_OK and leaves outputs unwritten or writes arbitrary ones, tokens outside
+ * of the vocabulary among them; it neither hangs nor faults, and writes nothing else. On the CPU it makes no
+ * difference. */
 GUMTILE_API gumtile_status gumtile_head_workspace_init(const gumtile_head* head, void* stream,
                                                        void* workspace, size_t workspace_bytes);
 

@@ -11,7 +11,7 @@ class Status(enum.IntEnum):
     """Why a call failed: gumtile_status of gumtile.h."""
 
     OK = 0
-    # Of a launch, which then did nothing.
+    # Of a launch, which then did nothing; CONTEXT_LOST also of set-up.
     NOT_PREPARED = 1
     TOO_MANY_ROWS = 2
     WORKSPACE_TOO_SMALL = 3

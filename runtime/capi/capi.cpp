@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <new>
@@ -113,7 +114,8 @@ static_assert(static_cast<int>(gumtile::Status::not_prepared) == GUMTILE_NOT_PRE
               static_cast<int>(gumtile::Status::launch_failed) == GUMTILE_LAUNCH_FAILED &&
               static_cast<int>(gumtile::Status::context_lost) == GUMTILE_CONTEXT_LOST &&
               static_cast<int>(gumtile::Status::forked) == GUMTILE_FORKED);
-static_assert(static_cast<int>(ErrorCode::usage) == GUMTILE_USAGE &&
+static_assert(static_cast<int>(ErrorCode::context_lost) == GUMTILE_CONTEXT_LOST &&
+              static_cast<int>(ErrorCode::usage) == GUMTILE_USAGE &&
               static_cast<int>(ErrorCode::bad_data) == GUMTILE_BAD_DATA &&
               static_cast<int>(ErrorCode::device_unavailable) == GUMTILE_DEVICE_UNAVAILABLE &&
               static_cast<int>(ErrorCode::internal) == GUMTILE_INTERNAL &&
@@ -126,8 +128,17 @@ gumtile_status launched(gumtile::Status status) noexcept {
   return static_cast<gumtile_status>(status);
 }
 
-gumtile::DType dtype_of(gumtile_dtype dtype, gumtile_dtype absent, const char* field) {
-  switch (dtype == static_cast<gumtile_dtype>(0) ? absent : dtype) {
+/// The number in a field of an enum type: callers in C may put any int there, one in C++ may not hold it.
+template <typename Enum>
+int number_in(const Enum& field) {
+  static_assert(sizeof(Enum) == sizeof(int));
+  int number = 0;
+  std::memcpy(&number, &field, sizeof(number));
+  return number;
+}
+
+gumtile::DType dtype_of(int dtype, gumtile_dtype absent, const char* field) {
+  switch (dtype == 0 ? absent : dtype) {
     case GUMTILE_BF16:
       return gumtile::DType::bf16;
     case GUMTILE_F16:
@@ -139,13 +150,12 @@ gumtile::DType dtype_of(gumtile_dtype dtype, gumtile_dtype absent, const char* f
     case GUMTILE_I64:
       return gumtile::DType::i64;
   }
-  throw Error(ErrorCode::usage,
-              fmt::format("{} is {}, which is no gumtile_dtype", field, static_cast<int>(dtype)));
+  throw Error(ErrorCode::usage, fmt::format("{} is {}, which is no gumtile_dtype", field, dtype));
 }
 
 /// A dtype that matrices may have; `absent`: the one that is meant where none is given.
-gumtile::DType matrix_dtype_of(gumtile_dtype dtype, gumtile::DType absent, const char* field) {
-  if (dtype == static_cast<gumtile_dtype>(0)) return absent;
+gumtile::DType matrix_dtype_of(int dtype, gumtile::DType absent, const char* field) {
+  if (dtype == 0) return absent;
   if (dtype == GUMTILE_I32 || dtype == GUMTILE_I64)
     throw Error(ErrorCode::usage, fmt::format("{} is an integer; expected bf16, f16 or f32", field));
   return dtype_of(dtype, GUMTILE_BF16, field);
@@ -174,7 +184,7 @@ std::shared_ptr<gumtile::KernelSource> source_of(const gumtile_engine_options& g
                                                  const gumtile::Log& log) {
   std::vector<std::shared_ptr<gumtile::KernelSource>> sources(packs.begin(), packs.end());
   if ((given.flags & GUMTILE_ENGINE_NO_JIT) == 0)
-    if (auto jit = gumtile::capi::default_source())
+    if (auto jit = gumtile::capi::default_source(log))
       sources.push_back((given.flags & GUMTILE_ENGINE_NO_ASSEMBLER) != 0
                             ? std::move(jit)
                             : gumtile::with_assembler(std::move(jit), log));
@@ -363,16 +373,18 @@ gumtile_status gumtile_head_create(gumtile_engine* engine, const gumtile_head_op
     wanted.vocab_size = given.vocab_size;
     wanted.hidden_size = given.hidden_size;
     wanted.first_token = given.first_token;
-    wanted.weights_dtype = matrix_dtype_of(given.weights_dtype, gumtile::DType::bf16, "weights_dtype");
-    wanted.hidden_dtype = matrix_dtype_of(given.hidden_dtype, wanted.weights_dtype, "hidden_dtype");
-    wanted.token_dtype = dtype_of(given.token_dtype, GUMTILE_I32, "token_dtype");
+    wanted.weights_dtype =
+        matrix_dtype_of(number_in(given.weights_dtype), gumtile::DType::bf16, "weights_dtype");
+    wanted.hidden_dtype =
+        matrix_dtype_of(number_in(given.hidden_dtype), wanted.weights_dtype, "hidden_dtype");
+    wanted.token_dtype = dtype_of(number_in(given.token_dtype), GUMTILE_I32, "token_dtype");
     if (wanted.token_dtype != gumtile::DType::i32 && wanted.token_dtype != gumtile::DType::i64)
       throw Error(ErrorCode::usage, "token_dtype is no integer; expected i32 or i64");
-    if (given.noise != GUMTILE_NOISE_GROUPED && given.noise != GUMTILE_NOISE_PER_TOKEN)
-      throw Error(ErrorCode::usage,
-                  fmt::format("noise is {}, which is no gumtile_noise", static_cast<int>(given.noise)));
-    wanted.noise = given.noise == GUMTILE_NOISE_GROUPED ? gumtile::NoiseScheme::grouped
-                                                        : gumtile::NoiseScheme::per_token;
+    const int noise = number_in(given.noise);
+    if (noise != GUMTILE_NOISE_GROUPED && noise != GUMTILE_NOISE_PER_TOKEN)
+      throw Error(ErrorCode::usage, fmt::format("noise is {}, which is no gumtile_noise", noise));
+    wanted.noise =
+        noise == GUMTILE_NOISE_GROUPED ? gumtile::NoiseScheme::grouped : gumtile::NoiseScheme::per_token;
     if (given.schedule != nullptr) wanted.schedule = gumtile::Schedule::parse(given.schedule);
     *head = new gumtile_head{
         engine->engine, gumtile::LmHead(engine->engine, wanted, given.weights, given.weights_row_stride), {}};

@@ -3,12 +3,13 @@
 #include <memory>
 
 #include "gumtile/kernel_source.h"
+#include "gumtile/log.h"
 
 namespace gumtile::capi {
 
 /// What compiles kernels in this library; null in the one without a compiler. Each library links one
 /// definition.
-std::shared_ptr<KernelSource> default_source();
+std::shared_ptr<KernelSource> default_source(const Log& log);
 extern const bool kHasCompiler;
 
 }  // namespace gumtile::capi

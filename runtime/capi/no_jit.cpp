@@ -3,6 +3,6 @@
 namespace gumtile::capi {
 
 const bool kHasCompiler = false;
-std::shared_ptr<KernelSource> default_source() { return nullptr; }
+std::shared_ptr<KernelSource> default_source(const Log& /*log*/) { return nullptr; }
 
 }  // namespace gumtile::capi

@@ -4,6 +4,6 @@
 namespace gumtile::capi {
 
 const bool kHasCompiler = true;
-std::shared_ptr<KernelSource> default_source() { return make_jit(); }
+std::shared_ptr<KernelSource> default_source(const Log& log) { return make_jit(log); }
 
 }  // namespace gumtile::capi

@@ -27,6 +27,9 @@ const char* resolve_all(void* library, Driver& driver) {
   return missing;
 }
 
+constexpr std::string_view kAfterLoss =
+    "; after a fault like this no call on the device's context succeeds any more: the process has to end";
+
 /// What the user can do about `result`, with a leading "; ", or nothing.
 std::string_view advice(CUresult result) {
   switch (result) {
@@ -51,27 +54,17 @@ std::string_view advice(CUresult result) {
   }
 }
 
-/// Whether `result` can only come from a mistake in what was asked for or in the kernel that ran.
+/// Whether `result` can only come from a mistake in what was asked for.
 bool is_our_fault(CUresult result) {
   switch (result) {
     case CUresult::invalid_value:
     case CUresult::not_initialized:
     case CUresult::invalid_image:
-    case CUresult::invalid_context:
     case CUresult::invalid_ptx:
     case CUresult::invalid_source:
     case CUresult::invalid_handle:
     case CUresult::not_found:
-    case CUresult::illegal_address:
     case CUresult::launch_out_of_resources:
-    case CUresult::context_is_destroyed:
-    case CUresult::assert_triggered:
-    case CUresult::hardware_stack_error:
-    case CUresult::illegal_instruction:
-    case CUresult::misaligned_address:
-    case CUresult::invalid_address_space:
-    case CUresult::invalid_pc:
-    case CUresult::launch_failed:
     case CUresult::cooperative_launch_too_large:
     case CUresult::stream_capture_unsupported:
     case CUresult::stream_capture_invalidated:
@@ -154,9 +147,36 @@ std::string describe(const Driver& driver, CUresult result) {
   return fmt::format("{} ({}): {}", name, static_cast<int>(result), text);
 }
 
+bool is_context_lost(CUresult result) noexcept {
+  switch (result) {
+    case CUresult::deinitialized:
+    case CUresult::invalid_context:
+    case CUresult::ecc_uncorrectable:
+    case CUresult::nvlink_uncorrectable:
+    case CUresult::illegal_address:
+    case CUresult::launch_timeout:
+    case CUresult::context_is_destroyed:
+    case CUresult::assert_triggered:
+    case CUresult::hardware_stack_error:
+    case CUresult::illegal_instruction:
+    case CUresult::misaligned_address:
+    case CUresult::invalid_address_space:
+    case CUresult::invalid_pc:
+    case CUresult::launch_failed:
+    case CUresult::unknown:
+      return true;
+    default:
+      return false;
+  }
+}
+
 void throw_error(const Driver& driver, CUresult result, std::string_view what) {
-  throw Error(is_our_fault(result) ? ErrorCode::internal : ErrorCode::device_unavailable,
-              fmt::format("{} failed with {}{}", what, describe(driver, result), advice(result)));
+  const bool lost = is_context_lost(result);
+  throw Error(
+      lost                   ? ErrorCode::context_lost
+      : is_our_fault(result) ? ErrorCode::internal
+                             : ErrorCode::device_unavailable,
+      fmt::format("{} failed with {}{}", what, describe(driver, result), lost ? kAfterLoss : advice(result)));
 }
 
 }  // namespace gumtile::cuda

@@ -34,9 +34,13 @@ struct Driver {
 /// "CUDA_ERROR_NO_DEVICE (100): no CUDA-capable device is detected". Needs no context.
 std::string describe(const Driver& driver, CUresult result);
 
+/// Whether no call on the context succeeds any more after `result` (Driver API manual, CUresult).
+bool is_context_lost(CUresult result) noexcept;
+
 /// Throws the `Error` for a failed call: `what` (what was being done, e.g. "allocating 4096 bytes"), the
-/// driver's name and text for `result`, and what to do about it. The code is `internal` where the fault is in
-/// what gumtile asked for (arguments, launch configuration, kernel) and `device_unavailable` otherwise.
+/// driver's name and text for `result`, and what to do about it. The code is `context_lost` where
+/// `is_context_lost` says so, `internal` where the fault is in what gumtile asked for (arguments, launch
+/// configuration), and `device_unavailable` otherwise.
 [[noreturn]] void throw_error(const Driver& driver, CUresult result, std::string_view what);
 
 /// Throws as `throw_error` does unless `result` is success.

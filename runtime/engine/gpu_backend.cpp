@@ -33,30 +33,9 @@ constexpr uint32_t kBoxElements = 64;
 /// Capability").
 constexpr int64_t kMaxGridY = 65535;
 
-/// Errors after which no call on the context succeeds any more (Driver API manual, CUresult).
 Status status_of(CUresult result) noexcept {
-  switch (result) {
-    case CUresult::success:
-      return Status::ok;
-    case CUresult::deinitialized:
-    case CUresult::invalid_context:
-    case CUresult::ecc_uncorrectable:
-    case CUresult::nvlink_uncorrectable:
-    case CUresult::illegal_address:
-    case CUresult::launch_timeout:
-    case CUresult::context_is_destroyed:
-    case CUresult::assert_triggered:
-    case CUresult::hardware_stack_error:
-    case CUresult::illegal_instruction:
-    case CUresult::misaligned_address:
-    case CUresult::invalid_address_space:
-    case CUresult::invalid_pc:
-    case CUresult::launch_failed:
-    case CUresult::unknown:
-      return Status::context_lost;
-    default:
-      return Status::launch_failed;
-  }
+  if (result == CUresult::success) return Status::ok;
+  return cuda::is_context_lost(result) ? Status::context_lost : Status::launch_failed;
 }
 
 /// Makes a context current for a launch, unless it is already: the usual case, which then costs one call.
@@ -333,7 +312,9 @@ class GpuBackend final : public Backend {
   std::string pointer_fault(const void* data, size_t bytes) const override {
     const cuda::ScopedContext scope = context_->push();
     const auto ask = [&](cuda::CUpointer_attribute what, auto& value) {
-      return driver().cuPointerGetAttribute(&value, what, address_of(data)) == CUresult::success;
+      const CUresult result = driver().cuPointerGetAttribute(&value, what, address_of(data));
+      if (cuda::is_context_lost(result)) cuda::throw_error(driver(), result, "asking about a pointer");
+      return result == CUresult::success;
     };
     unsigned type = 0;
     if (!ask(cuda::CUpointer_attribute::memory_type, type))

@@ -96,6 +96,7 @@ std::shared_ptr<const LoadedKernel> KernelLoader::make(const KernelPlan& plan, c
     try {
       return load_artifact(std::move(artifact));
     } catch (const Error& error) {
+      if (error.code() == ErrorCode::context_lost) throw;
       std::optional<KernelArtifact> ptx = source_->find_ptx(plan);
       if (!ptx) throw;
       if (log_)
@@ -121,6 +122,7 @@ std::shared_ptr<const LoadedKernel> KernelLoader::from_cache(const std::string& 
     ++stats_.cache_hits;
     return kernel;
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::context_lost) throw;
     // Whole, but not what this driver takes: made anew.
     if (log_) log_(LogLevel::warning, fmt::format("a cached kernel could not be loaded: {}", error.what()));
     return nullptr;

@@ -17,7 +17,7 @@ void check_repeats(int repeats, int warmup) {
 
 void require_ok(Status status) {
   if (status == Status::ok) return;
-  const ErrorCode code = status == Status::context_lost    ? ErrorCode::device_unavailable
+  const ErrorCode code = status == Status::context_lost    ? ErrorCode::context_lost
                          : status == Status::launch_failed ? ErrorCode::internal
                                                            : ErrorCode::usage;
   throw Error(code, fmt::format("the launch to be measured returned '{}'", name(status)));

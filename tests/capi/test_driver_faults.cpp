@@ -12,6 +12,21 @@
 namespace gumtile::test {
 namespace {
 
+/// Device memory for a head's weights, given back whatever comes.
+class Weights {
+ public:
+  explicit Weights(embed::Engine& engine)
+      : engine_(engine), data_(engine.allocate(static_cast<std::size_t>(kVocab * kHidden * 2))) {}
+  ~Weights() { gumtile_engine_release(engine_.get(), data_); }
+  Weights(const Weights&) = delete;
+  Weights& operator=(const Weights&) = delete;
+  void* data() const { return data_; }
+
+ private:
+  embed::Engine& engine_;
+  void* data_;
+};
+
 /// Prints what opening "auto" and a head on "cuda:0" come to.
 TEST_CASE("report" * doctest::skip()) {
   std::string message;
@@ -25,8 +40,8 @@ TEST_CASE("report" * doctest::skip()) {
         options.device = "cuda:0";
         options.flags = GUMTILE_ENGINE_NO_CACHE;
         embed::Engine engine(options);
-        void* const weights = engine.allocate(static_cast<std::size_t>(kVocab * kHidden * 2));
-        embed::Head head(engine, head_options(weights));
+        const Weights weights(engine);
+        embed::Head head(engine, head_options(weights.data()));
         head.prepare(1);
       },
       &message);
@@ -34,11 +49,37 @@ TEST_CASE("report" * doctest::skip()) {
   std::fflush(stdout);
 }
 
+/// Prints what each call comes to on a device whose context is lost by the first of them.
+TEST_CASE("report after a fault" * doctest::skip()) {
+  embed::EngineOptions options;
+  options.device = "cuda:0";
+  options.flags = GUMTILE_ENGINE_NO_CACHE;
+  embed::Engine engine(options);
+  void* const weights = engine.allocate(static_cast<std::size_t>(kVocab * kHidden * 2));
+  embed::Head head(engine, head_options(weights));
+  const auto tell = [](const char* call, const auto& body) {
+    std::string message = "no error";
+    const gumtile_status status = status_of(body, &message);
+    std::printf("%s: %s: %s\n", call, gumtile_status_name(status), message.c_str());
+  };
+  char byte = 0;
+  tell("synchronize", [&] { engine.synchronize(); });
+  tell("allocate", [&] { engine.allocate(1024); });
+  tell("copy_to_device", [&] { engine.copy_to_device(weights, &byte, 1); });
+  tell("copy_to_host", [&] { engine.copy_to_host(&byte, weights, 1); });
+  tell("set_weights", [&] { head.set_weights(weights); });
+  tell("head", [&] { embed::Head(engine, head_options(weights)); });
+  tell("prepare", [&] { head.prepare(1); });
+  tell("release", [&] { engine.release(weights); });
+  std::fflush(stdout);
+}
+
 /// The report where libcuda is `library`, told to be `mode`.
-std::string report(const std::string& library, const std::string& mode) {
+std::string report(const std::string& library, const std::string& mode,
+                   const std::string& test_case = "report") {
   const std::string command = "GUMTILE_LIBCUDA='" + library + "' GUMTILE_FAKE_CUDA=" + mode +
                               " timeout 60 /proc/" + std::to_string(getpid()) +
-                              "/exe --no-skip=1 --no-version=1 --test-case=report 2>&1";
+                              "/exe --no-skip=1 --no-version=1 '--test-case=" + test_case + "' 2>&1";
   FILE* const pipe = popen(command.c_str(), "r");
   REQUIRE(pipe != nullptr);
   std::string text;
@@ -96,6 +137,14 @@ TEST_CASE("a driver that is too old for the PTX is named beside what is needed")
 TEST_CASE("full device memory") {
   check_report(report(kFake, "no-memory"), {"auto is cuda:0", "cuda:0: device_unavailable",
                                             "CUDA_ERROR_OUT_OF_MEMORY", "free device memory"});
+}
+
+TEST_CASE("after a fault on the device every set-up call says that the context is lost") {
+  const std::string text = report(kFake, "fault", "report after a fault");
+  for (const char* call : {"synchronize", "allocate", "copy_to_device", "copy_to_host", "set_weights", "head",
+                           "prepare", "release"})
+    check_report(text, {std::string(call) + ": context_lost: "});
+  check_report(text, {"CUDA_ERROR_ILLEGAL_ADDRESS", "the process has to end"});
 }
 
 }  // namespace

@@ -2,7 +2,9 @@
 // whole.
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <random>
+#include <utility>
 
 #include "tests/capi/gpu_fixture.h"
 
@@ -144,6 +146,45 @@ TEST_CASE("one captured graph for each bucket, on one workspace") {
     CHECK(batch.token.read() == replayed);
     CHECK(replayed[static_cast<std::size_t>(rows) - 1] >= 0);
     if (rows < 1100) CHECK(replayed[static_cast<std::size_t>(rows)] == Batch::kUntouched);
+  }
+}
+
+TEST_CASE("graphs of two heads replayed in turn on one workspace") {
+  Prepared prepared(64);
+  embed::HeadOptions options = head_options(nullptr);
+  options.vocab_size = 2 * kVocab;
+  const Array<std::uint16_t> weights(prepared.engine,
+                                     random_bf16(static_cast<std::size_t>(options.vocab_size * kHidden), 7));
+  options.weights = weights.data();
+  embed::Head other(prepared.engine, options);
+  other.prepare(64);
+  CurrentGpu gpu;
+  cuda::Stream stream(gpu.driver());
+  const std::size_t bytes = prepared.head.workspace_size(64) + other.workspace_size(64);
+  const Array<char> workspace(prepared.engine, bytes);
+  std::vector<std::unique_ptr<Batch>> batches;
+  std::vector<cuda::GraphExec> graphs;
+  std::vector<Tokens> expected;
+  for (const std::int64_t rows : {1, 64, 9})
+    for (const embed::Head* head : {&std::as_const(prepared.head), &std::as_const(other)}) {
+      batches.push_back(std::make_unique<Batch>(prepared.engine, rows, head->workspace_size(rows)));
+      Batch& batch = *batches.back();
+      head->workspace_init(nullptr, batch.args.workspace, batch.args.workspace_bytes);
+      expected.push_back(batch.sample(prepared.engine, *head));
+      batch.token.write(Tokens(batch.count, Batch::kUntouched));
+      batch.args.workspace = workspace.data();
+      batch.args.workspace_bytes = bytes;
+      graphs.push_back(cuda::GraphExec::capture(gpu.driver(), stream.handle(), [&](cuda::CUstream capturing) {
+        CHECK(head->sample(capturing, batch.args) == GUMTILE_OK);
+      }));
+    }
+  other.workspace_init(stream.handle(), workspace.data(), bytes);
+  for (int replay = 0; replay < 50; ++replay)
+    for (cuda::GraphExec& graph : graphs) graph.launch(stream.handle());
+  stream.synchronize();
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    CAPTURE(i);
+    CHECK(batches[i]->token.read() == expected[i]);
   }
 }
 

@@ -376,5 +376,106 @@ TEST_CASE("many threads launch at once, each with a workspace of its own") {
   }
 }
 
+TEST_CASE("a launch on an uninitialised workspace neither faults nor hangs, and init makes it right") {
+  constexpr std::int64_t kRows = 5;
+  constexpr std::size_t kGuard = 64;
+  Prepared prepared(300);
+  for (const std::int64_t rows : {kRows, std::int64_t{300}})
+    for (const bool logprob : {false, true})
+      for (const int garbage : {0x01, 0xa5, 0xff}) {
+        CAPTURE(rows);
+        CAPTURE(logprob);
+        CAPTURE(garbage);
+        Batch batch = prepared.batch(rows);
+        if (!logprob) batch.args.logprob = nullptr;
+        prepared.init(batch);
+        const Tokens expected = batch.sample(prepared.engine, prepared.head);
+
+        // What lies behind the rows' tokens is not theirs.
+        const Array<std::int32_t> tokens(prepared.engine, batch.count + kGuard, Batch::kUntouched);
+        batch.args.token = tokens.data();
+        const std::vector<char> contents(batch.workspace.bytes(), static_cast<char>(garbage));
+        batch.workspace.write(contents);
+        CHECK(prepared.head.sample(nullptr, batch.args) == GUMTILE_OK);
+        prepared.engine.synchronize();  // throws where the kernel faulted
+        const Tokens written = tokens.read();
+        for (std::size_t i = batch.count; i < written.size(); ++i) CHECK(written[i] == Batch::kUntouched);
+        // A CPU's workspace is scratch: what is in it does not count.
+        if (std::string(test_device()) == "cpu")
+          CHECK(Tokens(written.begin(), written.begin() + rows) == expected);
+
+        batch.args.token = batch.token.data();
+        batch.workspace.write(contents);
+        prepared.init(batch);
+        for (int launch = 0; launch < 3; ++launch) {
+          batch.token.write(Tokens(batch.count, Batch::kUntouched));
+          CHECK(batch.sample(prepared.engine, prepared.head) == expected);
+        }
+      }
+}
+
+TEST_CASE("two heads in stream order on one workspace give the tokens that each gives alone") {
+  constexpr std::int64_t kRows = 40;
+  Prepared prepared(kRows);
+  embed::HeadOptions options = head_options(nullptr);
+  options.vocab_size = 3 * kVocab;
+  options.noise = GUMTILE_NOISE_PER_TOKEN;
+  const Array<std::uint16_t> weights(prepared.engine,
+                                     random_bf16(static_cast<std::size_t>(options.vocab_size * kHidden), 7));
+  options.weights = weights.data();
+  embed::Head other(prepared.engine, options);
+  other.prepare(kRows, {0, GUMTILE_FEATURE_LOGPROB});
+
+  // Each on its own workspace, for each number of rows.
+  const auto launch = [&](const embed::Head& head, Batch& batch, std::int64_t rows, bool logprob) {
+    batch.args.rows = rows;
+    batch.args.logprob = logprob ? batch.logprob.data() : nullptr;
+    batch.token.write(Tokens(batch.count, Batch::kUntouched));
+    return batch.sample(prepared.engine, head);
+  };
+  struct Launch {
+    bool second;
+    std::int64_t rows;
+    bool logprob;
+  };
+  std::vector<Launch> launches;
+  for (const std::int64_t rows : {std::int64_t{1}, std::int64_t{7}, kRows, std::int64_t{2}})
+    for (const bool logprob : {true, false})
+      for (const bool second : {false, true, true, false}) launches.push_back({second, rows, logprob});
+  Batch alone = prepared.batch(kRows);
+  Batch other_alone(prepared.engine, kRows, other.workspace_size(kRows));
+  prepared.init(alone);
+  other.workspace_init(nullptr, other_alone.args.workspace, other_alone.args.workspace_bytes);
+  std::vector<Tokens> expected;
+  for (const Launch& l : launches)
+    expected.push_back(l.second ? launch(other, other_alone, l.rows, l.logprob)
+                                : launch(prepared.head, alone, l.rows, l.logprob));
+
+  Batch shared(prepared.engine, kRows, prepared.head.workspace_size(kRows) + other.workspace_size(kRows));
+  prepared.init(shared);  // by either head: it readies all of it
+  for (std::size_t i = 0; i < launches.size(); ++i) {
+    CAPTURE(i);
+    const Launch& l = launches[i];
+    CHECK(launch(l.second ? other : prepared.head, shared, l.rows, l.logprob) == expected[i]);
+  }
+  CHECK(expected[0] != expected[1]);
+
+  // The same without waiting in between.
+  std::vector<std::unique_ptr<Array<std::int32_t>>> tokens;
+  for (const Launch& l : launches) {
+    tokens.push_back(std::make_unique<Array<std::int32_t>>(prepared.engine, shared.count, Batch::kUntouched));
+    embed::SampleArgs args = shared.args;
+    args.rows = l.rows;
+    args.logprob = l.logprob ? shared.logprob.data() : nullptr;
+    args.token = tokens.back()->data();
+    CHECK((l.second ? other : prepared.head).sample(nullptr, args) == GUMTILE_OK);
+  }
+  prepared.engine.synchronize();
+  for (std::size_t i = 0; i < launches.size(); ++i) {
+    CAPTURE(i);
+    CHECK(tokens[i]->read() == expected[i]);
+  }
+}
+
 }  // namespace
 }  // namespace gumtile::test

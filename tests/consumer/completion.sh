@@ -4,6 +4,10 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 gumtile=$prefix/bin/gumtile
+# fish makes folders of its own in the home, even with --no-config.
+export HOME=$work/home
+export XDG_CONFIG_HOME=$HOME/.config XDG_DATA_HOME=$HOME/.local/share XDG_CACHE_HOME=$HOME/.cache
+mkdir "$HOME"
 # shellcheck disable=SC1091
 source "$prefix/share/bash-completion/completions/gumtile"
 # completes WORDS...: what may follow, in COMPREPLY.
