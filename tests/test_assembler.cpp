@@ -64,9 +64,9 @@ class Variable {
   std::optional<std::string> old_;
 };
 
-/// Its arguments are: -arch=sm_90a, the PTX, -o, the cubin.
+/// Its arguments are: -arch=sm_90a, -o, the cubin, the PTX.
 constexpr const char* kCopies =
-    R"([ "$1" = -arch=sm_90a ] && [ "$3" = -o ] && { echo cubin; cat "$2"; } > "$4")";
+    R"([ "$1" = -arch=sm_90a ] && [ "$2" = -o ] && { echo cubin; cat "$4"; } > "$3")";
 
 const Target kTarget = Target::parse("sm_90a");
 

@@ -207,8 +207,8 @@ fails 64 sm_90a inspect --emit ptx --target host "${small[@]}"
 if command -v ptxas >/dev/null && { command -v nvdisasm || command -v cuobjdump; } >/dev/null; then
   succeeds inspect --emit sass --target sm_90a "${small[@]}"
 fi
-tools_in=/nowhere fails 69 ptxas inspect --emit sass --target sm_90a "${small[@]}"
-tools_in=/nowhere fails 69 ptxas inspect --emit cubin --target sm_90a "${small[@]}"
+GUMTILE_PTXAS= fails 69 ptxas inspect --emit sass --target sm_90a "${small[@]}"
+GUMTILE_PTXAS= fails 69 ptxas inspect --emit cubin --target sm_90a "${small[@]}"
 fails 64 sm_90a inspect --emit cubin --target host "${small[@]}"
 if command -v ptxas >/dev/null; then
   succeeds inspect --emit cubin --target sm_90a "${small[@]}"
@@ -219,10 +219,10 @@ mkdir ptxas_in
 # shellcheck disable=SC2016 # the script's own words
 printf '#!/bin/sh\nprintf "cubin for $1 without a line end" >"$3"\n' >ptxas_in/ptxas
 chmod +x ptxas_in/ptxas
-tools_in=$folder/ptxas_in succeeds inspect --emit cubin --target sm_90a "${small[@]}"
+GUMTILE_PTXAS=$folder/ptxas_in/ptxas succeeds inspect --emit cubin --target sm_90a "${small[@]}"
 printf 'cubin for -arch=sm_90a without a line end' | cmp -s - stdout || fail "$command_line: has other bytes than ptxas wrote"
 printf '#!/bin/sh\necho "no such register" >&2\nexit 3\n' >ptxas_in/ptxas
-tools_in=$folder/ptxas_in fails 70 'no such register' inspect --emit cubin --target sm_90a "${small[@]}"
+GUMTILE_PTXAS=$folder/ptxas_in/ptxas fails 70 'no such register' inspect --emit cubin --target sm_90a "${small[@]}"
 if command -v python3 >/dev/null; then
   checks=$((checks + 1))
   command_line='gumtile inspect --emit cubin, to a terminal'

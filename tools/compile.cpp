@@ -5,13 +5,13 @@
 #include <cstdio>
 #include <optional>
 
+#include "gumtile/assembler.h"
 #include "gumtile/compiler.h"
 #include "gumtile/pack.h"
 #include "gumtile/tuning.h"
 #include "tools/command.h"
 #include "tools/compile_kernels.h"
 #include "tools/model_config.h"
-#include "tools/nvidia_tools.h"
 #include "tools/open_engine.h"
 #include "tools/options.h"
 #include "tools/output.h"
@@ -78,7 +78,7 @@ CompileOptions compile_options(const Options& options) {
   CompileOptions compile;
   compile.ptxas_may_fail = options.ptxas.empty();
   if (options.ptxas.empty())
-    compile.ptxas = find_on_path("ptxas").value_or("");
+    compile.ptxas = find_assembler().value_or("");
   else if (options.ptxas != "none")
     compile.ptxas = options.ptxas;
   require(compile.ptxas.empty() || access(compile.ptxas.c_str(), X_OK) == 0,
@@ -161,9 +161,8 @@ Action add_compile(CLI::App& app) {
                  "comma list: host (all of its variants), host:x86-64-v3, sm_80, sm_90a, ...")
       ->capture_default_str();
   app.add_option("--schedule", options->schedule, "for every batch, instead of tuned and built-in choices");
-  app.add_option(
-      "--ptxas", options->ptxas,
-      "makes cubins beside the PTX: a path, or none (default: ptxas from PATH where there is one)");
+  app.add_option("--ptxas", options->ptxas,
+                 "makes cubins beside the PTX: a path, or none (default: the one that doctor shows)");
   app.add_option("-o,--output", options->output, "the pack's file")->required();
   app.add_option("--format", options->format, "table or json")
       ->check(CLI::IsMember({"table", "json"}))

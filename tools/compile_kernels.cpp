@@ -14,16 +14,32 @@
 #include <thread>
 #include <vector>
 
+#include "gumtile/assembler.h"
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
-#include "tools/nvidia_tools.h"
 #include "tools/output.h"
 
 namespace gumtile::tools {
 namespace {
 
-/// Whether the user has interrupted; the signal is blocked by TemporaryFolder, so that it waits to be asked
-/// for.
+/// Until the end of the scope an interrupt waits on the thread that made this, and on those it starts.
+class HeldInterrupt {
+ public:
+  HeldInterrupt() {
+    sigset_t interrupt;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &interrupt, &before_);
+  }
+  ~HeldInterrupt() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  HeldInterrupt(const HeldInterrupt&) = delete;
+  HeldInterrupt& operator=(const HeldInterrupt&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+/// Whether the user has interrupted, where that is held.
 bool interrupted() {
   sigset_t interrupt;
   sigemptyset(&interrupt);
@@ -55,7 +71,7 @@ class Threads {
 }  // namespace
 
 CompiledKernels compile_kernels(const std::vector<PackPlan>& plans, const CompileOptions& options) {
-  const TemporaryFolder folder;  // before the threads, which inherit its signal mask
+  const HeldInterrupt held;  // before the threads, which inherit the signal mask
   CompiledKernels result;
   result.artifacts.resize(plans.size());
   std::mutex mutex;
@@ -72,7 +88,7 @@ CompiledKernels compile_kernels(const std::vector<PackPlan>& plans, const Compil
     if (!target.is_cuda() || options.ptxas.empty()) return artifacts;
     KernelArtifact cubin = artifacts.front();
     try {
-      cubin.code = assemble(options.ptxas, cubin.code, target, folder, fmt::format("kernel{}", i));
+      cubin.code = assemble(options.ptxas, cubin.code, target);
     } catch (const Error& error) {
       if (!options.ptxas_may_fail) throw;
       const std::lock_guard lock(mutex);

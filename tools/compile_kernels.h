@@ -22,7 +22,7 @@ struct CompiledKernels {
   std::vector<std::string> without_cubin;              ///< targets for which ptxas failed, and its words
 };
 
-/// Compiles in parallel. An interrupt ends it with Error(cancelled), and leaves no temporary files. Throws
+/// Compiles in parallel. An interrupt ends it with Error(cancelled). Throws
 /// the first Error of a kernel.
 CompiledKernels compile_kernels(const std::vector<PackPlan>& plans, const CompileOptions& options);
 

@@ -4,43 +4,39 @@
 
 #include <optional>
 
+#include "gumtile/assembler.h"
 #include "gumtile/error.h"
-#include "tools/nvidia_tools.h"
+#include "runtime/assembler/process.h"
 
 namespace gumtile::tools {
 namespace {
 
 [[noreturn]] void missing(const char* stage, const char* tools) {
   throw Error(ErrorCode::device_unavailable,
-              fmt::format("--emit {} needs {} on PATH, which is not there; it comes with the CUDA toolkit",
+              fmt::format("--emit {} needs {}, which is neither on PATH nor in $CUDA_HOME/bin or "
+                          "/usr/local/cuda/bin; it comes with the CUDA toolkit",
                           stage, tools));
 }
 
-std::string require_ptxas(const char* stage) {
-  std::optional<std::string> ptxas = find_on_path("ptxas");
+std::string cubin_for(const char* stage, const std::string& ptx, const Target& target) {
+  const std::optional<std::string> ptxas = find_assembler();
   if (!ptxas) missing(stage, "ptxas");
-  return *std::move(ptxas);
+  return assemble(*ptxas, ptx, target);
 }
 
 }  // namespace
 
 std::string make_cubin(const std::string& ptx, const Target& target) {
-  const std::string ptxas = require_ptxas("cubin");
-  const TemporaryFolder folder;
-  return assemble(ptxas, ptx, target, folder, "kernel");
+  return cubin_for("cubin", ptx, target);
 }
 
 std::string disassemble(const std::string& ptx, const Target& target) {
-  const std::string ptxas = require_ptxas("sass");
-  const std::optional<std::string> nvdisasm = find_on_path("nvdisasm");
-  const std::optional<std::string> cuobjdump = find_on_path("cuobjdump");
-  if (!nvdisasm && !cuobjdump) missing("sass", "nvdisasm or cuobjdump");
-
-  const TemporaryFolder folder;
-  const std::string cubin = (folder / "kernel.cubin").string();
-  write_file(cubin, assemble(ptxas, ptx, target, folder, "assembled"));
-  if (nvdisasm) return run_tool(folder, {*nvdisasm, "-c", cubin});
-  return run_tool(folder, {*cuobjdump, "-sass", cubin});
+  const assembler::MemoryFile cubin(cubin_for("sass", ptx, target));
+  if (const auto nvdisasm = assembler::find_cuda_tool("nvdisasm"))
+    return assembler::run_program({*nvdisasm, "-c", assembler::program_file(0)}, {cubin}).out;
+  if (const auto cuobjdump = assembler::find_cuda_tool("cuobjdump"))
+    return assembler::run_program({*cuobjdump, "-sass", assembler::program_file(0)}, {cubin}).out;
+  missing("sass", "nvdisasm or cuobjdump");
 }
 
 }  // namespace gumtile::tools

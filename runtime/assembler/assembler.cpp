@@ -1,11 +1,8 @@
 #include "gumtile/assembler.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdlib>
-#include <filesystem>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,33 +11,6 @@
 
 namespace gumtile {
 namespace {
-
-namespace fs = std::filesystem;
-
-std::vector<fs::path> folders_of_tools() {
-  std::vector<fs::path> folders;
-  const char* path = std::getenv("PATH");
-  std::string_view rest = path == nullptr ? "" : path;
-  while (!rest.empty()) {
-    const size_t end = rest.find(':');
-    if (end != 0) folders.emplace_back(rest.substr(0, end));
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-  }
-  if (const char* home = std::getenv("CUDA_HOME"); home != nullptr && *home != '\0')
-    folders.push_back(fs::path(home) / "bin");
-  folders.emplace_back("/usr/local/cuda/bin");
-  return folders;
-}
-
-std::optional<std::string> find_tool(const std::string& name) {
-  for (const fs::path& folder : folders_of_tools()) {
-    const fs::path candidate = folder / name;
-    std::error_code ignored;
-    if (fs::is_regular_file(candidate, ignored) && access(candidate.c_str(), X_OK) == 0)
-      return candidate.string();
-  }
-  return std::nullopt;
-}
 
 /// Adds the cubins to what another source makes.
 class AssemblingSource final : public KernelSource {
@@ -76,7 +46,7 @@ class AssemblingSource final : public KernelSource {
 
 std::optional<std::string> find_assembler() {
   const char* named = std::getenv("GUMTILE_PTXAS");
-  if (named == nullptr) return find_tool("ptxas");
+  if (named == nullptr) return assembler::find_cuda_tool("ptxas");
   if (*named == '\0') return std::nullopt;
   return named;
 }
@@ -84,9 +54,10 @@ std::optional<std::string> find_assembler() {
 std::string assemble(const std::string& ptxas, const std::string& ptx, const Target& target) {
   const assembler::MemoryFile source(ptx);
   const assembler::MemoryFile cubin;
-  std::string words = assembler::run_program(
-      {ptxas, "-arch=" + target.str(), assembler::program_file(0), "-o", assembler::program_file(1)},
+  const assembler::ProgramOutput said = assembler::run_program(
+      {ptxas, "-arch=" + target.str(), "-o", assembler::program_file(1), assembler::program_file(0)},
       {source, cubin});
+  const std::string words = said.out + said.err;
   if (words.find("Potential Performance Loss") != std::string::npos)
     throw Error(ErrorCode::internal,
                 fmt::format("'{}' makes slow code of a kernel for {}", ptxas, target.str()), {words});

@@ -10,7 +10,11 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
 
 #include "gumtile/error.h"
 
@@ -18,6 +22,8 @@ extern char** environ;
 
 namespace gumtile::assembler {
 namespace {
+
+namespace fs = std::filesystem;
 
 /// A program's files follow stdin, stdout and stderr. Ours lie above, so that handing one down cannot replace
 /// another.
@@ -55,6 +61,21 @@ class FileActions {
   posix_spawn_file_actions_t actions_;
 };
 
+std::vector<fs::path> folders_of_tools() {
+  std::vector<fs::path> folders;
+  const char* path = std::getenv("PATH");
+  std::string_view rest = path == nullptr ? "" : path;
+  while (!rest.empty()) {
+    const size_t end = rest.find(':');
+    if (end != 0) folders.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+  }
+  if (const char* home = std::getenv("CUDA_HOME"); home != nullptr && *home != '\0')
+    folders.push_back(fs::path(home) / "bin");
+  folders.emplace_back("/usr/local/cuda/bin");
+  return folders;
+}
+
 /// How a process ended; empty: well.
 std::string wait_for(pid_t pid) {
   int status = 0;
@@ -70,6 +91,16 @@ std::string wait_for(pid_t pid) {
 }
 
 }  // namespace
+
+std::optional<std::string> find_cuda_tool(const std::string& name) {
+  for (const fs::path& folder : folders_of_tools()) {
+    const fs::path candidate = folder / name;
+    std::error_code ignored;
+    if (fs::is_regular_file(candidate, ignored) && access(candidate.c_str(), X_OK) == 0)
+      return candidate.string();
+  }
+  return std::nullopt;
+}
 
 MemoryFile::MemoryFile(std::string_view contents) {
   const int low = memfd_create("gumtile", MFD_CLOEXEC);
@@ -101,13 +132,14 @@ std::string MemoryFile::contents() const {
 
 std::string program_file(size_t index) { return fmt::format("/dev/fd/{}", kFirstFile + index); }
 
-std::string run_program(std::vector<std::string> arguments,
-                        const std::vector<std::reference_wrapper<const MemoryFile>>& files) {
-  const MemoryFile words;
+ProgramOutput run_program(std::vector<std::string> arguments,
+                          const std::vector<std::reference_wrapper<const MemoryFile>>& files) {
+  const MemoryFile out;
+  const MemoryFile err;
   FileActions actions;
   actions.open_for_reading(STDIN_FILENO, "/dev/null");
-  actions.hand_down(words.descriptor(), STDOUT_FILENO);
-  actions.hand_down(words.descriptor(), STDERR_FILENO);
+  actions.hand_down(out.descriptor(), STDOUT_FILENO);
+  actions.hand_down(err.descriptor(), STDERR_FILENO);
   for (size_t i = 0; i < files.size(); ++i)
     actions.hand_down(files[i].get().descriptor(), kFirstFile + static_cast<int>(i));
   std::vector<char*> argv;
@@ -120,10 +152,11 @@ std::string run_program(std::vector<std::string> arguments,
     throw Error(ErrorCode::device_unavailable,
                 fmt::format("'{}' cannot be started: {}", arguments[0], std::strerror(error)));
   const std::string fault = wait_for(pid);
-  std::string said = words.contents();
-  if (fault.empty()) return said;
+  ProgramOutput output{out.contents(), err.contents()};
+  if (fault.empty()) return output;
   std::vector<std::string> notes;
-  if (!said.empty()) notes.push_back(std::move(said));
+  for (std::string* said : {&output.err, &output.out})
+    if (!said->empty()) notes.push_back(std::move(*said));
   throw Error(ErrorCode::internal, fmt::format("'{}' {}", fmt::join(arguments, " "), fault), notes);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,13 +27,22 @@ class MemoryFile {
   int descriptor_;
 };
 
+/// The executable file of this name in the first folder that has one, of those of PATH, $CUDA_HOME/bin and
+/// /usr/local/cuda/bin.
+std::optional<std::string> find_cuda_tool(const std::string& name);
+
+/// What a program wrote to its end.
+struct ProgramOutput {
+  std::string out;
+  std::string err;
+};
+
 /// Under this name a program opens `files[index]` of `run_program`.
 std::string program_file(size_t index);
 
-/// Runs a program to its end and returns what it wrote to stdout and stderr together. `arguments[0]` is its
-/// path. Throws Error: device_unavailable where it cannot be started, internal where it fails, with its words
-/// as a note. Thread safe.
-std::string run_program(std::vector<std::string> arguments,
-                        const std::vector<std::reference_wrapper<const MemoryFile>>& files);
+/// Runs a program to its end. `arguments[0]` is its path. Throws Error: device_unavailable where it cannot be
+/// started, internal where it fails, with its words as notes. Thread safe.
+ProgramOutput run_program(std::vector<std::string> arguments,
+                          const std::vector<std::reference_wrapper<const MemoryFile>>& files);
 
 }  // namespace gumtile::assembler
