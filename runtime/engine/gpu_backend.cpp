@@ -194,7 +194,7 @@ class GpuKernel final : public LoadedKernel {
         continue;
       }
       if (encode(spec().tensor_maps[i], matrix, maps[i]) != CUresult::success)
-        return Status::invalid_argument;
+        return is_lost() ? Status::context_lost : Status::invalid_argument;
       parameters[i + 1] = &maps[i];
     }
     auto* const on = static_cast<cuda::CUstream>(stream);
@@ -232,6 +232,13 @@ class GpuKernel final : public LoadedKernel {
     const cuda::Function function = module_.function(symbol);
     function.load();
     return function;
+  }
+
+  /// Whether the context is lost, for calls whose own results do not tell. May be asked while a stream is
+  /// captured.
+  bool is_lost() const noexcept {
+    size_t free_bytes = 0, total_bytes = 0;
+    return status_of(context_->driver().cuMemGetInfo(&free_bytes, &total_bytes)) == Status::context_lost;
   }
 
   /// An operand as it lies in memory; strides in elements.
