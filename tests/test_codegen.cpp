@@ -220,9 +220,10 @@ TEST_CASE("every wgmma code shape is assembled without spills or serialised inst
     Program program;
     Schedule schedule;
     std::string what;
+    int64_t columns = 151936;
   };
-  // All shapes with the cheapest epilogue, and the plainest of each tile with the others.
-  // GUMTILE_TEST_ALL_SHAPES: all with all.
+  // All shapes with the cheapest epilogue, and the plainest of each tile with the others, also for a
+  // vocabulary that ends within a block of 64. GUMTILE_TEST_ALL_SHAPES: all with all.
   const bool all = std::getenv("GUMTILE_TEST_ALL_SHAPES") != nullptr;
   std::vector<Kernel> kernels;
   for (NoiseScheme noise : kSchemes)
@@ -232,13 +233,16 @@ TEST_CASE("every wgmma code shape is assembled without spills or serialised inst
         const auto& s = std::get<WgmmaSchedule>(schedule.family);
         const bool plain = s.block_k == 64 && s.cluster_m * s.cluster_n == 1 && s.box_rows == 64;
         if (!all && !plain && (logprob || noise != NoiseScheme::grouped)) continue;
-        kernels.push_back({program, schedule, fmt::format("{} logprob={}", name(noise), logprob)});
+        const std::string what = fmt::format("{} logprob={}", name(noise), logprob);
+        kernels.push_back({program, schedule, what});
+        if (all || (plain && s.block_batch * s.block_vocab / (s.warpgroups_m * s.warpgroups_n) >= 128 * 128))
+          kernels.push_back({program, schedule, what + ", ragged", 50257});
       }
     }
   CHECK(kernels.size() > 60);
   for_all(kernels.size(), [&](size_t i) -> std::string {
     const Kernel& k = kernels[i];
-    const KernelPlan p = make_plan(k.program, {151936, 4096, 64, 16}, k.schedule, Target::parse("sm_90a"));
+    const KernelPlan p = make_plan(k.program, {k.columns, 4096, 64, 16}, k.schedule, Target::parse("sm_90a"));
     const Assembly assembly = assemble(ptxas, compile(p).code, "sm_90a");
     const std::string fault = find_fault(assembly, false);
     return fault.empty() ? "" : fmt::format("{} {}: {}", k.schedule.str(), k.what, fault);

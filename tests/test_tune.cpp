@@ -351,6 +351,25 @@ TEST_CASE("shipped records are records, each under the name of its key") {
   }
 }
 
+TEST_CASE("a record may be for ranges that begin elsewhere, too") {
+  TuningRecord record = record_of(key_on(h200()));
+  record.also_first_columns = {4096, 12288};
+  const std::string text = tuning_record_text(record);
+  CHECK(parse_tuning_record(text, "x.json").also_first_columns == record.also_first_columns);
+  const auto records = records_from({text}, {});
+  TuningKey key = record.key;
+  for (const int64_t first_column : {0, 4096, 12288}) {
+    key.problem.first_column = first_column;
+    REQUIRE(records->find(key));
+    CHECK(records->find(key)->schedule.str() == record.winner);
+  }
+  key.problem.first_column = 8192;
+  CHECK_FALSE(records->find(key));
+  CHECK(fault_of(replaced(text, "12288", "-1")).find("also_first_columns") != std::string::npos);
+  CHECK(fault_of(replaced(text, "12288", "1.5")).find("also_first_columns") != std::string::npos);
+  CHECK(tuning_record_text(record_of(key_on(h200()))).find("also_first_columns") == std::string::npos);
+}
+
 TEST_CASE("each card picks its own shipped records, and no other card does") {
   const auto shipped = TuningRecords::from_texts({}, tune::shipped_records());
   DeviceDescription narrow = h200();  // the same model with fewer multiprocessors, or slower memory

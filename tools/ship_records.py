@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Copies tuning records into the folder of shipped ones, reduced to what chooses: the built-in choice and the winner.
 
-Shipped records travel in every build of gumtile, so they keep two candidates of some thirty, on one line.
+Shipped records travel in every build of gumtile, so they keep two candidates of some thirty, on one line, and ranges
+that were measured once share a record: the one of the range that was measured.
 """
 import argparse
 import json
@@ -19,17 +20,38 @@ def reduced(record):
     return record
 
 
+def ranges_alike(record):
+    """What records of ranges that were measured once have in common."""
+    problem = {**record["problem"], "first_column": None}
+    key = [record[name] for name in ("device", "target", "program", "measured_first_column")]
+    return json.dumps([problem, key])
+
+
+def merged(records):
+    """By file name, with the other first columns that each is for."""
+    alike = {}
+    for name, record in records.items():
+        alike.setdefault(ranges_alike(record), []).append((name, record))
+    result = {}
+    for group in alike.values():
+        name, record = next((n, r) for n, r in group
+                            if r["problem"]["first_column"] == r["measured_first_column"])
+        others = sorted(r["problem"]["first_column"] for n, r in group if n != name)
+        result[name] = {**record, "also_first_columns": others} if others else record
+    return result
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("records", nargs="+", type=Path, help="files or folders of 'gumtile tune --out'")
     parser.add_argument("--to", type=Path, default=SHIPPED, help="default: %(default)s")
     args = parser.parse_args()
     files = [f for path in args.records for f in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
+    shipped = merged({file.name: reduced(json.loads(file.read_text())) for file in files})
     args.to.mkdir(parents=True, exist_ok=True)
-    for file in files:
-        text = json.dumps(reduced(json.loads(file.read_text())), separators=(",", ":"))
-        (args.to / file.name).write_text(text + "\n")
-    print(f"{len(files)} records in {args.to}")
+    for name, record in shipped.items():
+        (args.to / name).write_text(json.dumps(record, separators=(",", ":")) + "\n")
+    print(f"{len(shipped)} records in {args.to}")
 
 
 if __name__ == "__main__":

@@ -54,6 +54,8 @@ struct TuningRecord {
   /// Where the range began that was measured. Ranges of a vocabulary that differ only in where they begin
   /// may share one measurement.
   int64_t measured_first_column = 0;
+  /// Ranges of as many columns from other first columns that the record is for, too.
+  std::vector<int64_t> also_first_columns;
   std::string gumtile_version;
   std::string compiler;  ///< KernelSource::identity
   std::string driver;    ///< "13.0", or empty

@@ -34,6 +34,8 @@ class Members {
     return *found;
   }
 
+  bool has(const std::string& name) const { return object_.contains(name); }
+
   std::string text(const std::string& name) {
     const Json& value = get(name);
     if (!value.is_string()) fail(fmt::format("'{}' is not a text", name));
@@ -96,6 +98,17 @@ Problem parse_problem(const Json& json, const std::string& source) {
   return problem;
 }
 
+std::vector<int64_t> parse_columns(const Json& json, const Members& members) {
+  std::vector<int64_t> columns;
+  if (!json.is_array()) members.fail("'also_first_columns' is not a list");
+  for (const Json& column : json) {
+    if (!column.is_number_unsigned() || column.get<uint64_t>() > static_cast<uint64_t>(kMost))
+      members.fail("'also_first_columns' has something that is no column");
+    columns.push_back(column.get<int64_t>());
+  }
+  return columns;
+}
+
 TuningCandidate parse_candidate(const Json& json, const std::string& source, size_t index) {
   Members members(json, source, fmt::format("candidate {}", index));
   TuningCandidate candidate;
@@ -138,7 +151,7 @@ std::string tuning_record_text(const TuningRecord& record) {
                           {"p5_us", c.p5_us},
                           {"p95_us", c.p95_us},
                           {"rejected", c.rejected}});
-  const OrderedJson json = {
+  OrderedJson json = {
       {"format", kFormat},
       {"device",
        {{"name", record.key.device_name},
@@ -160,6 +173,7 @@ std::string tuning_record_text(const TuningRecord& record) {
        {{"gumtile", record.gumtile_version}, {"compiler", record.compiler}, {"driver", record.driver}}},
       {"date", record.date},
       {"candidates", candidates}};
+  if (!record.also_first_columns.empty()) json["also_first_columns"] = record.also_first_columns;
   // A device's name may hold any bytes.
   return json.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
@@ -186,6 +200,8 @@ TuningRecord parse_tuning_record(std::string_view text, const std::string& sourc
       record.complete || !members.text("winner").empty() ? members.schedule("winner") : std::string();
   record.heuristic = members.schedule("heuristic");
   record.measured_first_column = members.integer("measured_first_column", 0, kMost);
+  if (members.has("also_first_columns"))
+    record.also_first_columns = parse_columns(members.get("also_first_columns"), members);
   Members versions(members.get("versions"), source, "'versions'");
   record.gumtile_version = versions.text("gumtile");
   record.compiler = versions.text("compiler");

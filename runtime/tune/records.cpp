@@ -130,9 +130,13 @@ void TuningRecords::add(const TuningRecordText& file, std::string_view kind, con
       left_out_.push_back(fmt::format("{} {}: incomplete, its tuner was interrupted", kind, file.name));
       return;
     }
-    entries_.push_back({record.key,
-                        {Schedule::parse(record.winner), fmt::format("{} {}", kind, file.name)},
-                        std::string(file.text)});
+    const Choice choice{Schedule::parse(record.winner), fmt::format("{} {}", kind, file.name)};
+    TuningKey key = record.key;
+    entries_.push_back({key, choice, std::string(file.text)});
+    for (const int64_t first_column : record.also_first_columns) {
+      key.problem.first_column = first_column;
+      entries_.push_back({key, choice, std::string(file.text)});
+    }
   } catch (const Error& error) {
     left_out_.push_back(fmt::format("{} {}: left out, {}", kind, file.name, error.what()));
     if (log) log(LogLevel::warning, left_out_.back());
