@@ -2,15 +2,19 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <map>
 #include <stdexcept>
 #include <string_view>
+#include <thread>
+#include <utility>
 
 #include "gumtile/assembler.h"
 #include "gumtile/error.h"
 #include "gumtile/jit.h"
+#include "runtime/engine/parallel.h"
 
 namespace gumtile::test {
 
@@ -170,6 +174,19 @@ Outputs run_engine(const Case& c, Engine& engine, const Schedule& schedule) {
     if (!outputs[i].bytes.empty())
       engine.copy_to_host(outputs[i].bytes.data(), out[i].data, outputs[i].bytes.size());
   return outputs;
+}
+
+std::vector<Kernel> load_all(const Case& c, Engine& engine, const std::vector<Schedule>& schedules) {
+  std::vector<std::optional<Kernel>> loaded(schedules.size());
+  engine::run_in_parallel(
+      schedules.size(), static_cast<int>(std::max(1U, std::thread::hardware_concurrency())),
+      [&](size_t i) {
+        loaded[i] = engine.load(make_plan(c.program, problem_of(c), schedules[i], engine.device().target));
+      },
+      [](size_t) { return true; });
+  std::vector<Kernel> kernels;
+  for (std::optional<Kernel>& kernel : loaded) kernels.push_back(std::move(*kernel));
+  return kernels;
 }
 
 Outputs run_engine(const Case& c, Engine& engine) {

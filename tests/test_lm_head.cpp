@@ -98,9 +98,13 @@ TEST_CASE("schedules of a family give identical tokens") {
       const SamplingReference reference(c, options);
       std::map<std::string, std::vector<int64_t>> seen;
       const Problem problem{1500, 136, rows, 16};
-      for (const Schedule& schedule :
-           sample_schedules(c.program, problem, engine->device().target, random, 12)) {
+      const std::vector<Schedule> schedules =
+          sample_schedules(c.program, problem, engine->device().target, random, 12);
+      const std::vector<Kernel> kept = load_all(c, *engine, schedules);
+      for (const Schedule& schedule : schedules) {
+        const uint64_t shared = engine->stats().shared;
         const Outputs outputs = run_engine(c, *engine, schedule);
+        CHECK(engine->stats().shared == shared + 1);
         check(reference, outputs, schedule.str());
         const auto [it, first] = seen.emplace(schedule.family_name(), tokens(c, outputs));
         INFO(schedule.str());

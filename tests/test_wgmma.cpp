@@ -64,7 +64,9 @@ void check_code_shapes(int64_t rows) {
     INFO(comparison.first_wrong);
     CHECK(comparison.wrong == 0);
     const Problem problem{shape.vocab, shape.hidden, rows, 16};
-    for (const Schedule& schedule : code_shapes(c.program, problem, random)) {
+    const std::vector<Schedule> schedules = code_shapes(c.program, problem, random);
+    const std::vector<Kernel> kept = load_all(c, *engine, schedules);
+    for (const Schedule& schedule : schedules) {
       INFO(schedule.str(), " V=", shape.vocab, " K=", shape.hidden, " B=", rows);
       CHECK(tokens(c, run_engine(c, *engine, schedule)) == tokens(c, expected));
     }
