@@ -115,11 +115,12 @@ enum {
   /* GPU: work in the context that is current on the calling thread, which must outlive the engine, instead of
    * the device's primary context (the one of the CUDA runtime and PyTorch). */
   GUMTILE_ENGINE_CURRENT_CONTEXT = 1,
-  GUMTILE_ENGINE_NO_JIT = 2,   /* only what packs have, even where the library could compile */
-  GUMTILE_ENGINE_NO_CACHE = 4, /* compiled kernels are kept in memory only */
+  GUMTILE_ENGINE_NO_JIT = 2,    /* only what packs have, even where the library could compile */
+  GUMTILE_ENGINE_NO_CACHE = 4,  /* compiled kernels are kept in memory only */
   GUMTILE_ENGINE_NO_TUNING = 8, /* no tuning record is looked at */
-  /* GPU: no ptxas is run, even where $GUMTILE_PTXAS, PATH, $CUDA_HOME/bin or /usr/local/cuda/bin has one. The driver
-   * then assembles what is compiled, which takes longer, and does so again in processes without its own cache. */
+  /* GPU: no ptxas is run, even where $GUMTILE_PTXAS, PATH, $CUDA_HOME/bin or /usr/local/cuda/bin has one. The
+   * driver then assembles what is compiled, which takes longer, and does so again in processes without its
+   * own cache. */
   GUMTILE_ENGINE_NO_ASSEMBLER = 16
 };
 

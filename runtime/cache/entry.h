@@ -13,7 +13,8 @@ namespace gumtile::cache {
 inline constexpr uint32_t kEntryFormat = 2;
 
 /// One self-contained entry: magic, XXH3-128 of all that follows, format version, sizes, the full key text,
-/// metadata (JSON), the code, the cubin beside it. Throws std::exception where a text of the artifact is no UTF-8.
+/// metadata (JSON), the code, the cubin beside it. Throws std::exception where a text of the artifact is no
+/// UTF-8.
 std::string encode_entry(std::string_view key_text, const KernelArtifact& artifact);
 
 struct Entry {
