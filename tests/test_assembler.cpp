@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -17,6 +18,7 @@
 
 #include "gumtile/assembler.h"
 #include "gumtile/error.h"
+#include "runtime/assembler/process.h"
 
 namespace gumtile {
 namespace {
@@ -67,6 +69,9 @@ class Variable {
 /// Its arguments are: -arch=sm_90a, -o, the cubin, the PTX.
 constexpr const char* kCopies =
     R"([ "$1" = -arch=sm_90a ] && [ "$2" = -o ] && { echo cubin; cat "$4"; } > "$3")";
+
+const char* const kEmptyKernel =
+    ".version 8.0\n.target sm_90a\n.address_size 64\n.visible .entry k() { ret; }\n";
 
 const Target kTarget = Target::parse("sm_90a");
 
@@ -166,12 +171,40 @@ TEST_CASE("a cubin is added to PTX; where that fails, the PTX stays and a warnin
   CHECK(warnings.front().find("bad PTX") != std::string::npos);
 }
 
-TEST_CASE("an application that ignores its children's ends gets PTX") {
+TEST_CASE("where an application ignores its children's ends, only a whole cubin counts") {
   const Script script(kCopies);
+  const std::optional<std::string> ptxas = find_assembler();
   const auto before = std::signal(SIGCHLD, SIG_IGN);
   const Error error = failure_of(script.path());
+  const std::string cubin = ptxas ? assemble(*ptxas, kEmptyKernel, kTarget) : "\177ELF";
   std::signal(SIGCHLD, before);
   CHECK(std::string(error.what()).find("nobody knows how") != std::string::npos);
+  CHECK(cubin.substr(0, 4) == "\177ELF");
+}
+
+TEST_CASE("the assembler does not inherit what its caller does with signals") {
+  // It kills itself, which a blocked or ignored signal would prevent.
+  const Script script("kill -INT $$; exit 0");
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  const auto handled = std::signal(SIGINT, SIG_IGN);
+  const Error error = failure_of(script.path());
+  std::signal(SIGINT, handled);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  CHECK(std::string(error.what()).find("ended by signal 2") != std::string::npos);
+}
+
+TEST_CASE("an assembler that hangs is killed") {
+  const Script script("exec sleep 60");
+  const auto start = std::chrono::steady_clock::now();
+  try {
+    assembler::run_program({script.path()}, {}, std::chrono::milliseconds(200));
+    FAIL("no Error was thrown");
+  } catch (const Error& error) {
+    CHECK(std::string(error.what()).find("took too long") != std::string::npos);
+  }
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(30));
 }
 
 /// Hands out PTX, ready-made or not.
@@ -199,6 +232,9 @@ TEST_CASE("a source with an assembler gives cubins for what is compiled, and not
   CHECK(assembling->get({}).cubin == "cubin\nptx");
   CHECK(assembling->find({})->cubin == "cubin\nptx");
   CHECK(assembling->identity(kTarget) == "the source's");
+  // What was assembled once is known.
+  std::ofstream(script.path()) << "#!/bin/sh\nexit 1\n";
+  CHECK(assembling->get({}).cubin == "cubin\nptx");
   source->ready_made = true;
   CHECK(assembling->get({}).cubin.empty());
 }
@@ -209,8 +245,7 @@ TEST_CASE("ptxas itself makes an ELF file of PTX") {
     MESSAGE("there is no ptxas: skipped");
     return;
   }
-  const std::string cubin = assemble(
-      *ptxas, ".version 8.0\n.target sm_90a\n.address_size 64\n.visible .entry k() { ret; }\n", kTarget);
+  const std::string cubin = assemble(*ptxas, kEmptyKernel, kTarget);
   CHECK(cubin.substr(0, 4) == "\177ELF");
 }
 

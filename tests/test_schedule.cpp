@@ -337,10 +337,11 @@ TEST_CASE("cards of one architecture get different schedules") {
   // A shard of 16032 columns: 126 tiles of 128, or two blocks of rows times 63 of 256, fill 132
   // multiprocessors once; three times 63 would leave half of them idle the second time.
   CHECK(choice(16032, 256).block_vocab == 256);
-  CHECK(choice(16032, 384).block_vocab == 128);
+  CHECK(choice(16032, 384).block_vocab == 192);
   CHECK(choice(16032, 512).block_vocab == 256);
   CHECK(choice(151936, 384).block_vocab == 256);
   CHECK(choice(16032, 64).warpgroups_n == 2);
+  CHECK(choice(16032, 0) == choice(16032, 1));
   CHECK(choice(16032, 64).cluster_n == 1);
   CHECK(choice(151936, 64).warpgroups_n == 1);
 }

@@ -8,10 +8,14 @@ import argparse
 import json
 from pathlib import Path
 
+TIE = 0.01  # as in tools/tune_search.cpp
 SHIPPED = Path(__file__).resolve().parent.parent / "runtime" / "tune" / "shipped"
 
 
 def reduced(record):
+    times = {c["schedule"]: c["median_us"] for c in record["candidates"]}
+    if times[record["winner"]] > (1 - TIE) * times[record["heuristic"]]:  # older tuners asked for less
+        record["winner"] = record["heuristic"]
     kept = {record["winner"], record["heuristic"]}
     record["candidates"] = [c for c in record["candidates"] if c["schedule"] in kept]
     for candidate in record["candidates"]:
@@ -34,9 +38,13 @@ def merged(records):
         alike.setdefault(ranges_alike(record), []).append((name, record))
     result = {}
     for group in alike.values():
-        name, record = next((n, r) for n, r in group
-                            if r["problem"]["first_column"] == r["measured_first_column"])
-        others = sorted(r["problem"]["first_column"] for n, r in group if n != name)
+        first_columns = {r["problem"]["first_column"]: n for n, r in group}
+        measured = group[0][1]["measured_first_column"]
+        if measured not in first_columns:
+            raise SystemExit(f"{group[0][0]}: the record of the range from {measured}, which was measured, is missing")
+        name = first_columns.pop(measured)
+        record = dict(group)[name]
+        others = sorted({*first_columns, *record.get("also_first_columns", [])})
         result[name] = {**record, "also_first_columns": others} if others else record
     return result
 

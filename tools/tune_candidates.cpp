@@ -67,8 +67,11 @@ class CostModel {
   /// Blocks of rows share the multiprocessors.
   double idle(int block_batch, int block_vocab) const {
     const double tiles = ceil_div(problem_.columns, block_vocab);
-    const auto workers = std::max<int64_t>(1, device_.workers / static_cast<int64_t>(blocks(block_batch)));
-    return ceil_div(static_cast<int64_t>(tiles), workers) * device_.workers / (tiles * blocks(block_batch));
+    const auto rows = static_cast<int64_t>(blocks(block_batch));
+    const int64_t all = std::max(1, device_.workers);
+    const int64_t workers = std::max<int64_t>(1, all / rows);  // for each block of rows
+    const double rounds = ceil_div(static_cast<int64_t>(tiles), workers) * ceil_div(rows * workers, all);
+    return rounds * static_cast<double>(all) / (tiles * static_cast<double>(rows));
   }
 
   const Problem& problem_;

@@ -3,6 +3,8 @@
 #include <lld/Common/CommonLinkerContext.h>
 #include <lld/Common/Driver.h>
 #include <llvm/Support/raw_ostream.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,46 +51,59 @@ class TemporaryDirectory {
 };
 
 /// A named pipe that stands for lld's output file. Where that is a regular file, LLVM makes one of a
-/// temporary name and installs signal handlers to remove it.
+/// temporary name and installs signal handlers to remove it. The reader does not wait for the pipe's end,
+/// which would not come as long as a process lives that was forked meanwhile.
 class OutputPipe {
  public:
   explicit OutputPipe(std::string path) : path_(std::move(path)) {
-    if (mkfifo(path_.c_str(), S_IRUSR | S_IWUSR) == 0) {
+    ended_ = eventfd(0, EFD_CLOEXEC);
+    if (ended_ >= 0 && mkfifo(path_.c_str(), S_IRUSR | S_IWUSR) == 0) {
       read_end_ = open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);  // waits for no writer
-      write_end_ = open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+      write_end_ =
+          open(path_.c_str(), O_WRONLY | O_CLOEXEC);  // or the pipe would end before the linker opens it
     }
-    if (read_end_ < 0 || write_end_ < 0 || fcntl(read_end_, F_SETFL, 0) != 0) {
+    if (read_end_ < 0 || write_end_ < 0) {
       const int error = errno;
-      close_ends();
+      close_all();
       throw Error(ErrorCode::cannot_create,
                   fmt::format("cannot make the pipe '{}': {}", path_, std::strerror(error)));
     }
     try {
-      reader_ = std::thread([this] { read_all(); });
+      reader_ = std::thread([this] { read_until_ended(); });
     } catch (const std::system_error& error) {
-      close_ends();
+      close_all();
       throw Error(ErrorCode::device_unavailable,
                   fmt::format("no thread for the linker's output could be started: {}", error.what()));
     }
   }
   ~OutputPipe() {
     finish();
-    close_ends();
+    close_all();
   }
   OutputPipe(const OutputPipe&) = delete;
   OutputPipe& operator=(const OutputPipe&) = delete;
 
   const std::string& path() const { return path_; }
 
-  /// What was written, once nobody writes any more.
+  /// What was written. Nobody writes any more.
   const std::string& finish() {
-    close_end(write_end_);
-    if (reader_.joinable()) reader_.join();
+    if (!reader_.joinable()) return bytes_;
+    eventfd_write(ended_, 1);
+    reader_.join();
     return bytes_;
   }
 
  private:
-  void read_all() {
+  void read_until_ended() {
+    for (;;) {
+      std::array<pollfd, 2> waits{{{read_end_, POLLIN, 0}, {ended_, POLLIN, 0}}};
+      poll(waits.data(), waits.size(), -1);
+      const bool ended = (waits[1].revents & POLLIN) != 0;
+      read_what_is_there();
+      if (ended) return;
+    }
+  }
+  void read_what_is_there() {
     std::array<char, 65536> part;
     for (;;) {
       const ssize_t count = read(read_end_, part.data(), part.size());
@@ -97,19 +112,16 @@ class OutputPipe {
       bytes_.append(part.data(), static_cast<size_t>(count));
     }
   }
-  static void close_end(int& end) {
-    if (end >= 0) close(end);
-    end = -1;
-  }
-  void close_ends() {
-    close_end(read_end_);
-    close_end(write_end_);
+  void close_all() {
+    for (const int descriptor : {read_end_, write_end_, ended_})
+      if (descriptor >= 0) close(descriptor);
   }
 
   std::string path_;
   std::string bytes_;
+  int ended_ = -1;  ///< an eventfd
   int read_end_ = -1;
-  int write_end_ = -1;  // kept open until the linker has ended, so that the reader waits for it
+  int write_end_ = -1;
   std::thread reader_;
 };
 

@@ -105,8 +105,8 @@ class ProgramBuilder {
                 std::optional<Tensor> left_index = std::nullopt);
 
   /// Folds a monoid along the column axis, a group axis (values per group) or a member axis (giving a value
-  /// per group). `lifted` is the state of one element. With `bound`: elements where bound < state 0 so far
-  /// may be skipped. Returns the state's components.
+  /// per group). `lifted` is the state of one element. With `bound`: elements where bound < state 0 so far,
+  /// or where it is NaN, may be skipped. Returns the state's components.
   std::vector<Expr> reduce(std::string name, Axis axis, const std::vector<Expr>& lifted,
                            const std::vector<Expr>& identity, const Combine& combine,
                            std::optional<Expr> bound = std::nullopt);

@@ -140,7 +140,8 @@ struct ReductionInfo {
   std::vector<uint64_t> identity;
   Lambda combine;
   /// Optional: a node at the level of the lifted values. Where `bound < component 0 of the state so far`, the
-  /// element cannot change the state and a backend may skip it.
+  /// element cannot change the state and a backend may skip it. So it may where the bound is NaN: nothing but
+  /// NaN is bounded by that, and such an element must not change the state.
   NodeId bound = kNone;
 
   bool operator==(const ReductionInfo&) const = default;

@@ -1,8 +1,14 @@
 #include "gumtile/assembler.h"
 
+#include <elf.h>
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -11,6 +17,15 @@
 
 namespace gumtile {
 namespace {
+
+/// Whether the headers of an ELF file's sections lie within it.
+bool is_whole_elf(std::string_view bytes) {
+  Elf64_Ehdr header;
+  if (bytes.size() < sizeof(header) || bytes.substr(0, SELFMAG) != ELFMAG) return false;
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  const uint64_t sections = uint64_t{header.e_shnum} * header.e_shentsize;
+  return header.e_shoff <= bytes.size() && sections <= bytes.size() - header.e_shoff;
+}
 
 /// Adds the cubins to what another source makes.
 class AssemblingSource final : public KernelSource {
@@ -32,14 +47,26 @@ class AssemblingSource final : public KernelSource {
   std::string identity(const Target& target) const override { return source_->identity(target); }
 
  private:
-  KernelArtifact with_cubin(KernelArtifact artifact) const {
-    if (!artifact.ready_made) add_cubin(artifact, ptxas_, log_);
+  KernelArtifact with_cubin(KernelArtifact artifact) {
+    if (artifact.ready_made || artifact.format != KernelArtifact::Format::ptx) return artifact;
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto known = cubins_.find(artifact.code); known != cubins_.end()) {
+        artifact.cubin = known->second;
+        return artifact;
+      }
+    }
+    add_cubin(artifact, ptxas_, log_);
+    const std::lock_guard lock(mutex_);
+    cubins_[artifact.code] = artifact.cubin;
     return artifact;
   }
 
   std::shared_ptr<KernelSource> source_;
   std::string ptxas_;
   Log log_;
+  std::mutex mutex_;
+  std::map<std::string, std::string> cubins_;  ///< by PTX; empty: there is none
 };
 
 }  // namespace
@@ -62,6 +89,9 @@ std::string assemble(const std::string& ptxas, const std::string& ptx, const Tar
     throw Error(ErrorCode::internal,
                 fmt::format("'{}' makes slow code of a kernel for {}", ptxas, target.str()), {words});
   std::string bytes = cubin.contents();
+  if (!said.ended_well && !is_whole_elf(bytes))
+    throw Error(ErrorCode::internal,
+                fmt::format("'{}' ended, nobody knows how, and its cubin is not whole", ptxas));
   if (bytes.empty()) throw Error(ErrorCode::internal, fmt::format("'{}' wrote no cubin", ptxas));
   return bytes;
 }

@@ -8,12 +8,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "gumtile/error.h"
@@ -76,18 +79,53 @@ std::vector<fs::path> folders_of_tools() {
   return folders;
 }
 
-/// How a process ended; empty: well.
-std::string wait_for(pid_t pid) {
-  int status = 0;
-  pid_t ended = 0;
-  do {
-    ended = waitpid(pid, &status, 0);
-  } while (ended < 0 && errno == EINTR);
-  // Where the application ignores SIGCHLD, or awaits all children itself, nobody can tell.
-  if (ended < 0) return "ended, nobody knows how";
-  if (WIFSIGNALED(status)) return fmt::format("was ended by signal {}", WTERMSIG(status));
-  if (WEXITSTATUS(status) != 0) return fmt::format("failed with exit code {}", WEXITSTATUS(status));
-  return {};
+/// How the program is started: what this process does with signals is not the program's business.
+class SpawnAttributes {
+ public:
+  SpawnAttributes() {
+    posix_spawnattr_init(&attributes_);
+    sigset_t signals;
+    sigemptyset(&signals);
+    posix_spawnattr_setsigmask(&attributes_, &signals);
+    sigfillset(&signals);
+    posix_spawnattr_setsigdefault(&attributes_, &signals);
+    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  }
+  ~SpawnAttributes() { posix_spawnattr_destroy(&attributes_); }
+  SpawnAttributes(const SpawnAttributes&) = delete;
+  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
+
+  const posix_spawnattr_t* get() const { return &attributes_; }
+
+ private:
+  posix_spawnattr_t attributes_;
+};
+
+using Clock = std::chrono::steady_clock;
+
+/// How a process ended; empty: well. Nothing: nobody can tell.
+std::optional<std::string> wait_for(pid_t pid, Clock::time_point deadline) {
+  std::chrono::milliseconds pause{1};
+  bool killed = false;
+  while (true) {
+    int status = 0;
+    const pid_t ended = waitpid(pid, &status, killed ? 0 : WNOHANG);
+    if (ended < 0 && errno == EINTR) continue;
+    if (killed) return "took too long and was killed";
+    if (ended < 0) return std::nullopt;
+    if (ended == pid) {
+      if (WIFSIGNALED(status)) return fmt::format("was ended by signal {}", WTERMSIG(status));
+      if (WEXITSTATUS(status) != 0) return fmt::format("failed with exit code {}", WEXITSTATUS(status));
+      return "";
+    }
+    if (Clock::now() >= deadline) {
+      kill(pid, SIGKILL);
+      killed = true;
+      continue;
+    }
+    std::this_thread::sleep_for(pause);
+    pause = std::min(2 * pause, std::chrono::milliseconds(8));
+  }
 }
 
 }  // namespace
@@ -133,7 +171,8 @@ std::string MemoryFile::contents() const {
 std::string program_file(size_t index) { return fmt::format("/dev/fd/{}", kFirstFile + index); }
 
 ProgramOutput run_program(std::vector<std::string> arguments,
-                          const std::vector<std::reference_wrapper<const MemoryFile>>& files) {
+                          const std::vector<std::reference_wrapper<const MemoryFile>>& files,
+                          std::chrono::milliseconds deadline) {
   const MemoryFile out;
   const MemoryFile err;
   FileActions actions;
@@ -147,17 +186,20 @@ ProgramOutput run_program(std::vector<std::string> arguments,
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
 
+  const SpawnAttributes attributes;
+  const Clock::time_point end = Clock::now() + deadline;
   pid_t pid = 0;
-  if (const int error = posix_spawn(&pid, argv[0], actions.get(), nullptr, argv.data(), environ); error != 0)
+  if (const int error = posix_spawn(&pid, argv[0], actions.get(), attributes.get(), argv.data(), environ);
+      error != 0)
     throw Error(ErrorCode::device_unavailable,
                 fmt::format("'{}' cannot be started: {}", arguments[0], std::strerror(error)));
-  const std::string fault = wait_for(pid);
-  ProgramOutput output{out.contents(), err.contents()};
-  if (fault.empty()) return output;
+  const std::optional<std::string> fault = wait_for(pid, end);
+  ProgramOutput output{out.contents(), err.contents(), fault.has_value()};
+  if (!fault || fault->empty()) return output;
   std::vector<std::string> notes;
   for (std::string* said : {&output.err, &output.out})
     if (!said->empty()) notes.push_back(std::move(*said));
-  throw Error(ErrorCode::internal, fmt::format("'{}' {}", fmt::join(arguments, " "), fault), notes);
+  throw Error(ErrorCode::internal, fmt::format("'{}' {}", fmt::join(arguments, " "), *fault), notes);
 }
 
 }  // namespace gumtile::assembler

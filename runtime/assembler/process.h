@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -35,14 +36,19 @@ std::optional<std::string> find_cuda_tool(const std::string& name);
 struct ProgramOutput {
   std::string out;
   std::string err;
+  bool ended_well = true;  ///< false: nobody can tell how it ended
 };
 
 /// Under this name a program opens `files[index]` of `run_program`.
 std::string program_file(size_t index);
 
-/// Runs a program to its end. `arguments[0]` is its path. Throws Error: device_unavailable where it cannot be
-/// started, internal where it fails, with its words as notes. Thread safe.
+/// Runs a program to its end, without the signal mask of this thread and what this process does with signals.
+/// `arguments[0]` is its path. Where it takes longer than `deadline` it is killed. Throws Error:
+/// device_unavailable where it cannot be started, internal where it fails, with its words as notes. Where the
+/// application awaits all its children itself, or ignores their ends, nobody can tell how it ended. Thread
+/// safe.
 ProgramOutput run_program(std::vector<std::string> arguments,
-                          const std::vector<std::reference_wrapper<const MemoryFile>>& files);
+                          const std::vector<std::reference_wrapper<const MemoryFile>>& files,
+                          std::chrono::milliseconds deadline = std::chrono::minutes(1));
 
 }  // namespace gumtile::assembler

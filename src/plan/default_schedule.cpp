@@ -38,6 +38,7 @@ MmaSyncSchedule mma_sync_schedule(const Problem& problem, const Target& target) 
 /// - 128256 x 8192 on an H200: 64 rows in pairs 473, alone 479; 128 rows with 256 columns 498, with 128 503;
 /// - 16032 x 8192 on an H100, one tile a multiprocessor: 256 rows with 256 columns 108.5, with 128 110.6; 512
 /// rows 186.6 and 191.6; 64 rows with two warpgroups along the columns 92.3, with one and in pairs 96.2;
+/// - 16032 x 8192, 384 rows: 192 columns in pairs 176 on an H100 and 179 on an H200, 128 columns 185 and 183;
 /// - boxes of 128 rows of the weights instead of 64: up to 64 rows 0.5 to 1.5% less on an H200, equal on an
 /// H100.
 WgmmaSchedule wgmma_schedule(const Problem& problem, const Target& target, const Card& card) {
@@ -52,7 +53,7 @@ WgmmaSchedule wgmma_schedule(const Problem& problem, const Target& target, const
   s.box_rows = problem.max_rows <= 64 ? 128 : 64;
   // Blocks in pairs: with two halves of a batch they share the weights, else the hidden states.
   // An odd number of blocks along the rows would leave one of a pair without rows.
-  const int64_t row_blocks = (problem.max_rows + s.block_batch - 1) / s.block_batch;
+  const int64_t row_blocks = std::max<int64_t>(1, (problem.max_rows + s.block_batch - 1) / s.block_batch);
   if (problem.max_rows > 128)
     (row_blocks % 2 == 0 ? s.cluster_m : s.cluster_n) = 2;
   else if (problem.max_rows > 64 || (problem.max_rows > 32 && deep))
@@ -65,9 +66,10 @@ WgmmaSchedule wgmma_schedule(const Problem& problem, const Target& target, const
     const int64_t tiles = (problem.columns + block_vocab - 1) / block_vocab;
     return (tiles + blocks - 1) / blocks * block_vocab;
   };
-  while (s.block_vocab > 64 &&
-         columns_in_turn(s.block_vocab / 2) < kWorthNarrower * columns_in_turn(s.block_vocab))
-    s.block_vocab /= 2;
+  for (const int narrower : {192, 128, 64})
+    if (narrower < s.block_vocab &&
+        columns_in_turn(narrower) < kWorthNarrower * columns_in_turn(s.block_vocab))
+      s.block_vocab = narrower;
   // The epilogue of a block's only tile has nothing to hide behind: two warpgroups share it.
   if (s.block_batch == 64 && s.block_vocab == 128 && columns_in_turn(128) == 128) {
     s.warpgroups_n = 2;
