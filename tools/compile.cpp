@@ -81,7 +81,7 @@ CompileOptions compile_options(const Options& options) {
     compile.ptxas = find_assembler().value_or("");
   else if (options.ptxas != "none")
     compile.ptxas = options.ptxas;
-  require(compile.ptxas.empty() || access(compile.ptxas.c_str(), X_OK) == 0,
+  require(options.ptxas.empty() || compile.ptxas.empty() || access(compile.ptxas.c_str(), X_OK) == 0,
           fmt::format("--ptxas: '{}' is no program that can be run", compile.ptxas));
   if (isatty(STDERR_FILENO) != 0)
     compile.progress = [](int done, int total) {

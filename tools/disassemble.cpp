@@ -12,10 +12,12 @@ namespace gumtile::tools {
 namespace {
 
 [[noreturn]] void missing(const char* stage, const char* tools) {
-  throw Error(ErrorCode::device_unavailable,
-              fmt::format("--emit {} needs {}, which is neither on PATH nor in $CUDA_HOME/bin or "
-                          "/usr/local/cuda/bin; it comes with the CUDA toolkit",
-                          stage, tools));
+  throw Error(
+      ErrorCode::device_unavailable,
+      fmt::format("--emit {} needs {}, which is neither on PATH nor in $CUDA_HOME/bin or "
+                  "/usr/local/cuda/bin (and GUMTILE_PTXAS, where it is set, names no ptxas); it comes "
+                  "with the CUDA toolkit",
+                  stage, tools));
 }
 
 std::string cubin_for(const char* stage, const std::string& ptx, const Target& target) {

@@ -149,8 +149,11 @@ std::string to_text(const Findings& findings) {
                     d.name, d.sm_major, d.sm_minor, static_cast<double>(d.memory_bytes) / (1 << 30),
                     d.multiprocessors, cuda_version(d.driver_version));
   if (findings.devices.empty()) text += fmt::format("GPU       none: {}\n", findings.why_no_device);
-  text +=
-      fmt::format("assembler {}\n", findings.assembler.value_or("none: drivers assemble what is compiled"));
+  text += fmt::format("assembler {}\n",
+                      !findings.assembler ? "none: drivers assemble what is compiled"
+                      : access(findings.assembler->c_str(), X_OK) == 0
+                          ? *findings.assembler
+                          : *findings.assembler + ", which is no program that can be run (GUMTILE_PTXAS)");
   const CacheFindings& cache = findings.cache;
   text += cache.why_not_used.empty()
               ? fmt::format("cache     {} ({}; {} kernels, {:.1f} MiB)\n", cache.folder.string(),

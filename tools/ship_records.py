@@ -12,6 +12,18 @@ TIE = 0.01  # as in tools/tune_search.cpp
 SHIPPED = Path(__file__).resolve().parent.parent / "runtime" / "tune" / "shipped"
 
 
+def read(file):
+    """A complete record, or an exit that names the file."""
+    try:
+        record = json.loads(file.read_text())
+        if record["format"] == "gumtile tuning 1" and record["complete"]:
+            return record
+        reason = "not a complete record"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"not a tuning record: {error!r}"
+    raise SystemExit(f"{file}: {reason}")
+
+
 def reduced(record):
     times = {c["schedule"]: c["median_us"] for c in record["candidates"]}
     if times[record["winner"]] > (1 - TIE) * times[record["heuristic"]]:  # older tuners asked for less
@@ -55,7 +67,9 @@ def main():
     parser.add_argument("--to", type=Path, default=SHIPPED, help="default: %(default)s")
     args = parser.parse_args()
     files = [f for path in args.records for f in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
-    shipped = merged({file.name: reduced(json.loads(file.read_text())) for file in files})
+    if not files:
+        raise SystemExit("there are no records to ship")
+    shipped = merged({file.name: reduced(read(file)) for file in files})
     args.to.mkdir(parents=True, exist_ok=True)
     for name, record in shipped.items():
         (args.to / name).write_text(json.dumps(record, separators=(",", ":")) + "\n")

@@ -169,6 +169,12 @@ int run(const Options& options) {
   const TuneResult result = run_tuning(settings);
   if (!options.report.empty()) write_report(options, result);
   write_stdout(render_tuning(result, options.format));
+  fmt::print(stderr, "records are in '{}'{}{}{}\n", settings.folder.string(),
+             settings.folder == default_tuning_folder()
+                 ? ""
+                 : fmt::format("; to use them: GUMTILE_TUNING_DIR='{}'", settings.folder.string()),
+             options.report.empty() ? "" : fmt::format("; the report is '{}'", options.report),
+             result.interrupted ? "; to go on: the same command with --resume" : "");
   if (result.interrupted) return kInterrupted;
   for (const ProblemResult& problem : result.problems)
     for (const BucketResult& bucket : problem.buckets)

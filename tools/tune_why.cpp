@@ -1,6 +1,9 @@
 #include "tools/tune_why.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <set>
 
 #include "gumtile/error.h"
 #include "tools/tune_candidates.h"
@@ -74,13 +77,22 @@ std::string explain_choices(const TuneSettings& settings, const std::string& for
   }
   Table table{{"batch", "from token", "schedule", "chosen by"}, {}};
   std::string notes;
+  std::set<std::string> others;  // what is so for every batch is said once
+  size_t for_others = 0;
   for (const Why& why : whys) {
     table.rows.push_back({std::to_string(why.rows), std::to_string(why.first_token), why.schedule, why.rule});
     for (const std::string& note : why.not_used) {
+      if (const size_t tuned_on = note.find(": tuned on "); tuned_on != std::string::npos) {
+        others.insert(note.substr(tuned_on + 2));
+        ++for_others;
+        continue;
+      }
       const std::string line = fmt::format("not used for batch {}: {}\n", why.rows, note);
       notes += line;
     }
   }
+  if (for_others > 0)
+    notes += fmt::format("not used: {} records of other devices ({})\n", for_others, fmt::join(others, "; "));
   const std::string text = format == "md" ? to_markdown(table) + "\n" : to_text(table);
   return text + notes;
 }

@@ -58,6 +58,12 @@ struct LmHead::Impl {
     return args.hidden_row_stride == 0 ? options.hidden_size : args.hidden_row_stride;
   }
 
+  /// What kernels may rely on: of an address on a GPU, and of the row stride anywhere.
+  int alignment_of_weights(const void* data, int64_t row_stride) const {
+    return alignment_of(engine->device().target.is_cuda() ? data : nullptr, row_stride,
+                        options.weights_dtype);
+  }
+
   /// Checks and takes over weights.
   void set_weights(const void* data, int64_t row_stride) {
     require(data != nullptr, "the address of the weights is null");
@@ -66,8 +72,8 @@ struct LmHead::Impl {
             fmt::format("the weights' row stride is {} elements, less than the hidden size {}", row_stride,
                         options.hidden_size));
     const auto element_bytes = size_bytes(options.weights_dtype);
-    const int alignment = alignment_of(data, row_stride, options.weights_dtype);
-    require(alignment >= static_cast<int>(element_bytes),
+    const int alignment = alignment_of_weights(data, row_stride);
+    require(alignment_of(data, row_stride, options.weights_dtype) >= static_cast<int>(element_bytes),
             fmt::format("the address of the weights must be a multiple of their element's {} bytes",
                         element_bytes));
     require(
@@ -115,10 +121,9 @@ void LmHead::prepare(const PrepareOptions& options) {
     require((features & ~kAllFeatures) == 0,
             fmt::format("feature set {:#x} has bits that stand for nothing; known are {:#x}", features,
                         kAllFeatures));
-  const int alignment =
-      impl_->variants.has_kernels()
-          ? impl_->prepared_alignment
-          : alignment_of(impl_->weights, impl_->weights_row_stride, impl_->options.weights_dtype);
+  const int alignment = impl_->variants.has_kernels()
+                            ? impl_->prepared_alignment
+                            : impl_->alignment_of_weights(impl_->weights, impl_->weights_row_stride);
   impl_->prepared_alignment = alignment;
   impl_->variants.prepare(options, alignment, impl_->weights, impl_->weights_row_stride);
 }

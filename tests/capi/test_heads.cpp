@@ -163,7 +163,7 @@ TEST_CASE("preparing tells of progress and can be cancelled, which costs nothing
   CHECK(batch.sample(prepared.engine, prepared.head) == tokens);
 }
 
-TEST_CASE("weights can move, but not to less alignment") {
+TEST_CASE("weights can move, but on a GPU not to less alignment") {
   Prepared prepared(3);
   Batch batch = prepared.batch(3);
   prepared.init(batch);
@@ -176,8 +176,20 @@ TEST_CASE("weights can move, but not to less alignment") {
   CHECK(prepared.engine.stats().compiles == compiles);
 
   std::string message;
-  CHECK(status_of([&] { prepared.head.set_weights(others.data() + 1); }, &message) == GUMTILE_USAGE);
-  CHECK(has(message, "aligned to 2 bytes"));
+  if (prepared.engine.device().is_gpu != 0) {
+    CHECK(status_of([&] { prepared.head.set_weights(others.data() + 1); }, &message) == GUMTILE_USAGE);
+    CHECK(has(message, "aligned to 2 bytes"));
+  } else {
+    // Weights in a mapped file lie anywhere: the same values elsewhere give the same tokens.
+    std::vector<std::uint16_t> shifted = random_bf16(kVocab * kHidden, 4711);
+    shifted.insert(shifted.begin(), 0);
+    const Array<std::uint16_t> anywhere(prepared.engine, shifted);
+    prepared.head.set_weights(anywhere.data() + 1);
+    CHECK(batch.sample(prepared.engine, prepared.head) == after);
+    prepared.head.set_weights(others.data());
+  }
+  const auto* const odd = reinterpret_cast<const char*>(others.data()) + 1;
+  CHECK(status_of([&] { prepared.head.set_weights(odd); }) == GUMTILE_USAGE);
   CHECK(status_of([&] { prepared.head.set_weights(nullptr); }) == GUMTILE_USAGE);
   CHECK(status_of([&] { prepared.head.set_weights(others.data(), kHidden - 1); }) == GUMTILE_USAGE);
   CHECK(batch.sample(prepared.engine, prepared.head) == after);  // refusals change nothing
@@ -196,7 +208,8 @@ TEST_CASE("kernels of a cancelled call keep what they rely on") {
   head.set_weights(weights.data());
   const auto cancel = [](int, int) { return false; };
   CHECK(status_of([&] { head.prepare(300, {0, 1}, cancel, 1); }) == GUMTILE_CANCELLED);
-  CHECK(status_of([&] { head.set_weights(weights.data() + 1); }) == GUMTILE_USAGE);
+  if (engine.device().is_gpu != 0)
+    CHECK(status_of([&] { head.set_weights(weights.data() + 1); }) == GUMTILE_USAGE);
   CHECK(status_of([&] { head.workspace_size(1); }) == GUMTILE_USAGE);
   head.prepare(1);
   CHECK(head.workspace_size(1) > 0);
