@@ -31,10 +31,22 @@ PlacedMatrix place(DeviceArray array) {
   return {data, std::move(array)};
 }
 
+/// Without a name a file's LM head is taken, which for hidden states is never what was meant.
+void refuse_head_as_hidden_states(const InputOptions& options, const TensorFile& hidden_states) {
+  if (split_path_and_tensor(options.hidden_states).tensor) return;
+  for (const char* head : {"lm_head.weight", "embed_tokens.weight", "wte.weight"})
+    if (hidden_states.name().ends_with(head))
+      throw Error(ErrorCode::usage,
+                  fmt::format("--hidden-states: without a name the tensor taken from '{}' would be '{}', a "
+                              "model's head; name the hidden states as PATH:TENSOR",
+                              options.hidden_states, hidden_states.name()));
+}
+
 void open_files(const InputOptions& options, SampleInputs& inputs) {
   const TensorFileOptions file_options{options.npy_u16_is_bf16};
   inputs.weights = open_tensor(options.weights, file_options);
   inputs.hidden_states = open_tensor(options.hidden_states, file_options);
+  refuse_head_as_hidden_states(options, *inputs.hidden_states);
   const TensorView& weights = inputs.weights->view();
   const TensorView& hidden = inputs.hidden_states->view();
   expect_matrix(weights, fmt::format("the weights in {}", describe(*inputs.weights)));
