@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -495,6 +496,38 @@ TEST_CASE("signals in a fresh process" * doctest::skip()) {
   }).join();
   CHECK(!has_stack);
   CHECK(signal_handlers() == before);
+}
+
+TEST_CASE("compiling for the host does not wait for children that were forked meanwhile") {
+  constexpr int kChildSeconds = 30;
+  std::atomic<bool> compiled{false};
+  const auto start = std::chrono::steady_clock::now();
+  std::thread compiler([&] {
+    const Program program = gemm(DType::f32, DType::f32, DType::f32);
+    for (int64_t columns = 64; columns < 72; ++columns) {
+      const Problem problem{columns, 64, 1, 16};
+      const Target host = Target::parse("host");
+      compile(make_plan(program, problem, default_schedule(program, problem, host), host));
+    }
+    compiled = true;
+  });
+  std::vector<pid_t> children;
+  while (!compiled && children.size() < 500) {
+    children.push_back(fork());
+    if (children.back() == 0) {
+      sleep(kChildSeconds);
+      _exit(0);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(3));
+  }
+  compiler.join();
+  const auto took = std::chrono::steady_clock::now() - start;
+  for (const pid_t child : children) {
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+  }
+  CHECK(!children.empty());
+  CHECK(took < std::chrono::seconds(kChildSeconds - 5));
 }
 
 TEST_CASE("compiling installs no signal handler and no signal stack") {
