@@ -19,9 +19,12 @@
 #include "gumtile/assembler.h"
 #include "gumtile/error.h"
 #include "runtime/assembler/process.h"
+#include "tests/environment.h"
 
 namespace gumtile {
 namespace {
+
+using test::Variable;
 
 namespace fs = std::filesystem;
 
@@ -49,23 +52,6 @@ class Script {
   fs::path folder_;
 };
 
-/// An environment variable's value for a scope; null: unset.
-class Variable {
- public:
-  Variable(const char* name, const char* value) : name_(name) {
-    if (const char* old = std::getenv(name)) old_ = old;
-    set(value);
-  }
-  ~Variable() { set(old_ ? old_->c_str() : nullptr); }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-
- private:
-  void set(const char* value) { value == nullptr ? unsetenv(name_) : setenv(name_, value, 1); }
-  const char* name_;
-  std::optional<std::string> old_;
-};
-
 /// Its arguments are: -arch=sm_90a, -o, the cubin, the PTX.
 constexpr const char* kCopies =
     R"([ "$1" = -arch=sm_90a ] && [ "$2" = -o ] && { echo cubin; cat "$4"; } > "$3")";
@@ -88,6 +74,7 @@ Error failure_of(const std::string& ptxas) {
 KernelArtifact ptx_artifact() {
   KernelArtifact artifact;
   artifact.code = "ptx";
+  artifact.key = "0123";
   artifact.target = "sm_90a";
   return artifact;
 }

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "tests/cache_fixture.h"
+#include "tests/environment.h"
 
 namespace gumtile::test {
 namespace {
@@ -21,24 +22,6 @@ namespace fs = std::filesystem;
 constexpr size_t kCodeBytes = 10000;
 
 std::string key(int i) { return fmt::format("key {}", i); }
-
-/// Sets an environment variable (null: removes it) until the end of the scope.
-class Variable {
- public:
-  Variable(const char* name, const char* value) : name_(name) {
-    if (const char* old = std::getenv(name)) old_ = old;
-    set(value);
-  }
-  ~Variable() { set(old_ ? old_->c_str() : nullptr); }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-
- private:
-  void set(const char* value) const { value != nullptr ? setenv(name_, value, 1) : unsetenv(name_); }
-
-  const char* name_;
-  std::optional<std::string> old_;
-};
 
 mode_t mode_of(const fs::path& path) {
   struct stat status {};

@@ -20,10 +20,12 @@
 #include <sstream>
 #include <thread>
 
+#include "gumtile/assembler.h"
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
 #include "gumtile/plan.h"
 #include "gumtile/programs.h"
+#include "runtime/assembler/process.h"
 
 namespace gumtile {
 namespace {
@@ -109,34 +111,28 @@ std::string read(const std::string& path) {
 // ---- ptxas, where there is one ----
 
 /// Its path; empty: there is none.
-std::string find_ptxas() {
-  std::stringstream path(std::getenv("PATH") ? std::getenv("PATH") : "");
-  std::vector<std::string> folders;
-  for (std::string folder; std::getline(path, folder, ':');) folders.push_back(folder);
-  folders.emplace_back("/usr/local/cuda/bin");
-  for (const std::string& folder : folders)
-    if (access((folder + "/ptxas").c_str(), X_OK) == 0) return folder + "/ptxas";
-  return "";
-}
+std::string find_ptxas() { return find_assembler().value_or(""); }
 
 struct Assembly {
-  int exit_code = 0;
+  bool succeeded = false;
   std::string log;
 };
 
 Assembly assemble(const std::string& ptxas, const std::string& ptx, const std::string& arch) {
-  const TemporaryDirectory directory;
-  std::ofstream(directory.file("kernel.ptx")) << ptx;
-  const std::string command =
-      fmt::format("'{}' -v -arch={} -o {} {} > {} 2>&1", ptxas, arch, directory.file("kernel.cubin"),
-                  directory.file("kernel.ptx"), directory.file("log"));
-  const int status = std::system(command.c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read(directory.file("log"))};
+  const assembler::MemoryFile source(ptx), cubin;
+  try {
+    const assembler::ProgramOutput said = assembler::run_program(
+        {ptxas, "-v", "-arch=" + arch, "-o", assembler::program_file(1), assembler::program_file(0)},
+        {source, cubin});
+    return {true, said.out + said.err};
+  } catch (const Error& error) {
+    return {false, error.what()};
+  }
 }
 
 /// What is wrong with the assembly of a kernel; empty: nothing.
 std::string find_fault(const Assembly& assembly, bool allows_spills) {
-  if (assembly.exit_code != 0) return "ptxas failed";
+  if (!assembly.succeeded) return "ptxas failed";
   // Performance warnings of the assembler: serialised tensor core instructions and the like.
   if (contains(assembly.log, "C75")) return "ptxas warns";
   if (allows_spills) return "";
@@ -168,7 +164,7 @@ TEST_CASE("every main loop of the LM head is assembled without spills") {
        {"sm_70", "sm_75", "sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a"}) {
     const Assembly probe =
         assemble(ptxas, fmt::format(".version 8.8\n.target {}\n.address_size 64\n", target), target);
-    if (probe.exit_code != 0) {
+    if (!probe.succeeded) {
       MESSAGE("this ptxas does not know ", target, ": skipped");
       continue;
     }

@@ -191,9 +191,10 @@ TEST_CASE("each card picks its own record, and none picks another's") {
   CHECK_FALSE(only_h100->find(key_on(h200())));
   const TuningRecords::Explanation why = only_h100->explain(key_on(h200()));
   CHECK_FALSE(why.choice);
-  REQUIRE(why.not_used.size() == 1);
-  CHECK(why.not_used[0].find("NVIDIA H100 80GB HBM3") != std::string::npos);
-  CHECK(why.not_used[0].find("NVIDIA H200") != std::string::npos);
+  CHECK(why.not_used.empty());
+  REQUIRE(why.of_other_devices.size() == 1);
+  CHECK(why.of_other_devices[0].find("NVIDIA H100 80GB HBM3") != std::string::npos);
+  CHECK(why.of_other_devices[0].find("NVIDIA H200") != std::string::npos);
 
   // Cards of one name: another number of multiprocessors, or other memory.
   DeviceDescription cut = h100();

@@ -1,9 +1,6 @@
 #include "tools/tune_why.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include <set>
 
 #include "gumtile/error.h"
 #include "tools/tune_candidates.h"
@@ -17,6 +14,7 @@ struct Why {
   std::string schedule;
   std::string rule;
   std::vector<std::string> not_used;
+  std::vector<std::string> of_other_devices;
 };
 
 Why explain(const TuningRecords& records, const DeviceDescription& device, const MeasuredHead& head,
@@ -24,7 +22,12 @@ Why explain(const TuningRecords& records, const DeviceDescription& device, const
   const Program program = program_of(head);
   const Problem problem = problem_of(head, rows);
   TuningRecords::Explanation explanation = records.explain(tuning_key(device, program, problem));
-  Why why{rows, head.first_token, {}, {}, std::move(explanation.not_used)};
+  Why why{rows,
+          head.first_token,
+          {},
+          {},
+          std::move(explanation.not_used),
+          std::move(explanation.of_other_devices)};
   const Schedule heuristic = heuristic_of(program, problem, device);
   if (explanation.choice) {
     const auto& [schedule, rule] = *explanation.choice;
@@ -72,27 +75,22 @@ std::string explain_choices(const TuneSettings& settings, const std::string& for
                          {"first_token", why.first_token},
                          {"schedule", why.schedule},
                          {"rule", why.rule},
-                         {"not_used", why.not_used}});
+                         {"not_used", why.not_used},
+                         {"of_other_devices", why.of_other_devices}});
     return Json{{"device", device_json(device)}, {"choices", choices}}.dump(2) + "\n";
   }
   Table table{{"batch", "from token", "schedule", "chosen by"}, {}};
   std::string notes;
-  std::set<std::string> others;  // what is so for every batch is said once
-  size_t for_others = 0;
+  size_t of_other_devices = 0;
   for (const Why& why : whys) {
     table.rows.push_back({std::to_string(why.rows), std::to_string(why.first_token), why.schedule, why.rule});
-    for (const std::string& note : why.not_used) {
-      if (const size_t tuned_on = note.find(": tuned on "); tuned_on != std::string::npos) {
-        others.insert(note.substr(tuned_on + 2));
-        ++for_others;
-        continue;
-      }
-      const std::string line = fmt::format("not used for batch {}: {}\n", why.rows, note);
-      notes += line;
-    }
+    of_other_devices += why.of_other_devices.size();
+    for (const std::string& note : why.not_used)
+      notes += fmt::format("not used for batch {}: {}\n", why.rows, note);
   }
-  if (for_others > 0)
-    notes += fmt::format("not used: {} records of other devices ({})\n", for_others, fmt::join(others, "; "));
+  if (of_other_devices > 0)
+    notes +=
+        fmt::format("not used: {} records of other devices; --format json lists them\n", of_other_devices);
   const std::string text = format == "md" ? to_markdown(table) + "\n" : to_text(table);
   return text + notes;
 }

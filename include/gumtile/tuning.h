@@ -117,10 +117,12 @@ class TuningRecords {
                                  const std::string& target) const;
 
   /// `find`, and why other records that one might expect to be used are not: those for the same matrix that
-  /// differ in device, Program, bucket or place, those that another one goes before, and files left out.
+  /// differ in Program, bucket or place, those that another one goes before, and files left out. Apart from
+  /// them, those for the same matrix on other devices.
   struct Explanation {
     std::optional<Choice> choice;
     std::vector<std::string> not_used;
+    std::vector<std::string> of_other_devices;  ///< those that differ in device
   };
   Explanation explain(const TuningKey& key) const;
 

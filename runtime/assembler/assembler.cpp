@@ -49,16 +49,17 @@ class AssemblingSource final : public KernelSource {
  private:
   KernelArtifact with_cubin(KernelArtifact artifact) {
     if (artifact.ready_made || artifact.format != KernelArtifact::Format::ptx) return artifact;
+    const std::string key = artifact.key;
     {
       const std::lock_guard lock(mutex_);
-      if (const auto known = cubins_.find(artifact.code); known != cubins_.end()) {
+      if (const auto known = cubins_.find(key); known != cubins_.end()) {
         artifact.cubin = known->second;
         return artifact;
       }
     }
     add_cubin(artifact, ptxas_, log_);
     const std::lock_guard lock(mutex_);
-    cubins_[artifact.code] = artifact.cubin;
+    cubins_[key] = artifact.cubin;
     return artifact;
   }
 
@@ -66,7 +67,7 @@ class AssemblingSource final : public KernelSource {
   std::string ptxas_;
   Log log_;
   std::mutex mutex_;
-  std::map<std::string, std::string> cubins_;  ///< by PTX; empty: there is none
+  std::map<std::string, std::string> cubins_;  ///< by KernelArtifact::key; empty: it could not be made
 };
 
 }  // namespace

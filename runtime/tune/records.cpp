@@ -207,7 +207,8 @@ TuningRecords::Explanation TuningRecords::explain(const TuningKey& key) const {
     const Problem& p = entry.key.problem;
     if (p.columns == key.problem.columns && p.contracted == key.problem.contracted &&
         p.max_rows == key.problem.max_rows)
-      explanation.not_used.push_back(fmt::format("{}: {}", entry.choice.rule, difference(entry.key, key)));
+      (device_text(entry.key) == device_text(key) ? explanation.not_used : explanation.of_other_devices)
+          .push_back(fmt::format("{}: {}", entry.choice.rule, difference(entry.key, key)));
   }
   explanation.not_used.insert(explanation.not_used.end(), left_out_.begin(), left_out_.end());
   return explanation;
