@@ -12,7 +12,7 @@
 
 namespace gumtile::codegen {
 
-void optimize(llvm::Module& module, llvm::TargetMachine& machine) {
+void optimize(llvm::Module& module, llvm::TargetMachine& machine, std::string_view passes) {
   module.setTargetTriple(machine.getTargetTriple());
   module.setDataLayout(machine.createDataLayout());
   std::string message;
@@ -36,7 +36,12 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules);
+  llvm::ModulePassManager pipeline;
+  if (passes.empty())
+    pipeline = builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2);
+  else if (llvm::Error error = builder.parsePassPipeline(pipeline, {passes.data(), passes.size()}))
+    throw Error(ErrorCode::internal, "LLVM does not know these passes", {llvm::toString(std::move(error))});
+  pipeline.run(module, modules);
 }
 
 std::string generate(llvm::Module& module, llvm::TargetMachine& machine, llvm::CodeGenFileType type) {

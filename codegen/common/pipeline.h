@@ -2,12 +2,15 @@
 
 #include <llvm/Target/TargetMachine.h>
 
+#include <string_view>
+
 #include "codegen/common/llvm.h"
 
 namespace gumtile::codegen {
 
-/// Verifies and optimises `module` for `machine`. Throws Error(internal) with the verifier's text.
-void optimize(llvm::Module& module, llvm::TargetMachine& machine);
+/// Verifies and optimises `module` for `machine` by these passes (in `opt`'s notation; empty: those of -O2).
+/// Throws Error(internal) with the verifier's text.
+void optimize(llvm::Module& module, llvm::TargetMachine& machine, std::string_view passes);
 
 /// Assembly text or an object file.
 std::string generate(llvm::Module& module, llvm::TargetMachine& machine, llvm::CodeGenFileType type);
