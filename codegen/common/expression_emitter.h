@@ -15,6 +15,9 @@ namespace gumtile::codegen {
 
 /// A place in the fragment that one lane holds, all known when code is emitted.
 struct Place {
+  /// As a row and block: those that `FragmentSource::choose` has named.
+  static constexpr int kChosen = -2;
+
   int row = 0;
   int block = 0;   ///< of 64 columns
   int member = 0;  ///< which of the fragment's columns in the block
@@ -51,6 +54,10 @@ class FragmentSource {
   virtual std::vector<int> row_lane_bits() { return {}; }
   /// The i32 of the lane whose number differs in `bit`.
   virtual llvm::Value* from_lane(llvm::Value* word, int /*bit*/) { return word; }
+  /// Whether a row and block can be chosen when the code runs.
+  virtual bool can_choose() { return false; }
+  /// Makes a row of the fragment and a block of it (i32s) the place's {kChosen, kChosen}.
+  virtual void choose(llvm::Value* /*row*/, llvm::Value* /*block*/) {}
   /// Whether the row counts (i1); null: it may be taken to.
   virtual llvm::Value* row_active(int) { return nullptr; }
   /// For a reduction with a bound: a first component (of its type) that the row's state has reached
@@ -78,6 +85,10 @@ class ExpressionEmitter {
   bool masked() const { return masked_; }
 
   llvm::Value* value(NodeId node, const Place& place, size_t which = 0);
+  /// Makes `value` the node's at a place, in the current scope: it was computed before.
+  void remember(NodeId node, const Place& place, llvm::Value* value) {
+    scopes_.back().nodes.emplace(key(node, place, 0), Known{{}, value});
+  }
 
   /// Whether the column at `place`, or some column of its group, exists (i1 or a vector of them).
   /// Constant true where nothing is masked.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <set>
 #include <utility>
 
 namespace gumtile::codegen {
@@ -28,22 +27,13 @@ Value* join_words(OpEmitter& ops, DType dtype, const Value* const* words) {
                     b.CreateShl(b.CreateZExt(const_cast<Value*>(words[1]), wide), 32));
 }
 
-namespace {
-
-const ReductionInfo& reduction_of(const Program& program, NodeId id) {
-  return program.reductions[program.nodes[id].imm];
-}
-
-}  // namespace
-
 RowStates SweepEmitter::make_states() const {
   llvm::Function* f = b.GetInsertBlock()->getParent();
   llvm::IRBuilder<> entry(&f->getEntryBlock(), f->getEntryBlock().begin());
   RowStates states;
   for (NodeId id : analysis_.sweep_reductions) {
     std::vector<llvm::AllocaInst*> parts;
-    for (DType dtype : reduction_of(plan_.program, id).state)
-      parts.push_back(entry.CreateAlloca(ops_.type(dtype)));
+    for (DType dtype : reduction_of(id).state) parts.push_back(entry.CreateAlloca(ops_.type(dtype)));
     states.components.push_back(std::move(parts));
   }
   return states;
@@ -68,23 +58,21 @@ StateValues SweepEmitter::load(const RowStates& states) {
 
 StateValues SweepEmitter::identity() const {
   StateValues values;
-  for (NodeId id : analysis_.sweep_reductions)
-    values.push_back(ops_.identity(reduction_of(plan_.program, id)));
+  for (NodeId id : analysis_.sweep_reductions) values.push_back(ops_.identity(reduction_of(id)));
   return values;
 }
 
 StateValues SweepEmitter::combine(const StateValues& left, const StateValues& right) {
   StateValues values;
   for (size_t r = 0; r < left.size(); ++r)
-    values.push_back(
-        ops_.combine(reduction_of(plan_.program, analysis_.sweep_reductions[r]), left[r], right[r]));
+    values.push_back(ops_.combine(reduction_of(analysis_.sweep_reductions[r]), left[r], right[r]));
   return values;
 }
 
 std::vector<Value*> SweepEmitter::to_words(const StateValues& values) {
   std::vector<Value*> words;
   for (size_t r = 0; r < values.size(); ++r) {
-    const ReductionInfo& reduction = reduction_of(plan_.program, analysis_.sweep_reductions[r]);
+    const ReductionInfo& reduction = reduction_of(analysis_.sweep_reductions[r]);
     for (size_t i = 0; i < values[r].size(); ++i)
       for (Value* word : split_words(ops_, reduction.state[i], values[r][i])) words.push_back(word);
   }
@@ -96,7 +84,7 @@ StateValues SweepEmitter::from_words(const std::vector<Value*>& words) {
   size_t at = 0;
   for (NodeId id : analysis_.sweep_reductions) {
     std::vector<Value*> state;
-    for (DType dtype : reduction_of(plan_.program, id).state) {
+    for (DType dtype : reduction_of(id).state) {
       state.push_back(join_words(ops_, dtype, &words[at]));
       at += size_bytes(dtype) == 8 ? 2 : 1;
     }
@@ -109,11 +97,14 @@ void SweepEmitter::fold(std::span<const RowStates> states, int first_row, int fi
   for (const bool bounded : {true, false}) {
     for (size_t r = 0; r < analysis_.sweep_reductions.size(); ++r) {
       const NodeId id = analysis_.sweep_reductions[r];
-      const ReductionInfo& reduction = reduction_of(plan_.program, id);
+      const ReductionInfo& reduction = reduction_of(id);
       const bool grouped = reduction_level(plan_.program, reduction) == Level::group;
       if ((reduction.bound != kNone) != bounded) continue;
       if (bounded) {
-        fold_bounded(r, states, first_row, first_block, blocks);
+        if (is_contested(r))
+          enter_contest(first_row, static_cast<int>(states.size()), first_block, blocks);
+        else
+          fold_bounded(r, states, first_row, first_block, blocks);
         continue;
       }
       for (size_t row = 0; row < states.size(); ++row)
@@ -128,7 +119,7 @@ void SweepEmitter::fold(std::span<const RowStates> states, int first_row, int fi
 }
 
 void SweepEmitter::fold_elements(NodeId id, const std::vector<llvm::AllocaInst*>& state, int row, int block) {
-  const ReductionInfo& reduction = reduction_of(plan_.program, id);
+  const ReductionInfo& reduction = reduction_of(id);
   const Node& node = plan_.program.nodes[id];
   const std::vector<Value*> identity = ops_.identity(reduction);
   std::vector<std::vector<Value*>> parts;
@@ -155,7 +146,7 @@ void SweepEmitter::fold_groups(NodeId id, const std::vector<llvm::AllocaInst*>& 
 }
 
 void SweepEmitter::fold_group(NodeId id, const std::vector<llvm::AllocaInst*>& state, const Place& place) {
-  const ReductionInfo& reduction = reduction_of(plan_.program, id);
+  const ReductionInfo& reduction = reduction_of(id);
   const Node& node = plan_.program.nodes[id];
   const std::vector<Value*> identity = ops_.identity(reduction);
   std::vector<Value*> lifted;
@@ -194,155 +185,17 @@ std::vector<Value*> SweepEmitter::element_bounds(NodeId bound, Place place) {
   return bounds;
 }
 
-/// Whether the columns that a lane has in a block can be folded one at a time, which one is decided when the
-/// code runs. A vector's lanes would choose different ones.
-bool SweepEmitter::folds_best_first(NodeId id) const {
-  const std::vector<NodeId>& operands = plan_.program.nodes[id].operands;
-  return ops_.lanes() == 0 && reduction_of(plan_.program, id).state[0] == DType::f32 &&
-         analysis_.nodes[reduction_of(plan_.program, id).bound].level == Level::element &&
-         std::all_of(operands.begin(), operands.end(),
-                     [&](NodeId operand) { return expressions_.can_choose(operand); });
-}
-
-namespace {
-
-/// Nodes that others are computed from, themselves among them.
-std::set<NodeId> sources_of(const Program& program, std::vector<NodeId> open) {
-  std::set<NodeId> found;
-  while (!open.empty()) {
-    const NodeId id = open.back();
-    open.pop_back();
-    if (!found.insert(id).second) continue;
-    const std::vector<NodeId>& operands = program.nodes[id].operands;
-    open.insert(open.end(), operands.begin(), operands.end());
-  }
-  return found;
-}
-
-/// Whether a node is a word of a random number generator, or one of several such words.
-bool is_random_word(const Program& program, NodeId id) {
-  const Node& node = program.nodes[id];
-  if (node.op == Op::select)
-    return is_random_word(program, node.operands[1]) && is_random_word(program, node.operands[2]);
-  return node.op == Op::get && program.nodes[node.operands[0]].op == Op::philox;
-}
-
-}  // namespace
-
-/// Values of the contraction are in registers anyway. Random words that the bounds took are worth keeping,
-/// but not beside further values of a state: registers would not do, and one column's word is soon made
-/// again.
-SweepEmitter::Contest SweepEmitter::make_contest(NodeId id, const Place& place) {
-  const ReductionInfo& reduction = reduction_of(plan_.program, id);
-  Contest contest;
-  contest.place = place;
-  contest.bounds = element_bounds(reduction.bound, place);
-  const auto keep = [&](NodeId node) {
-    Place at = place;
-    for (at.member = 0; at.member < expressions_.chosen(); ++at.member)
-      contest.known[node].push_back(expressions_.value(node, at));
-  };
-  const Program& program = plan_.program;
-  const std::set<NodeId> sources = sources_of(program, program.nodes[id].operands);
-  const std::set<NodeId> of_bound = sources_of(program, {reduction.bound});
-  const bool keeps_words = reduction.state.size() <= 2;
-  std::set<NodeId> parts;  // of words that are chosen among several
-  for (NodeId node : sources)
-    if (program.nodes[node].op == Op::select && is_random_word(program, node))
-      parts.insert(program.nodes[node].operands.begin(), program.nodes[node].operands.end());
-  for (NodeId node : sources) {
-    if (analysis_.nodes[node].level != Level::element) continue;
-    const bool is_word = of_bound.contains(node) && !parts.contains(node) && is_random_word(program, node);
-    if (program.nodes[node].op == Op::contract || (is_word && keeps_words)) keep(node);
-  }
-  return contest;
-}
-
-/// Of the f32s that the lanes of a row have.
-Value* SweepEmitter::largest_in_row(Value* value) {
-  for (const int bit : source_.row_lane_bits()) {
-    Value* word = b.CreateBitCast(value, b.getInt32Ty());
-    value = ops_.larger(DType::f32, value, b.CreateBitCast(source_.from_lane(word, bit), value->getType()));
-  }
-  return value;
-}
-
-/// Folds the columns that their bounds do not dismiss, the largest bound first: mostly that is one column,
-/// after which the state dismisses the others. One copy of the code serves all columns of the block: copies
-/// for each do not fit the instruction caches, and fetching them took half of the epilogue's time. Lanes that
-/// run together stay together, so that those of a row can share what they have reached.
-///
-/// What was folded has a bound of NaN, which is never the largest; nor is a column whose own bound is NaN,
-/// which bounds nothing but NaN.
-void SweepEmitter::fold_best_first(NodeId id, const std::vector<llvm::AllocaInst*>& state,
-                                   const Contest& contest) {
-  const ReductionInfo& reduction = reduction_of(plan_.program, id);
-  const DType dtype = reduction.state[0];
-  const std::vector<Value*> identity = ops_.identity(reduction);
-  const std::vector<uint32_t>& offsets = expressions_.fragment_offsets();
-  llvm::Function* f = b.GetInsertBlock()->getParent();
-  auto block = [&](const char* name) { return llvm::BasicBlock::Create(b.getContext(), name, f); };
-  llvm::BasicBlock* before = b.GetInsertBlock();
-  llvm::BasicBlock* next = block("next_best");
-  llvm::BasicBlock* evaluate = block("evaluate");
-  llvm::BasicBlock* done = block("rest_dismissed");
-  b.CreateBr(next);
-
-  b.SetInsertPoint(next);
-  std::vector<llvm::PHINode*> bounds;
-  for (Value* bound : contest.bounds) {
-    bounds.push_back(b.CreatePHI(bound->getType(), 2));
-    bounds.back()->addIncoming(bound, before);
-  }
-  Value* best = largest(dtype, {bounds.begin(), bounds.end()});
-  Value* reached = b.CreateLoad(state[0]->getAllocatedType(), state[0]);
-  if (contest.elsewhere)
-    reached = b.CreateSelect(b.CreateFCmpOLT(contest.elsewhere, reached), reached, contest.elsewhere);
-  Value* counts = b.CreateFCmpOGE(best, largest_in_row(reached));
-  if (contest.active) counts = b.CreateAnd(counts, contest.active);
-  b.CreateCondBr(source_.in_some_lane(counts), evaluate, done);
-
-  b.SetInsertPoint(evaluate);
-  Value* offset = b.getInt32(offsets.back());
-  std::map<NodeId, Value*> known;
-  for (const auto& [node, values] : contest.known) known[node] = values.back();
-  for (size_t member = bounds.size() - 1; member-- > 0;) {
-    Value* is_best = b.CreateFCmpOEQ(bounds[member], best);
-    offset = b.CreateSelect(is_best, b.getInt32(offsets[member]), offset);
-    for (const auto& [node, values] : contest.known)
-      known[node] = b.CreateSelect(is_best, values[member], known[node]);
-  }
-  expressions_.push_fresh_scope();
-  expressions_.choose(offset, std::move(known));
-  const Place at{contest.place.row, contest.place.block, expressions_.chosen()};
-  Value* folded = expressions_.masked() ? b.CreateAnd(counts, expressions_.column_valid(at)) : counts;
-  std::vector<Value*> lifted;
-  const Node& node = plan_.program.nodes[id];
-  for (size_t i = 0; i < node.operands.size(); ++i)
-    lifted.push_back(b.CreateSelect(folded, expressions_.value(node.operands[i], at), identity[i]));
-  const std::vector<Value*> joined = ops_.combine(reduction, load_components(state), lifted);
-  for (size_t i = 0; i < joined.size(); ++i) b.CreateStore(joined[i], state[i]);
-  expressions_.pop_scope();
-  Value* nan = llvm::ConstantFP::getNaN(best->getType());
-  for (size_t member = 0; member < bounds.size(); ++member)
-    bounds[member]->addIncoming(
-        b.CreateSelect(b.CreateICmpEQ(offset, b.getInt32(offsets[member])), nan, bounds[member]),
-        b.GetInsertBlock());
-  b.CreateBr(next);
-  b.SetInsertPoint(done);
-}
-
 void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int first_row, int first_block,
                                 int blocks) {
   const NodeId id = analysis_.sweep_reductions[r];
-  const ReductionInfo& reduction = reduction_of(plan_.program, id);
+  const ReductionInfo& reduction = reduction_of(id);
   const DType dtype = reduction.state[0];
   const bool grouped = reduction_level(plan_.program, reduction) == Level::group;
   const bool best_first = !grouped && folds_best_first(id);
   struct Candidate {
     Place place;
     Value* needed;
-    Contest contest;  ///< where columns are folded best first
+    ColumnContest contest;  ///< where columns are folded best first
   };
   std::vector<Candidate> candidates;
   Value* any = nullptr;
@@ -361,7 +214,7 @@ void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int
     for (int block = first_block; block < first_block + blocks; ++block)
       for (int leader : grouped ? expressions_.group_leaders() : std::vector<int>{0}) {
         const Place place{row, block, leader};
-        Contest contest;
+        ColumnContest contest;
         if (best_first) {
           contest = make_contest(id, place);
           contest.active = active;

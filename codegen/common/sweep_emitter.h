@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "codegen/common/expression_emitter.h"
@@ -40,7 +41,31 @@ class SweepEmitter {
   /// Reductions with a bound come first: the bounds of all groups are computed side by side, so that their
   /// latencies overlap, and groups that cannot change the state are skipped. What the others compute for
   /// every group would only stay alive for the few that are not.
+  /// Where groups compete (below), their bounds are only noted.
   void fold(std::span<const RowStates> states, int first_row, int first_block, int blocks);
+
+  // ---- a contest of all groups that lanes hold (contest.cpp) ----
+
+  /// Makes `reduction` (an index of a sweep reduction) one whose groups compete, if its Program and the
+  /// source allow it: a fragment's folds note their bounds, then those that matter are folded one at a time,
+  /// the largest first. One copy of the code serves all groups, and groups of other rows and blocks raise the
+  /// mark before most of them are looked at. For a fragment of as many rows and blocks as the plan's.
+  void let_groups_compete(size_t reduction);
+  bool groups_compete() const { return contest_.has_value(); }
+  /// Forgets the groups of the last fragment. Call it before its folds.
+  void open_contest();
+  /// Optional, before `open_contest` and in every fragment or in none: computes what the bounds need beside
+  /// the contraction's values, as soon as the fragment's columns are known.
+  void prepare_contest();
+  /// Folds the groups whose bounds do not dismiss them into `states` (of all rows), in rounds: one group a
+  /// lane. After each `after_round` is told for the chosen row whether its state may have risen above all
+  /// that the row's lanes knew of (i1), and the state.
+  void settle_contest(
+      std::span<const RowStates> states, const std::function<void()>& before_round,
+      const std::function<void(llvm::Value* rises, std::span<llvm::Value* const> state)>& after_round);
+  /// One of `values` by its number (i32).
+  llvm::Value* pick(llvm::Value* number, std::vector<llvm::Value*> values);
+
   /// Stores one row's columns of one block to the tile outputs. `output_address` and `output_stride` give
   /// i64s.
   void store_tiles(int row, int block, llvm::Value* row_active,
@@ -60,8 +85,13 @@ class SweepEmitter {
   void fold_group(NodeId id, const std::vector<llvm::AllocaInst*>& state, const Place& place);
   llvm::Value* largest(DType dtype, std::vector<llvm::Value*> values);
   std::vector<llvm::Value*> element_bounds(NodeId bound, Place place);
+  const ReductionInfo& reduction_of(NodeId id) const {
+    return plan_.program.reductions[plan_.program.nodes[id].imm];
+  }
+
+  // contest.cpp
   /// Columns of a block that are folded one at a time, the largest bound first.
-  struct Contest {
+  struct ColumnContest {
     Place place;
     std::vector<llvm::Value*> bounds;                   ///< of each column
     std::map<NodeId, std::vector<llvm::Value*>> known;  ///< what else was computed of each
@@ -69,9 +99,34 @@ class SweepEmitter {
     llvm::Value* elsewhere = nullptr;  ///< what the row has reached elsewhere; null: nothing
   };
   bool folds_best_first(NodeId id) const;
-  Contest make_contest(NodeId id, const Place& place);
-  void fold_best_first(NodeId id, const std::vector<llvm::AllocaInst*>& state, const Contest& contest);
+  ColumnContest make_contest(NodeId id, const Place& place);
+  void fold_best_first(NodeId id, const std::vector<llvm::AllocaInst*>& state, const ColumnContest& contest);
   llvm::Value* largest_in_row(llvm::Value* value);
+  /// All groups that a lane holds of a fragment, row by row.
+  struct GroupContest {
+    size_t reduction;
+    std::vector<llvm::AllocaInst*> bounds;  ///< NaN: the group is out
+    std::map<NodeId, std::vector<llvm::AllocaInst*>> prepared;
+  };
+  /// What a lane folds in a round.
+  struct Leader {
+    llvm::Value* row = nullptr;
+    llvm::Value* block = nullptr;
+    llvm::Value* counts = nullptr;    ///< i1: else the lane has none
+    std::vector<llvm::Value*> marks;  ///< a row: what its lanes and others have reached
+  };
+  Leader find_leader(std::span<const RowStates> states);
+  std::vector<llvm::Value*> fold_leader(std::span<const RowStates> states, const Leader& leader);
+  const std::vector<llvm::AllocaInst*>& contested_state(std::span<const RowStates> states, int row) const {
+    return states[static_cast<size_t>(row)].components[contest_->reduction];
+  }
+  bool is_contested(size_t reduction) const { return contest_ && contest_->reduction == reduction; }
+  std::vector<llvm::AllocaInst*> for_all_groups(DType dtype);
+  void enter_contest(int first_row, int rows, int first_block, int blocks);
+  size_t group_number(int row, int block) const {
+    return static_cast<size_t>(row * plan_.fragment.blocks + block);
+  }
+
   void fold_bounded(size_t reduction, std::span<const RowStates> states, int first_row, int first_block,
                     int blocks);
   std::vector<llvm::Value*> load_components(const std::vector<llvm::AllocaInst*>& state);
@@ -82,6 +137,7 @@ class SweepEmitter {
   llvm::IRBuilder<>& b;
   FragmentSource& source_;
   ExpressionEmitter expressions_;
+  std::optional<GroupContest> contest_;
 };
 
 /// Emits the values of the row table for one row with scalar ops: calls `put` with each word (i32). Where the

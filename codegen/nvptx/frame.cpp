@@ -97,8 +97,30 @@ GpuFrame::GpuFrame(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEm
 
 Value* GpuFrame::shared(Value* offset_bytes) { return b.CreateGEP(b.getInt8Ty(), shared_, offset_bytes); }
 
+Value* GpuFrame::accumulated(const Place& place) {
+  if (place.row != Place::kChosen) return accumulate_(place);
+  std::vector<Value*> of_rows;
+  for (int row = 0; row < plan_.fragment.rows; ++row) {
+    std::vector<Value*> values;
+    for (int block = 0; block < plan_.fragment.blocks; ++block)
+      values.push_back(accumulate_({row, block, place.member}));
+    of_rows.push_back(sweep_.pick(chosen_.block, std::move(values)));
+  }
+  return sweep_.pick(chosen_.row, std::move(of_rows));
+}
+
+Value* GpuFrame::accumulator(const Place& place) {
+  return rare_ ? ptx::opaque(b, accumulated(place)) : accumulated(place);
+}
+
 Value* GpuFrame::local_row(int row) {
   if (finished_local_) return finished_local_;
+  if (row == Place::kChosen) {
+    Value* pair = b.CreateMul(b.CreateLShr(chosen_.row, 1),
+                              b.getInt32(static_cast<uint32_t>(plan_.fragment.row_pair_step)));
+    Value* offset = b.CreateAdd(pair, b.CreateShl(b.CreateAnd(chosen_.row, 1), 3));
+    return b.CreateAdd(warp_row_, b.CreateAdd(b.CreateLShr(lane_, 2), offset));
+  }
   const int offset = row / 2 * plan_.fragment.row_pair_step + row % 2 * 8;
   Value* in_warp = b.CreateAdd(b.CreateLShr(lane_, 2), b.getInt32(static_cast<uint32_t>(offset)));
   return b.CreateAdd(warp_row_, in_warp);
@@ -143,6 +165,8 @@ Value* GpuFrame::row_active(int row) {
 
 SplitInteger GpuFrame::column_base(int block) {
   const int together = blocks_together();
+  if (block == Place::kChosen)
+    return {b.CreateAdd(pair_bases_[0], b.CreateShl(chosen_.block, 6)), 0, plan_.fragment.mask};
   const auto offset = static_cast<uint32_t>(block % together * 64);
   Value* base = pair_bases_[static_cast<size_t>(block / together)];
   if (rare_ && !folds_groups_by_bound()) base = ptx::opaque(b, base);
@@ -160,6 +184,12 @@ bool GpuFrame::folds_groups_by_bound() const {
 }
 
 void GpuFrame::begin() {
+  begin_states();
+  fill_row_table(thread_, plan_.threads);
+  ptx::barrier(b);
+}
+
+void GpuFrame::begin_states() {
   for (int i = 0; i < plan_.fragment.rows; ++i) {
     states_.push_back(sweep_.make_states());
     sweep_.store(states_.back(), sweep_.identity());
@@ -171,7 +201,12 @@ void GpuFrame::begin() {
       reached_.push_back(entry.CreateAlloca(entry.getInt32Ty()));
       b.CreateStore(b.getInt32(0), reached_.back());
     }
-  auto fill_row = [&](Value* local) {
+  if (bounded_ < analysis_.sweep_reductions.size()) sweep_.let_groups_compete(bounded_);
+}
+
+void GpuFrame::fill_row_table(Value* thread, int threads) {
+  if (plan_.row_table.empty()) return;
+  for_each_thread(b, thread, plan_.launch.rows_per_block, threads, [&](Value* local) {
     current_row = b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty()));
     Value* base = b.CreateMul(local, b.getInt32(static_cast<uint32_t>(4 * plan_.row_table_words)));
     emit_row_table(plan_, analysis_, ops_, *this, b.CreateICmpSLT(current_row, arguments_.rows()),
@@ -180,11 +215,8 @@ void GpuFrame::begin() {
                      b.CreateAlignedStore(value, shared(b.CreateAdd(base, b.getInt32(offset))),
                                           llvm::Align(4));
                    });
-  };
-  if (!plan_.row_table.empty())
-    for_each_thread(b, thread_, plan_.launch.rows_per_block, plan_.threads, fill_row);
+  });
   current_row = nullptr;
-  ptx::barrier(b);
 }
 
 void GpuFrame::fold_blocks(int first_row, int rows, int first_block, int blocks) {
@@ -202,15 +234,24 @@ void GpuFrame::fold_blocks(int first_row, int rows, int first_block, int blocks)
           [&](size_t o) { return arguments_.output_stride(o); });
 }
 
-void GpuFrame::finish_tile(Value* first_column, const std::function<Value*(const Place&)>& accumulate,
-                           Value* present) {
-  accumulate_ = accumulate;
+void GpuFrame::begin_tile(Value* first_column) {
   auto i32 = [&](int value) { return b.getInt32(static_cast<uint32_t>(value)); };
-  const int together = blocks_together();
   Value* warp_column = b.CreateAdd(first_column, b.CreateMul(warp_n_, i32(64 * plan_.fragment.blocks)));
   pair_bases_.clear();
-  for (int block = 0; block < plan_.fragment.blocks; block += together)
+  for (int block = 0; block < plan_.fragment.blocks; block += blocks_together())
     pair_bases_.push_back(b.CreateOr(b.CreateAdd(warp_column, i32(64 * block)), lane_columns_));
+}
+
+void GpuFrame::prepare_tile() {
+  ask_reached(b.getTrue());
+  // Larger states leave no registers for it.
+  if (sweep_.groups_compete() && plan_.join == Join::packed) sweep_.prepare_contest();
+}
+
+void GpuFrame::finish_tile(const std::function<Value*(const Place&)>& accumulate, Value* present,
+                           Value* first) {
+  accumulate_ = accumulate;
+  auto i32 = [&](int value) { return b.getInt32(static_cast<uint32_t>(value)); };
   // Rows that no lane of the warp has are not folded. Where a fold is short (few groups are more than a
   // bound), rows go together, so that their latencies overlap; else one by one, or they would need too many
   // registers.
@@ -219,13 +260,14 @@ void GpuFrame::finish_tile(Value* first_column, const std::function<Value*(const
   const bool is_roomy = is_whole || plan_.fragment.rows * plan_.fragment.blocks < 8;
   const bool is_short = plan_.join == Join::packed && folds_groups_by_bound() && is_roomy;
   const int rows_together = is_short ? std::min(plan_.fragment.rows, 2) : 1;
-  const int blocks_folded = folds_groups_by_bound() ? together : 1;
+  const int blocks_folded = folds_groups_by_bound() ? blocks_together() : 1;
   Value* left =
       b.CreateSub(arguments_.rows(), b.CreateAdd(first_row_, b.CreateZExt(warp_row_, b.getInt64Ty())));
   auto rows_exist = [&](int row) {
     const int offset = row / 2 * plan_.fragment.row_pair_step + row % 2 * 8;
     return b.CreateICmpSGT(left, b.getInt64(static_cast<uint64_t>(offset)));
   };
+  if (sweep_.groups_compete()) sweep_.open_contest();
   for (int block = 0; block < plan_.fragment.blocks; block += blocks_folded)
     for (int row = 0; row < plan_.fragment.rows; row += rows_together) {
       Value* wanted = rows_exist(row);
@@ -233,10 +275,32 @@ void GpuFrame::finish_tile(Value* first_column, const std::function<Value*(const
       emit_if(b, wanted, [&] { fold_blocks(row, rows_together, block, blocks_folded); });
     }
   if (bounded_ == analysis_.sweep_reductions.size()) return;
+  if (sweep_.groups_compete()) {
+    emit_if(b, rows_exist(0), [&] { settle_contest(first); });
+    return;
+  }
   emit_if(b, rows_exist(0), [&] {
     for (int i = 0; i < plan_.fragment.rows; ++i)
       push(sweep_.load(states_[static_cast<size_t>(i)]), i, false);
   });
+}
+
+/// In a block's first tile no other tile has set a mark, and all blocks come to it at the same time: what a
+/// round has reached is told at once, and what others have is asked for before every round, and after the
+/// first.
+void GpuFrame::settle_contest(Value* first) {
+  if (!first) first = b.getFalse();
+  llvm::Function* f = b.GetInsertBlock()->getParent();
+  llvm::IRBuilder<> entry(&f->getEntryBlock(), f->getEntryBlock().begin());
+  llvm::AllocaInst* is_first_round = entry.CreateAlloca(entry.getInt1Ty());
+  b.CreateStore(first, is_first_round);
+  sweep_.settle_contest(
+      states_, [&] { ask_reached(first); },
+      [&](Value* rises, std::span<Value* const> state) {
+        push_chosen(rises, state);
+        ask_reached(b.CreateLoad(b.getInt1Ty(), is_first_round));
+        b.CreateStore(b.getFalse(), is_first_round);
+      });
 }
 
 }  // namespace gumtile::codegen

@@ -40,27 +40,36 @@ class GpuSource : public FragmentSource {
 /// apart and whole blocks of 64 columns, laid out as an m16n8 accumulator: lane l has row l / 4 and the
 /// columns that the fragment's mask leaves to l % 4.
 ///
-/// Threads past `plan.consumers` hold no fragment: they take part in `begin` only.
+/// Threads past `plan.consumers` hold no fragment; they may make the row table.
 class GpuFrame : public GpuSource {
  public:
   GpuFrame(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
            const Arguments& arguments, llvm::GlobalVariable* shared);
 
-  /// Row table and running states; ends with a barrier.
+  /// Row table and running states, by all threads; ends with a barrier.
   void begin();
-  /// Folds a tile: `accumulate` gives the contraction's value at a place. `first_column`: u32, global.
-  /// `blocks`: how many of the warp's blocks the tile has (i32); null: all.
-  void finish_tile(llvm::Value* first_column, const std::function<llvm::Value*(const Place&)>& accumulate,
-                   llvm::Value* blocks = nullptr);
+  /// Running states alone.
+  void begin_states();
+  /// The row table, by `threads` threads of which this is `thread` (i32). Nobody else may read it before they
+  /// are done.
+  void fill_row_table(llvm::Value* thread, int threads);
+  /// Names the columns of the tile that is next. `first_column`: u32, global.
+  void begin_tile(llvm::Value* first_column);
+  /// Computes what a fold needs that does not wait for the tile's values, and reads what other blocks have
+  /// reached: between `begin_tile` and `finish_tile`, at leisure. Needs the row table.
+  void prepare_tile();
+  /// Folds the tile: `accumulate` gives the contraction's value at a place. `blocks`: how many of the warp's
+  /// blocks the tile has (i32); null: all. `first`: whether it is the block's first tile (i1), in which
+  /// little is dismissed yet; null: not known.
+  void finish_tile(const std::function<llvm::Value*(const Place&)>& accumulate, llvm::Value* blocks = nullptr,
+                   llvm::Value* first = nullptr);
   /// Where `when` (i1) holds, reads what other blocks have reached, for the tiles finished from now on. Call
   /// it some time before a tile ends: nothing waits for the answer until then.
   void ask_reached(llvm::Value* when);
   /// Joins the blocks' states; the last block of some rows finishes them.
   void end();
 
-  llvm::Value* accumulator(const Place& place) override {
-    return rare_ ? ptx::opaque(b, accumulate_(place)) : accumulate_(place);
-  }
+  llvm::Value* accumulator(const Place& place) override;
   void enter_rare_code() override { rare_ = true; }
   void leave_rare_code() override { rare_ = false; }
   /// Whether a fold is short: few groups are more than a bound.
@@ -73,6 +82,8 @@ class GpuFrame : public GpuSource {
   std::vector<int> row_lane_bits() override { return {1, 2}; }
   llvm::Value* from_lane(llvm::Value* word, int bit) override { return ptx::shuffle_xor(b, word, bit); }
   llvm::Value* reached_elsewhere(NodeId reduction, int row) override;
+  bool can_choose() override { return std::holds_alternative<WgmmaSchedule>(plan_.schedule.family); }
+  void choose(llvm::Value* row, llvm::Value* block) override { chosen_ = {row, block}; }
 
   llvm::Value* thread() const { return thread_; }
   llvm::Value* lane() const { return lane_; }
@@ -94,6 +105,8 @@ class GpuFrame : public GpuSource {
 
  private:
   llvm::Value* local_row(int row);
+  llvm::Value* accumulated(const Place& place);
+  void settle_contest(llvm::Value* first);
   void fold_blocks(int first_row, int rows, int first_block, int blocks);
   /// Blocks whose random words are shared: tiles start at multiples of as many columns.
   int blocks_together() const;
@@ -102,6 +115,9 @@ class GpuFrame : public GpuSource {
   bool finishes() const;
   void barrier();  ///< of the consumers
   void push(const StateValues& states, int row, bool at_end);
+  void push_key(size_t reduction, llvm::Value* wanted, llvm::Value* ordered_key,
+                std::span<llvm::Value* const> state, llvm::Value* row);
+  void push_chosen(llvm::Value* wanted, std::span<llvm::Value* const> state);
   void write_records(const std::vector<StateValues>& states);
   void write_record(const StateValues& states, llvm::Value* row, llvm::Value* partial);
   llvm::Value* arrive(llvm::Value* counter, llvm::Value* expected);
@@ -136,6 +152,11 @@ class GpuFrame : public GpuSource {
   bool rare_ = false;                      ///< what is emitted rarely runs
   llvm::Value* finished_local_ = nullptr;  ///< while a row is finished: its number in the block
   std::vector<llvm::Value*> pair_bases_;
+  struct Chosen {
+    llvm::Value* row = nullptr;
+    llvm::Value* block = nullptr;
+  };
+  Chosen chosen_;  ///< what Place::kChosen stands for
   std::vector<RowStates> states_;
   std::vector<llvm::AllocaInst*> reached_;  ///< a row: the ordered key that other blocks have reached
   std::function<llvm::Value*(const Place&)> accumulate_;

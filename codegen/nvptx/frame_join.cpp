@@ -85,8 +85,11 @@ Value* GpuFrame::any_state(size_t output) {
 
 void GpuFrame::ask_reached(Value* when) {
   for (size_t i = 0; i < reached_.size(); ++i) {
+    // Addresses are not kept in registers from one time to the next.
+    Value* local = ptx::opaque(b, local_row(static_cast<int>(i)));
+    Value* row = clamp_row(b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty())));
     // The upper half of the packed word is the ordered key.
-    Value* address = b.CreateAdd(state_address(bounded_, row_index(static_cast<int>(i))), b.getInt64(4));
+    Value* address = b.CreateAdd(state_address(bounded_, row), b.getInt64(4));
     Value* old = b.CreateLoad(b.getInt32Ty(), reached_[i]);
     b.CreateStore(ptx::load_relaxed_if(b, when, address, old), reached_[i]);
   }
@@ -97,6 +100,24 @@ Value* GpuFrame::reached_elsewhere(NodeId reduction, int row) {
   Value* word = b.CreateLoad(b.getInt32Ty(), reached_[static_cast<size_t>(row)]);
   word = b.CreateBinaryIntrinsic(llvm::Intrinsic::umax, word, b.getInt32(kOrderedMinusInfinity));
   return from_ordered(b, word);
+}
+
+/// Joins a key, and where states are packed the index beside it, into the row's word where `wanted`.
+void GpuFrame::push_key(size_t reduction, Value* wanted, Value* ordered_key, std::span<Value* const> state,
+                        Value* row) {
+  emit_if(b, wanted, [&] {
+    Value* packed = b.CreateShl(b.CreateZExt(ordered_key, b.getInt64Ty()), 32);
+    if (plan_.join == Join::packed)
+      packed = b.CreateOr(packed, b.CreateZExt(b.CreateNot(state[1]), b.getInt64Ty()));
+    b.CreateAtomicRMW(llvm::AtomicRMWInst::UMax, global_pointer(state_address(reduction, row)), packed,
+                      llvm::MaybeAlign(8), llvm::AtomicOrdering::Monotonic, ptx::device_scope(b));
+  });
+}
+
+/// Tells others what the chosen row has reached. Only for a reduction with a bound.
+void GpuFrame::push_chosen(Value* wanted, std::span<Value* const> state) {
+  Value* key = ordered(b, state[0]);
+  push_key(bounded_, wanted, key, state, row_index(Place::kChosen));
 }
 
 /// Joins a lane's states of a row into the packed words. Before the end only progress of the bounded
@@ -124,14 +145,7 @@ void GpuFrame::push(const StateValues& states, int row, bool at_end) {
       Value* reached = b.CreateLoad(b.getInt32Ty(), reached_[static_cast<size_t>(row)]);
       wanted = b.CreateAnd(wanted, at_end ? b.CreateICmpUGE(key, reached) : b.CreateICmpUGT(key, reached));
     }
-    emit_if(b, wanted, [&] {
-      Value* high = b.CreateShl(b.CreateZExt(key, b.getInt64Ty()), 32);
-      Value* packed = high;
-      if (plan_.join == Join::packed)
-        packed = b.CreateOr(high, b.CreateZExt(b.CreateNot(states[r][1]), b.getInt64Ty()));
-      b.CreateAtomicRMW(llvm::AtomicRMWInst::UMax, global_pointer(state_address(r, index)), packed,
-                        llvm::MaybeAlign(8), llvm::AtomicOrdering::Monotonic, ptx::device_scope(b));
-    });
+    push_key(r, wanted, key, states[r], index);
     if (r == bounded_) {
       llvm::AllocaInst* reached = reached_[static_cast<size_t>(row)];
       Value* best =
@@ -392,29 +406,33 @@ void GpuFrame::publish_any_outputs() {
             [&] { store(word, arguments_.output(o), b.getInt64(0), nullptr); });
   };
   auto collected = [&](size_t o) { return b.CreateAlignedLoad(b.getInt32Ty(), any_word(o), llvm::Align(4)); };
-  barrier();
-  Value* first = b.CreateICmpEQ(thread_, b.getInt32(0));
-  Value* row_blocks = ptx::grid_size_y(b);
-  Value* alone = b.CreateICmpEQ(row_blocks, b.getInt32(1));
-  emit_if(b, b.CreateAnd(first, alone), [&] {
-    for (size_t o : outputs) publish(o, collected(o));
-  });
-  emit_if(b, b.CreateAnd(first, b.CreateNot(alone)), [&] {
-    for (size_t o : outputs) {
-      Value* word = collected(o);
-      emit_if(b, b.CreateICmpNE(word, b.getInt32(0)), [&] {
-        b.CreateAtomicRMW(llvm::AtomicRMWInst::Or, global_pointer(any_state(o)), word, llvm::MaybeAlign(4),
-                          llvm::AtomicOrdering::Monotonic, ptx::device_scope(b));
-      });
-    }
-    Value* before = ptx::count_in(b, arguments_.shared_state());
-    emit_if(b, b.CreateICmpEQ(b.CreateAdd(before, b.getInt32(1)), row_blocks), [&] {
-      b.CreateAlignedStore(b.getInt32(0), global_pointer(arguments_.shared_state()), llvm::Align(4));
+  Value* wanted = b.getFalse();
+  for (size_t o : outputs) wanted = b.CreateOr(wanted, b.CreateICmpNE(arguments_.output(o), b.getInt64(0)));
+  emit_if(b, wanted, [&] {
+    barrier();
+    Value* first = b.CreateICmpEQ(thread_, b.getInt32(0));
+    Value* row_blocks = ptx::grid_size_y(b);
+    Value* alone = b.CreateICmpEQ(row_blocks, b.getInt32(1));
+    emit_if(b, b.CreateAnd(first, alone), [&] {
+      for (size_t o : outputs) publish(o, collected(o));
+    });
+    emit_if(b, b.CreateAnd(first, b.CreateNot(alone)), [&] {
       for (size_t o : outputs) {
-        Value* word = ptx::load_fresh(b, global_pointer(any_state(o)));
-        b.CreateAlignedStore(b.getInt32(0), global_pointer(any_state(o)), llvm::Align(4));
-        publish(o, word);
+        Value* word = collected(o);
+        emit_if(b, b.CreateICmpNE(word, b.getInt32(0)), [&] {
+          b.CreateAtomicRMW(llvm::AtomicRMWInst::Or, global_pointer(any_state(o)), word, llvm::MaybeAlign(4),
+                            llvm::AtomicOrdering::Monotonic, ptx::device_scope(b));
+        });
       }
+      Value* before = ptx::count_in(b, arguments_.shared_state());
+      emit_if(b, b.CreateICmpEQ(b.CreateAdd(before, b.getInt32(1)), row_blocks), [&] {
+        b.CreateAlignedStore(b.getInt32(0), global_pointer(arguments_.shared_state()), llvm::Align(4));
+        for (size_t o : outputs) {
+          Value* word = ptx::load_fresh(b, global_pointer(any_state(o)));
+          b.CreateAlignedStore(b.getInt32(0), global_pointer(any_state(o)), llvm::Align(4));
+          publish(o, word);
+        }
+      });
     });
   });
 }

@@ -51,6 +51,16 @@ void cluster_barrier(llvm::IRBuilder<>& b) {
   assembly(b, b.getVoidTy(), "barrier.cluster.arrive.aligned; barrier.cluster.wait.aligned;", "", {}, true);
 }
 
+void cluster_start(llvm::IRBuilder<>& b) {
+  assembly(b, b.getVoidTy(), "barrier.cluster.arrive.relaxed.aligned; barrier.cluster.wait.aligned;", "", {},
+           true);
+}
+
+Value* elect(llvm::IRBuilder<>& b) {
+  Value* elected = b.CreateIntrinsic(llvm::Intrinsic::nvvm_elect_sync, {}, {b.getInt32(~0u)});
+  return b.CreateExtractValue(elected, 1);
+}
+
 void warp_barrier(llvm::IRBuilder<>& b) {
   assembly(b, b.getVoidTy(), "bar.warp.sync 0xffffffff;", "", {}, true);
 }

@@ -28,8 +28,15 @@ void barrier_wait(llvm::IRBuilder<>& b, llvm::Value* barrier, llvm::Value* parit
 
 /// The block's number in its cluster: x first.
 llvm::Value* cluster_rank(llvm::IRBuilder<>& b);
-/// All threads of the cluster.
+/// All threads of the cluster; what they wrote before is seen after it.
 void cluster_barrier(llvm::IRBuilder<>& b);
+/// The same at the cluster's start: orders barriers that were made visible by `fence_barrier_init`, and
+/// nothing else.
+void cluster_start(llvm::IRBuilder<>& b);
+/// Whether this is the one lane of its warp that acts for all (i1): always the same one. Code under it that
+/// no other lane runs is known to be so, which a comparison of lane numbers does not tell: the assembler
+/// would put a loop over lanes round every bulk copy.
+llvm::Value* elect(llvm::IRBuilder<>& b);
 /// All lanes of the warp.
 void warp_barrier(llvm::IRBuilder<>& b);
 /// The i32 of lane 0: what the compiler then knows to be the same for the whole warp.

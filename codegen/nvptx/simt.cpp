@@ -40,7 +40,8 @@ class SimtLoop {
                                       i32(static_cast<int>(plan_.launch.first_tile_column())));
     frame_.ask_reached(b.getTrue());
     if (analysis_.contraction != kNone) contract(first_column, sums);
-    frame_.finish_tile(first_column, [&](const Place& place) -> Value* {
+    frame_.begin_tile(first_column);
+    frame_.finish_tile([&](const Place& place) -> Value* {
       llvm::AllocaInst* sum =
           sums[static_cast<size_t>(place.row) * offsets_.size() + static_cast<size_t>(place.member)];
       return b.CreateLoad(b.getFloatTy(), sum);

@@ -26,8 +26,12 @@ constexpr int kRowBytes = 2 * kSlabK;
 constexpr int kAtomRows = 64;  // of one wgmma's left operand
 constexpr int kAtomK = 16;
 
-/// K steps before a tile's end at which the progress of other blocks is asked for: about a memory latency.
-constexpr int kAskAhead = 8;
+/// The hardware barrier at which a block starts; the frame's is another.
+constexpr int kStart = 2;
+
+/// K steps before a tile's end at which its epilogue is prepared: more than a memory latency, and the tensor
+/// cores have work meanwhile.
+constexpr int kPrepareAhead = 4;
 
 class WgmmaLoop {
  public:
@@ -53,34 +57,58 @@ class WgmmaLoop {
     if (clustered()) rank_ = ptx::cluster_rank(b);
     share_out_columns();
     make_state();
-    Value* produces = b.CreateICmpEQ(frame_.thread(), i32(plan_.consumers));
-    // The thread that readies the barriers is the one that copies: it need not wait for the others to see
-    // them, but in a cluster for the other block's.
-    emit_if(b, produces, [&] { init_barriers(); });
-    if (clustered()) {
+    Value* warp = ptx::broadcast(b, frame_.warp());
+    Value* produces = b.CreateICmpEQ(warp, i32(plan_.consumers / 32));
+    emit_if(b, produces, [&] {
+      emit_if(b, ptx::elect(b), [&] { init_barriers(); });
       ptx::warp_barrier(b);
-      ptx::cluster_barrier(b);
-    }
-    Value* consumes = b.CreateICmpULT(ptx::broadcast(b, frame_.warp()), i32(plan_.consumers / 32));
-    emit_if(b, produces, [&] { start_copies(); });
-    ptx::warp_barrier(b);
-    ptx::wait_for_previous_grid(b);
-    frame_.begin();
-    llvm::Function* f = b.GetInsertBlock()->getParent();
-    auto* consumer = llvm::BasicBlock::Create(b.getContext(), "consumer", f);
-    auto* producer = llvm::BasicBlock::Create(b.getContext(), "producer", f);
-    auto* done = llvm::BasicBlock::Create(b.getContext(), "done", f);
-    b.CreateCondBr(consumes, consumer, producer);
+    });
+    auto block = [&](const char* name) {
+      return llvm::BasicBlock::Create(b.getContext(), name, b.GetInsertBlock()->getParent());
+    };
+    llvm::BasicBlock* consumer = block("consumer");
+    llvm::BasicBlock* helper = block("helper");
+    llvm::BasicBlock* done = block("done");
+    if (clustered()) ptx::cluster_start(b);
+    b.CreateCondBr(b.CreateICmpULT(warp, i32(plan_.consumers / 32)), consumer, helper);
+
     b.SetInsertPoint(consumer);
+    if (!clustered()) ptx::barrier_of(b, kStart, plan_.threads);
     if (moves_registers()) ptx::set_registers(b, plan_.consumers == 256 ? 232 : 152, true);
+    ptx::wait_for_previous_grid(b);
+    frame_.begin_states();
     consume();
     ptx::launch_dependents(b);
+    await_row_table();
     frame_.end();
     b.CreateBr(done);
-    b.SetInsertPoint(producer);
-    if (moves_registers()) ptx::set_registers(b, 40, false);
-    emit_if(b, produces, [&] { produce(); });
+
+    // The row table takes some loads that depend on each other: warps make it that have nothing else to do,
+    // while the first tile is multiplied. They do so before they give their registers away.
+    b.SetInsertPoint(helper);
+    llvm::BasicBlock* copies = block("copies");
+    llvm::BasicBlock* tabulates = block("tabulates");
+    llvm::BasicBlock* helped = block("helped");
+    b.CreateCondBr(produces, copies, tabulates);
+    b.SetInsertPoint(copies);
+    // The thread that readied the barriers need not wait for the others to see them, but in a cluster for the
+    // other block's.
+    if (!clustered()) ptx::barrier_pass(b, kStart, plan_.threads);
+    emit_if(b, ptx::elect(b), [&] { start_copies(); });
     ptx::warp_barrier(b);
+    b.CreateBr(helped);
+    b.SetInsertPoint(tabulates);
+    if (!clustered()) ptx::barrier_of(b, kStart, plan_.threads);
+    ptx::wait_for_previous_grid(b);
+    frame_.fill_row_table(b.CreateSub(frame_.thread(), i32(plan_.consumers + 32)), table_threads());
+    ptx::barrier_arrive(b, row_table_barrier());
+    b.CreateBr(helped);
+    b.SetInsertPoint(helped);
+    if (moves_registers()) ptx::set_registers(b, 40, false);
+    emit_if(b, produces, [&] {
+      emit_if(b, ptx::elect(b), [&] { produce(); });
+      ptx::warp_barrier(b);
+    });
     b.CreateBr(done);
     b.SetInsertPoint(done);
   }
@@ -94,6 +122,10 @@ class WgmmaLoop {
   Value* full_barrier(Value* stage) {
     return b.CreateAdd(base_, b.CreateAdd(b.CreateShl(stage, 3), i32(plan_.shared_barriers)));
   }
+  Value* row_table_barrier() { return full_barrier(i32(2 * schedule_.stages)); }
+  /// Threads that make the row table: all that neither multiply nor are of the warp that copies.
+  int table_threads() const { return plan_.threads - plan_.consumers - 32; }
+  void await_row_table() { ptx::barrier_wait(b, row_table_barrier(), i32(0)); }
   Value* empty_barrier(Value* stage) { return b.CreateAdd(full_barrier(stage), i32(8 * schedule_.stages)); }
   Value* stage_address(Value* stage) {
     return b.CreateAdd(base_, b.CreateMul(stage, i32(plan_.shared_stage)));
@@ -155,6 +187,7 @@ class WgmmaLoop {
       ptx::barrier_init(b, full_barrier(i32(stage)), 1);
       ptx::barrier_init(b, empty_barrier(i32(stage)), readers);
     }
+    ptx::barrier_init(b, row_table_barrier(), table_threads());
     ptx::fence_barrier_init(b);
   }
 
@@ -182,26 +215,29 @@ class WgmmaLoop {
   }
 
   /// Fills all stages for the first time: no consumer has to release them. Where no earlier kernel writes the
-  /// weights, they need not wait for one.
+  /// weights, those need not wait for one.
   void start_copies() {
-    Value* stable =
-        b.CreateICmpNE(b.CreateAnd(arguments_.flags(), uint64_t{launch_weights_stable}), b.getInt64(0));
-    emit_if(b, b.CreateNot(stable), [&] { ptx::wait_for_previous_grid(b); });
     Value* count = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, all_steps(), i32(schedule_.stages));
-    for (const bool right : {true, false}) {
+    auto start = [&](const std::function<void()>& copy) {
       rewind();
       Loop loop(b, i32(0), count, 1, "start");
-      if (right) {
-        expect();
-        copy_right();
-      } else {
-        copy_left();
-      }
+      copy();
       advance_step();
       loop.close();
       loop.keep_rolled();
-      if (right) ptx::wait_for_previous_grid(b);
-    }
+    };
+    Value* stable =
+        b.CreateICmpNE(b.CreateAnd(arguments_.flags(), uint64_t{launch_weights_stable}), b.getInt64(0));
+    auto copy_weights = [&] {
+      expect();
+      copy_right();
+    };
+    emit_if(b, stable, [&] { start(copy_weights); });
+    ptx::wait_for_previous_grid(b);
+    start([&] {
+      emit_if(b, b.CreateNot(stable), copy_weights);
+      copy_left();
+    });
   }
 
   void produce() {
@@ -294,20 +330,19 @@ class WgmmaLoop {
     const int blocks = plan_.fragment.blocks;
     Value* present = b.CreateSub(b.CreateMul(units, i32(unit_ / 64)), b.CreateMul(group_n_, i32(blocks)));
     present = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, present, i32(blocks));
+    frame_.begin_tile(b.CreateAdd(b.CreateMul(begin, i32(unit_)), i32(plan_.launch.first_tile_column())));
     // Each possible width of a tile has its own loop; blocks that do not exist are never multiplied, except
     // that a warpgroup without any keeps up with the others by the narrowest.
     const int narrowest = std::min(blocks, unit_ / 64);
     multiply_widths(present, blocks, narrowest);
-    Value* first_column = b.CreateAdd(b.CreateMul(begin, i32(unit_)), i32(plan_.launch.first_tile_column()));
     const bool always_whole = narrowest == blocks && plan_.warps_n == 1 && schedule_.cluster_n == 1;
     frame_.finish_tile(
-        first_column,
         [&](const Place& place) -> Value* {
           // Rows 8 apart alternate inside an atom of 64; a block's columns are eight n8 tiles.
           const int column = place.block * 64 + static_cast<int>(offsets_[static_cast<size_t>(place.member)]);
           return get(sum(place.row / 2, column / 8 * 4 + place.row % 2 * 2 + column % 2));
         },
-        always_whole ? nullptr : present);
+        always_whole ? nullptr : present, b.CreateICmpEQ(tiles.index(), i32(0)));
     tiles.close();
     tiles.keep_rolled();
   }
@@ -372,7 +407,10 @@ class WgmmaLoop {
     ptx::wgmma_commit(b);
     ptx::wgmma_wait(b, 1);
     emit_if(b, b.CreateICmpNE(steps.index(), i32(0)), [&] { release(previous); });
-    frame_.ask_reached(b.CreateICmpEQ(steps.index(), i32(std::max<int64_t>(steps_ - kAskAhead, 0))));
+    emit_if(b, b.CreateICmpEQ(steps.index(), i32(std::max<int64_t>(steps_ - kPrepareAhead, 0))), [&] {
+      await_row_table();
+      frame_.prepare_tile();
+    });
     advance_stage();
     steps.set_next(previous, stage);
     steps.close();

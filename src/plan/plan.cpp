@@ -168,8 +168,9 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
     rows_per_block = wgmma.block_batch;
     plan.tile_columns = wgmma.block_vocab;
     plan.consumers = 128 * wgmma.warpgroups_m * wgmma.warpgroups_n;
-    // A producer warp; a whole warpgroup of them where registers have to move from it to the consumers.
-    plan.threads = plan.consumers + (plan.consumers > 128 ? 128 : 32);
+    // A warp that copies and others that make the row table; a whole warpgroup where registers have to move
+    // from it to the consumers.
+    plan.threads = plan.consumers + (plan.consumers > 128 ? 128 : 96);
     plan.warps_n = wgmma.warpgroups_n;
     const int m_tiles = wgmma.block_batch / wgmma.warpgroups_m / 64;
     plan.fragment.rows = 2 * m_tiles;
@@ -179,7 +180,8 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
     unit = std::max(plan.fragment.blocks % 2 == 0 ? 128 : 64, wgmma.box_rows);
     plan.shared_stage = (wgmma.block_batch + wgmma.block_vocab) * 2 * wgmma.block_k;
     plan.shared_barriers = plan.shared_stage * wgmma.stages;
-    plan.shared_row_table = align(plan.shared_barriers + 2 * 8 * wgmma.stages, 128);
+    // Two barriers a stage, and one that tells when the row table is there.
+    plan.shared_row_table = align(plan.shared_barriers + 8 * (2 * wgmma.stages + 1), 128);
   }
   if (target.is_cuda()) {
     if (is_packed(program, analysis)) plan.join = Join::packed;
