@@ -192,15 +192,16 @@ TEST_CASE("every main loop of the LM head is assembled without spills") {
 
 /// The schedules that differ in their code, of those that the heuristic and a tuner may pick: not in how many
 /// stages there are or how wide L2 fetches.
-std::vector<Schedule> wgmma_code_shapes(const Program& program) {
+std::vector<Schedule> wgmma_code_shapes(const Program& program, int64_t columns) {
   std::map<std::string, Schedule> shapes;
   for (int64_t rows : {1, 64, 128, 256, 512})
-    for (Schedule schedule : schedule_space(program, {151936, 4096, rows, 16}, Target::parse("sm_90a"))) {
+    for (Schedule schedule : schedule_space(program, {columns, 4096, rows, 16}, Target::parse("sm_90a"))) {
       auto* s = std::get_if<WgmmaSchedule>(&schedule.family);
       if (!s || s->l2_promotion != 128) continue;
-      shapes.emplace(fmt::format("{} {} {} {}x{} {}x{} {}", s->block_batch, s->block_vocab, s->block_k,
-                                 s->warpgroups_m, s->warpgroups_n, s->cluster_m, s->cluster_n, s->box_rows),
-                     schedule);
+      shapes.emplace(
+          fmt::format("{} {} {} {}x{} {}x{} {} {}", s->block_batch, s->block_vocab, s->block_k,
+                      s->warpgroups_m, s->warpgroups_n, s->cluster_m, s->cluster_n, s->box_rows, s->turns),
+          schedule);
     }
   std::vector<Schedule> all;
   for (const auto& [key, schedule] : shapes) all.push_back(schedule);
@@ -217,7 +218,7 @@ TEST_CASE("every wgmma code shape is assembled without spills or serialised inst
     Program program;
     Schedule schedule;
     std::string what;
-    int64_t columns = 151936;
+    int64_t columns;
   };
   // All shapes with the cheapest epilogue, and the plainest of each tile with the others, also for a
   // vocabulary that ends within a block of 64. GUMTILE_TEST_ALL_SHAPES: all with all.
@@ -226,15 +227,19 @@ TEST_CASE("every wgmma code shape is assembled without spills or serialised inst
   for (NoiseScheme noise : kSchemes)
     for (bool logprob : {false, true}) {
       const Program program = lm_head(noise, logprob);
-      for (const Schedule& schedule : wgmma_code_shapes(program)) {
-        const auto& s = std::get<WgmmaSchedule>(schedule.family);
-        const bool plain = s.block_k == 64 && s.cluster_m * s.cluster_n == 1 && s.box_rows == 64;
-        if (!all && !plain && (logprob || noise != NoiseScheme::grouped)) continue;
-        const std::string what = fmt::format("{} logprob={}", name(noise), logprob);
-        kernels.push_back({program, schedule, what});
-        if (all || (plain && s.block_batch * s.block_vocab / (s.warpgroups_m * s.warpgroups_n) >= 128 * 128))
-          kernels.push_back({program, schedule, what + ", ragged", 50257});
-      }
+      for (const int64_t columns : {151936, 50257})
+        for (const Schedule& schedule : wgmma_code_shapes(program, columns)) {
+          const auto& s = std::get<WgmmaSchedule>(schedule.family);
+          const bool plain =
+              s.block_k == 64 && (s.cluster_m * s.cluster_n == 1 || s.turns > 1) && s.box_rows == 64;
+          const bool large = s.block_batch * s.block_vocab / (s.warpgroups_m * s.warpgroups_n) >= 128 * 128;
+          const bool ragged = columns % 64 != 0;
+          const bool cheapest = !logprob && noise == NoiseScheme::grouped;
+          if (!all && !(plain ? large || !ragged : cheapest && !ragged)) continue;
+          kernels.push_back({program, schedule,
+                             fmt::format("{} logprob={}, {} columns", name(noise), logprob, columns),
+                             columns});
+        }
     }
   CHECK(kernels.size() > 60);
   for_all(kernels.size(), [&](size_t i) -> std::string {

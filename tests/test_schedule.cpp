@@ -39,7 +39,8 @@ TEST_CASE("schedules print and parse back") {
           for (int cluster : {1, 2})
             for (int l2 : {64, 256})
               for (int box : {32, 128})
-                all.push_back({WgmmaSchedule{b, v, 128, stages, 2, n, cluster, 3 - cluster, l2, box}});
+                all.push_back({WgmmaSchedule{b, v, 128, stages, 2, n, cluster, 3 - cluster, l2, box,
+                                             l2 == 64 ? 1 : 2}});
     }
   std::set<std::string> texts;
   for (const Schedule& schedule : all) {
@@ -59,6 +60,8 @@ TEST_CASE("fields left out of a schedule keep their defaults, in any order") {
   CHECK(Schedule::parse("simt:b8,v256,k32").str() == "simt:b8,v256,k32");
   CHECK(Schedule::parse("wgmma:b128,wg=2x1,cluster=1x2,l2=256").str() ==
         "wgmma:b128,v128,k64,stages=9,wg=2x1,cluster=1x2,l2=256,box=64");
+  CHECK(Schedule::parse("wgmma:turns=1") == Schedule{WgmmaSchedule{}});
+  CHECK(Schedule::parse("wgmma:turns=2").str().ends_with(",box=64,turns=2"));
 }
 
 TEST_CASE("errors in a schedule's text name the field") {
@@ -82,7 +85,7 @@ TEST_CASE("errors in a schedule's text name the field") {
            {"mma_sync:stages=", "unknown field 'stages='"},
            {"mma_sync:warps=4", "field 'warps=' needs MxN, e.g. warps=2x1"},
            {"wgmma:cluster=2", "field 'cluster=' needs MxN, e.g. cluster=2x1"},
-           {"wgmma:warps=2x1", "this family has bN vN kN stages=N wg=MxN cluster=MxN l2=N box=N"},
+           {"wgmma:warps=2x1", "this family has bN vN kN stages=N wg=MxN cluster=MxN l2=N box=N turns=N"},
            {"mma_sync:warps=2x", "field 'warps=' needs a positive number, found ''"},
            {"mma_sync:warps=2x0", "field 'warps=' needs a positive number, found '0'"},
            {"mma_sync:copy=16b", "field 'copy=' needs a positive number, found '16b'"},
@@ -192,7 +195,9 @@ TEST_CASE("why a schedule is illegal") {
            {"wgmma", "sm_80", "sm_80 has no wgmma; sm_90a has"},
            {"wgmma", "sm_90", "sm_90 has no wgmma"},
            {"wgmma", "sm_100a", "sm_100a has no wgmma"},
-           {"wgmma:wg=2x2,b128,v256", "sm_90a", "wg=2x2 are 4 consumer warpgroups; 1 to 3"},
+           {"wgmma:wg=2x2,b128,v256", "sm_90a", "wg=2x2,turns=1 are 4 consumer warpgroups; 1 to 3"},
+           {"wgmma:turns=3", "sm_90a", "turns=3 must be 1 or 2"},
+           {"wgmma:turns=2,wg=2x1,b128", "sm_90a", "wg=2x1,turns=2 are 4 consumer warpgroups; 1 to 3"},
            {"wgmma:b96", "sm_90a", "b96 must be 64 or 128 rows for each of 1 warpgroups"},
            {"wgmma:b384,wg=3x1,v64", "sm_90a", "b384 must be at most b256"},
            {"wgmma:v96", "sm_90a", "v96 must be a multiple of 64 columns a warpgroup (64), at most 256"},

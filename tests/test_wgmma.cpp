@@ -32,13 +32,13 @@ std::vector<int32_t> tokens(const Case& c, const Outputs& outputs) {
 /// One schedule for each shape of the code, all their other fields as the schedule space has them first, and
 /// a seeded sample of the rest.
 std::vector<Schedule> code_shapes(const Program& program, const Problem& problem, Random& random) {
-  std::set<std::tuple<int, int, int, int, int, int, int>> seen;
+  std::set<std::tuple<int, int, int, int, int, int, int, int>> seen;
   std::vector<Schedule> chosen;
   for (const Schedule& schedule : schedule_space(program, problem, Target::parse("sm_90a"))) {
     const auto* s = std::get_if<WgmmaSchedule>(&schedule.family);
     if (!s) continue;
     const bool first = seen.insert({s->block_batch, s->block_vocab, s->block_k, s->warpgroups_m,
-                                    s->warpgroups_n, s->cluster_m, s->cluster_n})
+                                    s->warpgroups_n, s->cluster_m, s->cluster_n, s->turns})
                            .second;
     if (first || random.below(20) == 0) chosen.push_back(schedule);
   }

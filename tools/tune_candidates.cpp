@@ -37,7 +37,9 @@ class CostModel {
   double operator()(const WgmmaSchedule& s) const {
     // Rows that a batch does not have are not read.
     const auto rows = static_cast<double>(std::min<int64_t>(s.block_batch, problem_.max_rows));
-    const double l2 = blocks(s.block_batch) * (1.0 / s.cluster_m + rows / (s.block_vocab * s.cluster_n));
+    // Two tiles under way are taken for one of both: what hides their folds outweighs what they read more.
+    const double columns = s.block_vocab * s.cluster_n * s.turns;
+    const double l2 = blocks(s.block_batch) * (1.0 / s.cluster_m + rows / columns);
     // Small differences, in the order in which they are worth trying: a shape that loses by more is not
     // tried in all of its variants.
     const WgmmaSchedule usual;

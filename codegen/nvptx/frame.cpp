@@ -77,6 +77,12 @@ GpuFrame::GpuFrame(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEm
   warp_ = b.CreateLShr(thread_, 5);
   const bool warpgroups = std::holds_alternative<WgmmaSchedule>(plan.schedule.family);
   Value* group = warpgroups ? b.CreateLShr(thread_, 7) : warp_;
+  turn_ = b.getInt32(0);
+  if (plan.turns > 1) {
+    const int groups = plan.consumers / 128 / plan.turns;
+    turn_ = b.CreateUDiv(group, i32(groups));
+    group = b.CreateURem(group, i32(groups));
+  }
   warp_n_ = b.CreateURem(group, i32(plan.warps_n));
   warp_m_ = b.CreateUDiv(group, i32(plan.warps_n));
   warp_row_ = b.CreateMul(warp_m_, i32((warpgroups ? 32 : 8) * plan.fragment.rows));

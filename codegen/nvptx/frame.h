@@ -94,6 +94,8 @@ class GpuFrame : public GpuSource {
   /// warpgroup's).
   llvm::Value* warp_n() const { return warp_n_; }
   llvm::Value* warp_m() const { return warp_m_; }
+  /// Which of the plan's turns the warp takes tiles in, i32.
+  llvm::Value* turn() const { return turn_; }
   /// The block's first row, i64, and its worker number along the columns, i32.
   llvm::Value* first_row() const { return first_row_; }
   llvm::Value* partial() const { return partial_; }
@@ -143,6 +145,7 @@ class GpuFrame : public GpuSource {
   llvm::Value* lane_;
   llvm::Value* warp_;
   llvm::Value* warp_m_;
+  llvm::Value* turn_;
   llvm::Value* warp_n_;
   llvm::Value* warp_row_;  ///< the warp's first row in the block
   llvm::Value* first_row_;

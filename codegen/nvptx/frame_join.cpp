@@ -160,7 +160,9 @@ void GpuFrame::push(const StateValues& states, int row, bool at_end) {
 void GpuFrame::write_records(const std::vector<StateValues>& states) {
   const auto words_per_row = static_cast<uint32_t>(4 * plan_.record_words);
   Value* writes = b.CreateICmpEQ(b.CreateAnd(lane_, 3), b.getInt32(0));
-  Value* warp_base = b.CreateMul(warp_n_, b.getInt32(static_cast<uint32_t>(plan_.launch.rows_per_block)));
+  Value* among_warps =
+      b.CreateAdd(b.CreateMul(turn_, b.getInt32(static_cast<uint32_t>(plan_.warps_n))), warp_n_);
+  Value* warp_base = b.CreateMul(among_warps, b.getInt32(static_cast<uint32_t>(plan_.launch.rows_per_block)));
   for (int i = 0; i < plan_.fragment.rows; ++i) {
     const std::vector<Value*> words = sweep_.to_words(states[static_cast<size_t>(i)]);
     Value* base = b.CreateMul(b.CreateAdd(warp_base, local_row(i)), b.getInt32(words_per_row));
@@ -174,7 +176,7 @@ void GpuFrame::write_records(const std::vector<StateValues>& states) {
   barrier();
   for_each_thread(b, thread_, plan_.launch.rows_per_block, plan_.consumers, [&](Value* local) {
     StateValues joined;
-    for (int warp = 0; warp < plan_.warps_n; ++warp) {
+    for (int warp = 0; warp < plan_.turns * plan_.warps_n; ++warp) {
       Value* at = b.CreateAdd(local, b.getInt32(static_cast<uint32_t>(warp * plan_.launch.rows_per_block)));
       Value* base = b.CreateMul(at, b.getInt32(words_per_row));
       std::vector<Value*> words;

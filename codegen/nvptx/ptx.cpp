@@ -75,11 +75,6 @@ void barrier_of(llvm::IRBuilder<>& b, int number, int threads) {
                     {b.getInt32(static_cast<uint32_t>(number)), b.getInt32(static_cast<uint32_t>(threads))});
 }
 
-void barrier_pass(llvm::IRBuilder<>& b, int number, int threads) {
-  b.CreateIntrinsic(llvm::Intrinsic::nvvm_barrier_cta_arrive_aligned_count, {},
-                    {b.getInt32(static_cast<uint32_t>(number)), b.getInt32(static_cast<uint32_t>(threads))});
-}
-
 Value* shuffle_xor(llvm::IRBuilder<>& b, Value* value, int mask) {
   return b.CreateIntrinsic(llvm::Intrinsic::nvvm_shfl_sync_bfly_i32, {},
                            {b.getInt32(~0u), value, b.getInt32(static_cast<uint32_t>(mask)), b.getInt32(31)});

@@ -22,8 +22,6 @@ llvm::Value* opaque(llvm::IRBuilder<>& b, llvm::Value* value);
 void barrier(llvm::IRBuilder<>& b);
 /// The same for the first `threads` threads, by a hardware barrier of its own.
 void barrier_of(llvm::IRBuilder<>& b, int number, int threads);
-/// Takes part in one of those without waiting for the others, all of which say how many threads there are.
-void barrier_pass(llvm::IRBuilder<>& b, int number, int threads);
 
 /// Adds 1 to a word at an address (i64) and returns what it was. What the thread (and with `barrier`, its
 /// block) wrote before is visible to who counts in later.

@@ -26,9 +26,6 @@ constexpr int kRowBytes = 2 * kSlabK;
 constexpr int kAtomRows = 64;  // of one wgmma's left operand
 constexpr int kAtomK = 16;
 
-/// The hardware barrier at which a block starts; the frame's is another.
-constexpr int kStart = 2;
-
 /// K steps before a tile's end at which its epilogue is prepared: more than a memory latency, and the tensor
 /// cores have work meanwhile.
 constexpr int kPrepareAhead = 4;
@@ -69,12 +66,14 @@ class WgmmaLoop {
     llvm::BasicBlock* consumer = block("consumer");
     llvm::BasicBlock* helper = block("helper");
     llvm::BasicBlock* done = block("done");
-    if (clustered()) ptx::cluster_start(b);
+    if (clustered())
+      ptx::cluster_start(b);
+    else
+      ptx::barrier(b);
     b.CreateCondBr(b.CreateICmpULT(warp, i32(plan_.consumers / 32)), consumer, helper);
 
     b.SetInsertPoint(consumer);
-    if (!clustered()) ptx::barrier_of(b, kStart, plan_.threads);
-    if (moves_registers()) ptx::set_registers(b, plan_.consumers == 256 ? 232 : 152, true);
+    if (moves_registers()) ptx::set_registers(b, plan_.consumers == 256 ? 240 : 152, true);
     ptx::wait_for_previous_grid(b);
     frame_.begin_states();
     consume();
@@ -91,20 +90,16 @@ class WgmmaLoop {
     llvm::BasicBlock* helped = block("helped");
     b.CreateCondBr(produces, copies, tabulates);
     b.SetInsertPoint(copies);
-    // The thread that readied the barriers need not wait for the others to see them, but in a cluster for the
-    // other block's.
-    if (!clustered()) ptx::barrier_pass(b, kStart, plan_.threads);
     emit_if(b, ptx::elect(b), [&] { start_copies(); });
     ptx::warp_barrier(b);
     b.CreateBr(helped);
     b.SetInsertPoint(tabulates);
-    if (!clustered()) ptx::barrier_of(b, kStart, plan_.threads);
     ptx::wait_for_previous_grid(b);
     frame_.fill_row_table(b.CreateSub(frame_.thread(), i32(plan_.consumers + 32)), table_threads());
     ptx::barrier_arrive(b, row_table_barrier());
     b.CreateBr(helped);
     b.SetInsertPoint(helped);
-    if (moves_registers()) ptx::set_registers(b, 40, false);
+    if (moves_registers()) ptx::set_registers(b, plan_.consumers == 256 ? 24 : 40, false);
     emit_if(b, produces, [&] {
       emit_if(b, ptx::elect(b), [&] { produce(); });
       ptx::warp_barrier(b);
@@ -182,12 +177,15 @@ class WgmmaLoop {
   void init_barriers() {
     ptx::prefetch_tensor_map(b, left_map_);
     ptx::prefetch_tensor_map(b, right_map_);
-    const int readers = plan_.consumers / 32 * schedule_.cluster_m * schedule_.cluster_n;
+    const int readers = plan_.consumers / 32 / plan_.turns * schedule_.cluster_m * schedule_.cluster_n;
     for (int stage = 0; stage < schedule_.stages; ++stage) {
       ptx::barrier_init(b, full_barrier(i32(stage)), 1);
       ptx::barrier_init(b, empty_barrier(i32(stage)), readers);
     }
     ptx::barrier_init(b, row_table_barrier(), table_threads());
+    if (takes_turns())
+      for (int turn = 0; turn < plan_.turns; ++turn)
+        ptx::barrier_init(b, turn_barrier(i32(turn)), plan_.consumers / plan_.turns / 32);
     ptx::fence_barrier_init(b);
   }
 
@@ -196,6 +194,16 @@ class WgmmaLoop {
     Value* wraps = b.CreateICmpEQ(next, i32(schedule_.stages));
     b.CreateStore(b.CreateSelect(wraps, b.getInt32(0), next), stage_);
     b.CreateStore(b.CreateXor(get(parity_), b.CreateZExt(wraps, b.getInt32Ty())), parity_);
+  }
+
+  /// Passes a number of stages, known when code is emitted.
+  void skip_stages(int64_t count) {
+    const int64_t rounds = count / schedule_.stages;
+    Value* next = b.CreateAdd(get(stage_), i32(count % schedule_.stages));
+    Value* wraps = b.CreateICmpUGE(next, i32(schedule_.stages));
+    b.CreateStore(b.CreateSelect(wraps, b.CreateSub(next, i32(schedule_.stages)), next), stage_);
+    Value* flips = b.CreateXor(b.CreateZExt(wraps, b.getInt32Ty()), i32(rounds % 2));
+    b.CreateStore(b.CreateXor(get(parity_), flips), parity_);
   }
 
   // ---- producer: one thread ----
@@ -324,8 +332,15 @@ class WgmmaLoop {
     rewind();
     group_m_ = ptx::broadcast(b, frame_.warp_m());
     group_n_ = ptx::broadcast(b, frame_.warp_n());
-    Loop tiles(b, i32(0), tiles_, 1, "tile");
-    Value* begin = tile_begin(tiles.index());
+    if (takes_turns()) {
+      emit_if(b, b.CreateICmpNE(frame_.turn(), i32(0)), [&] {
+        skip_stages(steps_);
+        pass_turn();  // the first turn is the others'
+      });
+    }
+    Loop tiles(b, frame_.turn(), tiles_, plan_.turns, "tile");
+    consumed_tile_ = tiles.index();
+    Value* begin = tile_begin(consumed_tile_);
     Value* units = tile_units(begin);
     const int blocks = plan_.fragment.blocks;
     Value* present = b.CreateSub(b.CreateMul(units, i32(unit_ / 64)), b.CreateMul(group_n_, i32(blocks)));
@@ -342,7 +357,8 @@ class WgmmaLoop {
           const int column = place.block * 64 + static_cast<int>(offsets_[static_cast<size_t>(place.member)]);
           return get(sum(place.row / 2, column / 8 * 4 + place.row % 2 * 2 + column % 2));
         },
-        always_whole ? nullptr : present, b.CreateICmpEQ(tiles.index(), i32(0)));
+        always_whole ? nullptr : present, b.CreateICmpEQ(consumed_tile_, frame_.turn()));
+    if (takes_turns()) skip_stages(steps_);
     tiles.close();
     tiles.keep_rolled();
   }
@@ -383,6 +399,7 @@ class WgmmaLoop {
   /// All of K for a tile of `width` blocks of 64 columns a warpgroup.
   void multiply(int width) {
     const int count = width * 32;
+    if (takes_turns()) await_turn();
     Loop steps(b, i32(0), i32(steps_), 1, "step");
     llvm::PHINode* previous = steps.carry(i32(0));
     Value* stage = get(stage_);
@@ -415,6 +432,7 @@ class WgmmaLoop {
     steps.set_next(previous, stage);
     steps.close();
     steps.keep_rolled();
+    if (takes_turns()) pass_turn();
     std::vector<Value*> all;
     for (int m = 0; m < m_tiles_; ++m)
       for (Value* value : load_sums(m, count)) all.push_back(value);
@@ -422,6 +440,19 @@ class WgmmaLoop {
     for (int m = 0; m < m_tiles_; ++m)
       store_sums(m, {all.begin() + m * count, all.begin() + (m + 1) * count});
     release(previous);
+  }
+
+  bool takes_turns() const { return plan_.turns > 1; }
+  Value* turn_barrier(Value* turn) { return full_barrier(b.CreateAdd(turn, i32(2 * schedule_.stages + 1))); }
+  /// Waits until the other consumers have started all products of their tile.
+  void await_turn() {
+    Value* parity = b.CreateAnd(b.CreateLShr(consumed_tile_, 1), 1);  // turns are two
+    ptx::barrier_wait(b, turn_barrier(frame_.turn()), parity);
+  }
+  /// Lets them start those of their next one.
+  void pass_turn() {
+    emit_if(b, b.CreateICmpEQ(frame_.lane(), i32(0)),
+            [&] { ptx::barrier_arrive(b, turn_barrier(b.CreateXor(frame_.turn(), i32(1)))); });
   }
 
   Value* offset(Value* descriptor, int bytes) {
@@ -465,6 +496,7 @@ class WgmmaLoop {
   llvm::AllocaInst* parity_ = nullptr;
   llvm::AllocaInst* tile_ = nullptr;
   llvm::AllocaInst* step_ = nullptr;
+  Value* consumed_tile_ = nullptr;
 };
 
 }  // namespace

@@ -47,13 +47,14 @@ struct WgmmaSchedule {
   int cluster_n = 1;       ///< blocks along the columns that share the hidden states by multicast: 1 or 2
   int l2_promotion = 128;  ///< bytes that L2 fetches for a read of the weights: 64, 128 or 256
   int box_rows = 64;       ///< rows of the weights that one copy takes: 32, 64, 128 or 256
+  int turns = 1;  ///< groups of consumer warpgroups that take whole tiles in turn: one multiplies, one folds
   bool operator==(const WgmmaSchedule&) const = default;
 };
 
 /// How to compute: tile shapes and their mapping onto a machine. Nothing in it changes what is computed.
 /// A value type; text forms: "host:b4,v256", "simt:b8,v256,k32",
 /// "mma_sync:b64,v256,stages=4,warps=2x4,copy=16",
-/// "wgmma:b128,v256,k64,stages=4,wg=2x1,cluster=1x1,l2=128,box=64".
+/// "wgmma:b128,v256,k64,stages=4,wg=2x1,cluster=1x1,l2=128,box=64" (",turns=2" after it where there are two).
 struct Schedule {
   std::variant<HostSchedule, SimtSchedule, MmaSyncSchedule, WgmmaSchedule> family;
 

@@ -69,10 +69,11 @@ void check_wgmma(const Program& program, const ProgramAnalysis& analysis, const 
   require(reason.empty(), schedule, reason);
   require(s.warpgroups_m > 0 && s.warpgroups_n > 0, schedule,
           fmt::format("wg={}x{} must both be at least 1", s.warpgroups_m, s.warpgroups_n));
-  const int warpgroups = s.warpgroups_m * s.warpgroups_n;
-  require(
-      warpgroups >= 1 && warpgroups <= 3, schedule,
-      fmt::format("wg={}x{} are {} consumer warpgroups; 1 to 3", s.warpgroups_m, s.warpgroups_n, warpgroups));
+  require(s.turns == 1 || s.turns == 2, schedule, fmt::format("turns={} must be 1 or 2", s.turns));
+  const int warpgroups = s.warpgroups_m * s.warpgroups_n * s.turns;
+  require(warpgroups >= 1 && warpgroups <= 3, schedule,
+          fmt::format("wg={}x{},turns={} are {} consumer warpgroups; 1 to 3", s.warpgroups_m, s.warpgroups_n,
+                      s.turns, warpgroups));
   require(s.block_batch == 64 * s.warpgroups_m || s.block_batch == 128 * s.warpgroups_m, schedule,
           fmt::format("b{} must be 64 or 128 rows for each of {} warpgroups along the rows", s.block_batch,
                       s.warpgroups_m));

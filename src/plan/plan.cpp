@@ -167,7 +167,8 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
     const auto& wgmma = std::get<WgmmaSchedule>(schedule.family);
     rows_per_block = wgmma.block_batch;
     plan.tile_columns = wgmma.block_vocab;
-    plan.consumers = 128 * wgmma.warpgroups_m * wgmma.warpgroups_n;
+    plan.turns = wgmma.turns;
+    plan.consumers = 128 * wgmma.warpgroups_m * wgmma.warpgroups_n * wgmma.turns;
     // A warp that copies and others that make the row table; a whole warpgroup where registers have to move
     // from it to the consumers.
     plan.threads = plan.consumers + (plan.consumers > 128 ? 128 : 96);
@@ -180,8 +181,9 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
     unit = std::max(plan.fragment.blocks % 2 == 0 ? 128 : 64, wgmma.box_rows);
     plan.shared_stage = (wgmma.block_batch + wgmma.block_vocab) * 2 * wgmma.block_k;
     plan.shared_barriers = plan.shared_stage * wgmma.stages;
-    // Two barriers a stage, and one that tells when the row table is there.
-    plan.shared_row_table = align(plan.shared_barriers + 8 * (2 * wgmma.stages + 1), 128);
+    // Two barriers a stage, one that tells when the row table is there, and one a turn.
+    const int barriers = 2 * wgmma.stages + 1 + (wgmma.turns > 1 ? wgmma.turns : 0);
+    plan.shared_row_table = align(plan.shared_barriers + 8 * barriers, 128);
   }
   if (target.is_cuda()) {
     if (is_packed(program, analysis)) plan.join = Join::packed;
@@ -193,8 +195,9 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
     plan.shared_exchange = align(plan.shared_row_table + rows_per_block * plan.row_table_words * 4, 128);
     plan.shared_bytes = plan.shared_exchange + 128;  // the first words tell the block whether it is the last
     if (plan.join == Join::records)
-      plan.shared_bytes = std::max(
-          plan.shared_bytes, plan.shared_exchange + plan.warps_n * rows_per_block * plan.record_words * 4);
+      plan.shared_bytes =
+          std::max(plan.shared_bytes,
+                   plan.shared_exchange + plan.turns * plan.warps_n * rows_per_block * plan.record_words * 4);
     const int limit = target.gpu().shared_bytes;
     if (plan.shared_bytes > limit)
       throw Error(

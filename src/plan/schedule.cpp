@@ -80,7 +80,8 @@ std::string Schedule::str() const {
     std::string operator()(const WgmmaSchedule& s) const {
       return fmt::format("wgmma:b{},v{},k{},stages={},wg={}x{},cluster={}x{},l2={},box={}", s.block_batch,
                          s.block_vocab, s.block_k, s.stages, s.warpgroups_m, s.warpgroups_n, s.cluster_m,
-                         s.cluster_n, s.l2_promotion, s.box_rows);
+                         s.cluster_n, s.l2_promotion, s.box_rows) +
+             (s.turns != 1 ? fmt::format(",turns={}", s.turns) : "");
     }
   };
   return std::visit(Visitor{}, family);
@@ -126,7 +127,7 @@ Schedule Schedule::parse(std::string_view text) {
     read_fields(text, rest,
                 {to("b", s.block_batch), to("v", s.block_vocab), to("k", s.block_k), to("stages=", s.stages),
                  pair("wg=", s.warpgroups_m, s.warpgroups_n), pair("cluster=", s.cluster_m, s.cluster_n),
-                 to("l2=", s.l2_promotion), to("box=", s.box_rows)});
+                 to("l2=", s.l2_promotion), to("box=", s.box_rows), to("turns=", s.turns)});
     return {s};
   }
   fail(text, fmt::format("unknown family '{}'; known are host, simt, mma_sync and wgmma", family));
