@@ -9,6 +9,7 @@
 #include <set>
 #include <tuple>
 
+#include "gumtile/assembler.h"
 #include "gumtile/jit.h"
 #include "gumtile/lm_head.h"
 #include "tests/sampling_check.h"
@@ -77,6 +78,45 @@ TEST_CASE("every wgmma code shape gives the same tokens, 1 row") { check_code_sh
 TEST_CASE("every wgmma code shape gives the same tokens, 17 rows") { check_code_shapes(17); }
 TEST_CASE("every wgmma code shape gives the same tokens, 64 rows") { check_code_shapes(64); }
 TEST_CASE("every wgmma code shape gives the same tokens, 200 rows") { check_code_shapes(200); }
+
+TEST_CASE("blocks of several tiles give the same tokens whoever takes the tiles") {
+  if (!hopper()) return;
+  struct Shape {
+    int64_t vocab, hidden, first_column;
+  };
+  // Along the columns: up to eleven tiles a block, odd numbers of them, and blocks without any.
+  for (const int max_blocks : {1, 6}) {
+    EngineOptions engine_options;
+    engine_options.source = with_assembler(make_jit());
+    engine_options.max_blocks = max_blocks;
+    const auto engine = Engine::open("cuda:0", engine_options);
+    for (const Shape& shape : {Shape{1280, 64, 0}, {333, 72, 0}, {700, 520, 1000}})
+      for (const bool logprob : {false, true}) {
+        const SamplingOptions options{NoiseScheme::grouped, DType::bf16, DType::bf16, logprob};
+        Case c = make_lm_head_case(options, shape.vocab, shape.hidden, 200, 67);
+        c.first_column = shape.first_column;
+        const Outputs expected = run_engine(c, *engine);
+        INFO("V=", shape.vocab, " K=", shape.hidden, " blocks=", max_blocks);
+        if (shape.first_column == 0) {  // the interpreter takes whole vocabularies
+          const TokenComparison comparison = SamplingReference(c, options).compare(expected);
+          INFO(comparison.first_wrong);
+          CHECK(comparison.wrong == 0);
+        }
+        std::vector<Schedule> schedules;
+        for (const char* text :
+             {"b128,v128,k64,stages=2,cluster=2x1,turns=2", "b128,v128,k64,stages=5,cluster=1x2,turns=2",
+              "b128,v128,k64,stages=6,cluster=1x1,turns=2", "b64,v64,k128,stages=3,turns=2",
+              "b64,v192,k64,stages=4,turns=2", "b128,v256,k64,stages=4,wg=2x1,cluster=2x1",
+              "b128,v128,k64,stages=3,wg=2x1,cluster=1x2"})
+          schedules.push_back(Schedule::parse(fmt::format("wgmma:{}", text)));
+        const std::vector<Kernel> kept = load_all(c, *engine, schedules);
+        for (const Schedule& schedule : schedules) {
+          INFO(schedule.str(), " logprob ", logprob);
+          CHECK(tokens(c, run_engine(c, *engine, schedule)) == tokens(c, expected));
+        }
+      }
+  }
+}
 
 /// A prepared head with its inputs and outputs on the device.
 class Sampler {

@@ -172,11 +172,12 @@ void add_parts_without_contraction(const Program& program, const ProgramAnalysis
 
 }  // namespace
 
-/// Needs a lane to hold one group a block: else which member starts it would have to be chosen, too.
+/// Needs a lane to hold one group a block: else which member starts it would have to be chosen, too. And an
+/// argmax: a group with a bound of NaN is out from the start, where another combine might let NaN through.
 void SweepEmitter::let_groups_compete(size_t reduction) {
   const NodeId id = analysis_.sweep_reductions[reduction];
   const ReductionInfo& info = reduction_of(id);
-  if (ops_.lanes() != 0 || !source_.can_choose() || info.state[0] != DType::f32 ||
+  if (ops_.lanes() != 0 || !source_.can_choose() || !is_argmax(info) ||
       reduction_level(plan_.program, info) != Level::group || expressions_.group_leaders().size() != 1)
     return;
   contest_.emplace();
@@ -198,6 +199,7 @@ void SweepEmitter::prepare_contest() {
   std::vector<NodeId> parts;
   add_parts_without_contraction(plan_.program, analysis_, reduction_of(id).bound, parts);
   expressions_.push_fresh_scope();
+  expressions_.set_masked(true);  // of blocks that the tile does not have nothing is read
   for (NodeId part : parts) {
     std::vector<llvm::AllocaInst*>& prepared = contest_->prepared[part];
     if (prepared.empty()) prepared = for_all_groups(plan_.program.nodes[part].dtype);
@@ -290,11 +292,15 @@ std::vector<Value*> SweepEmitter::fold_leader(std::span<const RowStates> states,
   };
   source_.choose(leader.row, leader.block);
   expressions_.push_fresh_scope();
+  // A lane without a leader computes something as well, perhaps of a block that the tile does not have.
+  const bool masked = expressions_.masked();
+  expressions_.set_masked(true);
   const Place at{Place::kChosen, Place::kChosen, expressions_.group_leaders()[0]};
   std::vector<Value*> lifted;
   for (NodeId operand : plan_.program.nodes[id].operands)
     lifted.push_back(b.CreateSelect(leader.counts, expressions_.value(operand, at), identity[lifted.size()]));
   expressions_.pop_scope();
+  expressions_.set_masked(masked);
   std::vector<Value*> before;
   for (size_t i = 0; i < identity.size(); ++i) {
     std::vector<Value*> of_rows;

@@ -58,8 +58,8 @@ class SweepEmitter {
   /// the contraction's values, as soon as the fragment's columns are known.
   void prepare_contest();
   /// Folds the groups whose bounds do not dismiss them into `states` (of all rows), in rounds: one group a
-  /// lane. After each `after_round` is told for the chosen row whether its state may have risen above all
-  /// that the row's lanes knew of (i1), and the state.
+  /// lane. `before_round` and `after_round` emit what belongs to a round; the latter is told for the chosen
+  /// row whether its state may have risen above all that the row's lanes knew of (i1), and the state.
   void settle_contest(
       std::span<const RowStates> states, const std::function<void()>& before_round,
       const std::function<void(llvm::Value* rises, std::span<llvm::Value* const> state)>& after_round);

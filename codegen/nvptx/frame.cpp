@@ -298,14 +298,14 @@ void GpuFrame::settle_contest(Value* first) {
   if (!first) first = b.getFalse();
   llvm::Function* f = b.GetInsertBlock()->getParent();
   llvm::IRBuilder<> entry(&f->getEntryBlock(), f->getEntryBlock().begin());
-  llvm::AllocaInst* is_first_round = entry.CreateAlloca(entry.getInt1Ty());
-  b.CreateStore(first, is_first_round);
+  llvm::AllocaInst* begins = entry.CreateAlloca(entry.getInt1Ty());
+  b.CreateStore(first, begins);
   sweep_.settle_contest(
       states_, [&] { ask_reached(first); },
       [&](Value* rises, std::span<Value* const> state) {
         push_chosen(rises, state);
-        ask_reached(b.CreateLoad(b.getInt1Ty(), is_first_round));
-        b.CreateStore(b.getFalse(), is_first_round);
+        ask_reached(b.CreateLoad(b.getInt1Ty(), begins));
+        b.CreateStore(b.getFalse(), begins);
       });
 }
 

@@ -4,13 +4,13 @@
 #include "codegen/nvptx/ptx_hopper.h"
 
 // Hopper's main loop. One warp streams both operands by bulk tensor copies through a ring of shared-memory
-// stages; consumer warpgroups multiply them by wgmma as they land. The ring runs on across tiles, so that
-// weights keep streaming while a tile's epilogue runs. A block takes a contiguous range of columns; the last
-// tile of a range may be shorter than the others.
+// stages; consumer warpgroups multiply them by wgmma as they land; further warps make the row table. The ring
+// runs on across tiles, so that weights keep streaming while a tile's epilogue runs. A block takes a
+// contiguous range of columns; the last tile of a range may be shorter than the others. Consumers share each
+// tile, or take whole tiles in turn.
 //
-// Tried, and not kept: the second of two warpgroups started 1 to 3 stages after the first, so that one
-// multiplies while the other folds, gave less than 0.5% at 256 and 512 rows (H200, 151936 x 4096): the card
-// is limited by power there.
+// Tried, and not kept: the second of two warpgroups that share tiles started 1 to 3 stages after the first,
+// so that their folds do not coincide, gave less than 0.5% at 256 and 512 rows (H200, 151936 x 4096).
 //
 // A stage holds block_k elements of K of the block's rows of the left operand, then of the tile's rows of the
 // right one, in slabs of 64 elements: one row in 128 bytes, swizzled as TMA and wgmma agree on.
@@ -83,7 +83,7 @@ class WgmmaLoop {
     b.CreateBr(done);
 
     // The row table takes some loads that depend on each other: warps make it that have nothing else to do,
-    // while the first tile is multiplied. They do so before they give their registers away.
+    // while the first copies are under way. They do so before they give their registers away.
     b.SetInsertPoint(helper);
     llvm::BasicBlock* copies = block("copies");
     llvm::BasicBlock* tabulates = block("tabulates");
@@ -288,12 +288,13 @@ class WgmmaLoop {
     ptx::barrier_expect(b, full_barrier(get(stage_)), bytes);
   }
 
-  /// One of `boxes` boxes; in a cluster that shares the operand, the blocks take turns and send to all.
-  void copy_box(bool left, int slab, int box, Value* boxes, Value* turn, Value* row) {
+  /// One of `boxes` boxes; in a cluster that shares the operand, the blocks alternate, beginning with the one
+  /// of rank `first` modulo 2, and send to all.
+  void copy_box(bool left, int slab, int box, Value* boxes, Value* first, Value* row) {
     const bool shares = left ? schedule_.cluster_n > 1 : schedule_.cluster_m > 1;
     Value* wanted = b.CreateICmpSLT(i32(box), boxes);
     if (shares) {
-      Value* whose = b.CreateAnd(b.CreateAdd(turn, i32(box)), 1);
+      Value* whose = b.CreateAnd(b.CreateAdd(first, i32(box)), 1);
       wanted = b.CreateAnd(wanted, b.CreateICmpEQ(whose, rank_));
     }
     emit_if(b, wanted, [&] {

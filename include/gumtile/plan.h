@@ -64,7 +64,7 @@ struct KernelPlan {
   int bounded = -1;      ///< the sweep reduction whose progress the blocks of a row share; -1: none
   int warps_n = 1;       ///< warps (or warpgroups) side by side along the columns
   int turns = 1;         ///< groups of consumers that take whole tiles in turn
-  int consumers = 0;     ///< threads that hold fragments; the others only copy
+  int consumers = 0;     ///< threads that hold fragments; the others copy, or make the row table
   int tile_columns = 0;  ///< columns of a tile
   // Shared memory, in bytes from its start.
   int threads = 0;

@@ -86,26 +86,35 @@ ProgramAnalysis analyze(const Program& program) {
 
 namespace {
 
-/// What `dsl_functions.h`'s argmax without carried values makes of its combine: the larger key, then the
-/// lower index; a key that is NaN loses.
-Lambda argmax_combine() {
+/// What `dsl_functions.h`'s argmax makes of its combine: the larger key, then the lower index; a key that is
+/// NaN loses. `state`: key, index and carried values.
+Lambda argmax_combine(const std::vector<DType>& state) {
   const DType f = DType::f32;
   const DType u = DType::u32;
   const DType p = DType::pred;
-  return {{{Op::param, f, {}, 0},
-           {Op::param, f, {}, 2},
-           {Op::lt, p, {0, 1}},
-           {Op::eq, p, {1, 0}},
-           {Op::param, u, {}, 3},
-           {Op::param, u, {}, 1},
-           {Op::lt, p, {4, 5}},
-           {Op::bit_and, p, {3, 6}},
-           {Op::bit_or, p, {2, 7}},
-           {Op::ne, p, {0, 0}},
-           {Op::bit_or, p, {8, 9}},
-           {Op::select, f, {10, 1, 0}},
-           {Op::select, u, {10, 4, 5}}},
-          {11, 12}};
+  const auto right = static_cast<uint64_t>(state.size());  // the first parameter of the right state
+  Lambda combine{{{Op::param, f, {}, 0},
+                  {Op::param, f, {}, right},
+                  {Op::lt, p, {0, 1}},
+                  {Op::eq, p, {1, 0}},
+                  {Op::param, u, {}, right + 1},
+                  {Op::param, u, {}, 1},
+                  {Op::lt, p, {4, 5}},
+                  {Op::bit_and, p, {3, 6}},
+                  {Op::bit_or, p, {2, 7}},
+                  {Op::ne, p, {0, 0}},
+                  {Op::bit_or, p, {8, 9}},
+                  {Op::select, f, {10, 1, 0}},
+                  {Op::select, u, {10, 4, 5}}},
+                 {11, 12}};
+  for (uint64_t i = 2; i < state.size(); ++i) {
+    const auto next = static_cast<NodeId>(combine.nodes.size());
+    combine.nodes.push_back({Op::param, state[i], {}, right + i});
+    combine.nodes.push_back({Op::param, state[i], {}, i});
+    combine.nodes.push_back({Op::select, state[i], {10, next, next + 1}});
+    combine.results.push_back(next + 2);
+  }
+  return combine;
 }
 
 Lambda or_combine() {
@@ -118,9 +127,13 @@ Lambda or_combine() {
 Packing packing_of(const ReductionInfo& reduction) {
   if (reduction.combine == or_combine() && reduction.identity == std::vector<uint64_t>{0})
     return Packing::bit_or;
-  if (reduction.combine == argmax_combine() && reduction.identity == std::vector<uint64_t>{0xff800000, ~0u})
+  if (is_argmax(reduction) && reduction.identity == std::vector<uint64_t>{0xff800000, ~0u})
     return Packing::argmax;
   return Packing::none;
+}
+
+bool is_argmax(const ReductionInfo& reduction) {
+  return reduction.state.size() >= 2 && reduction.combine == argmax_combine(reduction.state);
 }
 
 }  // namespace gumtile

@@ -42,6 +42,9 @@ enum class Packing : uint8_t {
 };
 Packing packing_of(const ReductionInfo& reduction);
 
+/// Whether it is the DSL's argmax, with or without carried values: keys that are NaN lose.
+bool is_argmax(const ReductionInfo& reduction);
+
 /// The level of a reduce node's lifted values.
 Level reduction_level(const Program& program, const ReductionInfo& reduction);
 
