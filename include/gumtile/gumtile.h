@@ -279,7 +279,7 @@ typedef struct gumtile_sample_args {
   int64_t hidden_row_stride;     /* elements; 0: hidden_size */
   const int32_t* hidden_index;   /* [rows]: the row of hidden_states that a row takes; null: its own. Costs a
                                     kernel that copies the rows into the workspace: 4 us with 1 row, 9 with 64
-                                    and   14 with 256 of 4096 elements on an H200 */
+                                    and 14 with 256 of 4096 elements on an H200 */
   const int32_t* row_slot;       /* [rows]; negative: the row is left out. Null: slot = row */
   const int32_t* num_rows;       /* one word: rows from here on are left out. Null: all count */
   const float* temperature;      /* [slots]; below 1e-5: the most likely token. Null: 1 */
@@ -301,9 +301,10 @@ typedef struct gumtile_sample_args {
   }
 
 /* Samples one token a row on `stream` (a CUstream or cudaStream_t; null: the legacy default stream; on the
- * CPU it is ignored, and the tokens are there on return). One kernel on a GPU. Does not allocate,
- * synchronise, lock or compile, and may be captured into a graph: what the pointers point to is read when the
- * graph runs, the pointers themselves, rows and the weights' address are those of the capture. */
+ * CPU it is ignored, and the tokens are there on return). On a GPU one kernel, and one before it where hidden
+ * states have to be copied first. Does not allocate, synchronise, lock or compile, and may be captured into a
+ * graph: what the pointers point to is read when the graph runs, the pointers themselves, rows and the
+ * weights' address are those of the capture. */
 GUMTILE_API gumtile_status gumtile_head_sample(const gumtile_head* head, void* stream,
                                                const gumtile_sample_args* args);
 

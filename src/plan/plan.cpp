@@ -261,7 +261,11 @@ std::string KernelPlan::str() const {
                        program.reductions[program.nodes[slot.node].imm].name);
   if (target.is_cuda())
     out += fmt::format(
-        "block: {} threads, {} bytes of shared memory (stage {}, row table at {}, exchange at {})\n", threads,
+        "block: {} threads{}, {} bytes of shared memory (stage {}, row table at {}, exchange at {})\n",
+        threads,
+        consumers == threads
+            ? ""
+            : fmt::format(" ({} multiply{})", consumers, turns > 1 ? ", half of them at a time" : ""),
         shared_bytes, shared_stage, shared_row_table, shared_exchange);
   return out;
 }
