@@ -69,9 +69,9 @@ def is_torch(array: object) -> bool:
     return torch is not None and isinstance(array, torch.Tensor)
 
 
-def view(array: Any) -> ArrayView:
+def view(array: Any, name: str = "array") -> ArrayView:
     """The view of a torch tensor, or of an object with one of `__cuda_array_interface__`, `__array_interface__` or
-    `__dlpack__`. Raises TypeError for anything else."""
+    `__dlpack__`. Raises TypeError for anything else; `name`: the argument that it names."""
     if isinstance(array, ArrayView):
         return array
     if is_torch(array):
@@ -86,7 +86,7 @@ def view(array: Any) -> ArrayView:
     if hasattr(array, "__dlpack__"):
         return _view_dlpack(array)
     raise TypeError(
-        f"an array is needed, not {type(array).__name__}: a torch tensor, or an object with "
+        f"{name}: an array is needed, not {type(array).__name__}: a torch tensor, or an object with "
         "__cuda_array_interface__, __array_interface__ or __dlpack__"
     )
 

@@ -103,7 +103,7 @@ class Head:
 
         Raises ValueError for an array that does not fit, GumtileError for what the library refuses.
         """
-        array = view(weights)
+        array = view(weights, "weights")
         dtype = weights_dtype or array.dtype
         if dtype not in ("bfloat16", "float16", "float32"):
             raise ValueError(
@@ -199,7 +199,7 @@ class Head:
 
         Captured graphs keep the old address: keep those weights alive as long as the graphs. Raises ValueError.
         """
-        array = view(weights)
+        array = view(weights, "weights")
         if array.shape != (self.vocab_size, self.hidden_size):
             raise ValueError(f"weights: the shape [{self.vocab_size}, {self.hidden_size}] is needed, not {list(array.shape)}")
         stride = self._check_weights(array)

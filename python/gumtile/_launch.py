@@ -71,7 +71,7 @@ def matrix_dtypes(dtype: str) -> Sequence[str]:
 
 def hidden_view(head: Head, hidden_states: Any) -> Tuple[ArrayView, int]:
     """The checked view of hidden states, and their row stride."""
-    array = view(hidden_states)
+    array = view(hidden_states, "hidden_states")
     if len(array.shape) != 2 or array.shape[1] != head.hidden_size:
         raise ValueError(f"hidden_states: the shape [rows, {head.hidden_size}] is needed, not {list(array.shape)}")
     require_dtype("hidden_states", array, matrix_dtypes(head.hidden_dtype))
@@ -109,7 +109,7 @@ class Arguments:
         if hidden_index is None:
             rows = hidden.shape[0]
         else:
-            shape = view(hidden_index).shape
+            shape = view(hidden_index, "hidden_index").shape
             rows = shape[0] if len(shape) == 1 else -1
         if token_position is not None and token is None:
             raise ValueError("token_position says where tokens go in an array of yours: pass token=")
@@ -139,7 +139,7 @@ class Arguments:
         self.result = SampleResult(token=token, logprob=logprob, status=status, any_status=any_status)
 
     def _checked(self, name: str, given: Any, dtypes: Sequence[str]) -> ArrayView:
-        array = view(given)
+        array = view(given, name)
         require_dtype(name, array, dtypes)
         require_device(self.head, name, array)
         self.owners.append(array.owner)

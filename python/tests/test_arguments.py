@@ -81,7 +81,7 @@ def test_hidden_states_refused(head: gumtile.Head, hidden: Any, message: str) ->
 
 
 def test_no_array(head: gumtile.Head, data: Data) -> None:
-    with pytest.raises(TypeError, match="an array is needed, not float"):
+    with pytest.raises(TypeError, match="temperature: an array is needed, not float"):
         head.sample(data[1], temperature=0.7)
 
 
