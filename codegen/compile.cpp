@@ -17,17 +17,6 @@
 namespace gumtile {
 namespace {
 
-/// Of -O2, what changes wgmma kernels: the emitters leave no calls, and ptxas optimises again. All of it
-/// takes four times as long, 80 ms more for a kernel, and gives as many instructions. Other kernels would get
-/// more of them.
-constexpr std::string_view kWgmmaPasses =
-    "function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,loop-mssa(licm),adce,"
-    "simplifycfg)";
-
-std::string_view passes_for(const KernelPlan& plan) {
-  return std::holds_alternative<WgmmaSchedule>(plan.schedule.family) ? kWgmmaPasses : std::string_view();
-}
-
 /// A plan on its way through LLVM.
 class Compilation {
  public:
@@ -46,7 +35,7 @@ class Compilation {
       prepare();
       codegen::emit_host_kernel(*module_, plan, host_, launch_);
     }
-    codegen::optimize(*module_, *machine_, passes_for(plan));
+    codegen::optimize(*module_, *machine_, plan.target.is_cuda() ? codegen::nvptx_passes(plan) : "");
     check();
   }
 

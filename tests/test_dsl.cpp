@@ -9,6 +9,8 @@
 
 #include "gumtile/dsl.h"
 #include "gumtile/dsl_functions.h"
+#include "gumtile/programs.h"
+#include "ir/analysis.h"
 #include "tests/program_run.h"
 
 namespace gumtile::test {
@@ -402,6 +404,21 @@ TEST_CASE("a user's monoid: the two largest, ties to the lowest column") {
       CHECK(first[static_cast<size_t>(r)] == order[0]);
       CHECK(second[static_cast<size_t>(r)] == order[1]);
     }
+  }
+}
+
+TEST_CASE("an argmax is known as one, whatever it carries, and nothing else is") {
+  for (const bool logprob : {false, true}) {  // carries nothing; the score
+    const Program program = lm_head_sample({NoiseScheme::grouped, DType::bf16, DType::bf16, logprob});
+    size_t found = 0;
+    for (const ReductionInfo& reduction : program.reductions) {
+      CHECK(is_argmax(reduction) == (reduction.name == "argmax"));
+      if (!is_argmax(reduction)) continue;
+      ++found;
+      CHECK(reduction.state.size() == (logprob ? 3 : 2));
+      CHECK(packing_of(reduction) == (logprob ? Packing::none : Packing::argmax));
+    }
+    CHECK(found == 1);
   }
 }
 

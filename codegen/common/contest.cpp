@@ -87,9 +87,8 @@ Value* SweepEmitter::largest_in_row(Value* value) {
 }
 
 /// Folds the columns that their bounds do not dismiss, the largest bound first: mostly that is one column,
-/// after which the state dismisses the others. One copy of the code serves all columns of the block: copies
-/// for each do not fit the instruction caches, and fetching them took half of the epilogue's time. Lanes that
-/// run together stay together, so that those of a row can share what they have reached.
+/// after which the state dismisses the others. Lanes that run together stay together, so that those of a row
+/// can share what they have reached.
 ///
 /// What was folded has a bound of NaN, which is never the largest; nor is a column whose own bound is NaN,
 /// which bounds nothing but NaN.
@@ -236,7 +235,7 @@ void SweepEmitter::enter_contest(int first_row, int rows, int first_block, int b
     }
 }
 
-Value* SweepEmitter::pick(Value* number, std::vector<Value*> values) {
+Value* pick(llvm::IRBuilder<>& b, Value* number, std::vector<Value*> values) {
   for (uint64_t bit = 1; values.size() > 1; bit <<= 1) {
     Value* odd = b.CreateICmpNE(b.CreateAnd(number, bit), b.getInt32(0));
     std::vector<Value*> next;
@@ -278,7 +277,7 @@ SweepEmitter::Leader SweepEmitter::find_leader(std::span<const RowStates> states
     leader.counts = best ? b.CreateOr(leader.counts, counts) : counts;
     best = best ? b.CreateSelect(better, largest_bound, best) : largest_bound;
   }
-  leader.block = pick(leader.row, std::move(blocks));
+  leader.block = pick(b, leader.row, std::move(blocks));
   return leader;
 }
 
@@ -306,7 +305,7 @@ std::vector<Value*> SweepEmitter::fold_leader(std::span<const RowStates> states,
     std::vector<Value*> of_rows;
     for (int row = 0; row < plan_.fragment.rows; ++row)
       of_rows.push_back(get(contested_state(states, row)[i]));
-    before.push_back(pick(leader.row, std::move(of_rows)));
+    before.push_back(pick(b, leader.row, std::move(of_rows)));
   }
   const std::vector<Value*> joined = ops_.combine(reduction, before, lifted);
   Value* nan = llvm::ConstantFP::getNaN(b.getFloatTy());
@@ -339,7 +338,8 @@ void SweepEmitter::settle_contest(std::span<const RowStates> states,
   b.SetInsertPoint(round);
   before_round();
   const std::vector<Value*> state = fold_leader(states, leader);
-  after_round(b.CreateAnd(leader.counts, b.CreateFCmpOGT(state[0], pick(leader.row, leader.marks))), state);
+  after_round(b.CreateAnd(leader.counts, b.CreateFCmpOGT(state[0], pick(b, leader.row, leader.marks))),
+              state);
   b.CreateBr(next);
   b.SetInsertPoint(done);
 }

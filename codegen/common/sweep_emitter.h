@@ -63,8 +63,6 @@ class SweepEmitter {
   void settle_contest(
       std::span<const RowStates> states, const std::function<void()>& before_round,
       const std::function<void(llvm::Value* rises, std::span<llvm::Value* const> state)>& after_round);
-  /// One of `values` by its number (i32).
-  llvm::Value* pick(llvm::Value* number, std::vector<llvm::Value*> values);
 
   /// Stores one row's columns of one block to the tile outputs. `output_address` and `output_stride` give
   /// i64s.
@@ -139,6 +137,9 @@ class SweepEmitter {
   ExpressionEmitter expressions_;
   std::optional<GroupContest> contest_;
 };
+
+/// One of `values` by its number (i32).
+llvm::Value* pick(llvm::IRBuilder<>& b, llvm::Value* number, std::vector<llvm::Value*> values);
 
 /// Emits the values of the row table for one row with scalar ops: calls `put` with each word (i32). Where the
 /// guard is false, zeros. `in_range`: i1, whether the row exists; nothing is read where it does not.

@@ -110,9 +110,9 @@ Value* GpuFrame::accumulated(const Place& place) {
     std::vector<Value*> values;
     for (int block = 0; block < plan_.fragment.blocks; ++block)
       values.push_back(accumulate_({row, block, place.member}));
-    of_rows.push_back(sweep_.pick(chosen_.block, std::move(values)));
+    of_rows.push_back(pick(b, chosen_.block, std::move(values)));
   }
-  return sweep_.pick(chosen_.row, std::move(of_rows));
+  return pick(b, chosen_.row, std::move(of_rows));
 }
 
 Value* GpuFrame::accumulator(const Place& place) {
