@@ -35,6 +35,17 @@ inline void check_error(const Error& error, ErrorCode code, const std::vector<st
   }
 }
 
+/// Columns of a group of mask 0x39.
+inline std::vector<int64_t> members(int64_t group, int64_t columns) {
+  std::vector<int64_t> result;
+  for (int64_t i = 0; i < 16; ++i) {
+    const int64_t v = (group >> 2) * 64 + 8 * (i / 2) + 2 * (group & 3) + i % 2;
+    if (v < columns) result.push_back(v);
+  }
+  return result;
+}
+inline int64_t groups_of(int64_t columns) { return (columns + 63) / 64 * 4; }
+
 /// `text` with the only occurrence of `from` replaced.
 inline std::string replaced(std::string text, const std::string& from, const std::string& to) {
   const size_t at = text.find(from);
