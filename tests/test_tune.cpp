@@ -19,8 +19,8 @@
 #include "gumtile/tuning.h"
 #include "runtime/tune/shipped.h"
 #include "tools/model_config.h"
-#include "tools/tune_candidates.h"
-#include "tools/tune_problem.h"
+#include "tools/tune/candidates.h"
+#include "tools/tune/problem.h"
 
 namespace fs = std::filesystem;
 using namespace gumtile;

@@ -19,6 +19,6 @@ Action add_cache(CLI::App& app);
 Action add_completion(CLI::App& app);
 Action add_compile(CLI::App& app);
 Action add_tune(CLI::App& app);
-Action add_worker(CLI::App& app);  ///< the tuner's helper processes (tools/tune_worker.h)
+Action add_worker(CLI::App& app);  ///< the tuner's helper processes (tools/tune/worker.h)
 
 }  // namespace gumtile::tools

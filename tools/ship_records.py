@@ -8,7 +8,7 @@ import argparse
 import json
 from pathlib import Path
 
-TIE = 0.01  # as in tools/tune_search.cpp
+TIE = 0.01  # as in tools/tune/search.cpp
 SHIPPED = Path(__file__).resolve().parent.parent / "runtime" / "tune" / "shipped"
 
 

@@ -10,10 +10,10 @@
 #include "tools/model_config.h"
 #include "tools/options.h"
 #include "tools/output.h"
-#include "tools/tune_output.h"
-#include "tools/tune_report.h"
-#include "tools/tune_run.h"
-#include "tools/tune_why.h"
+#include "tools/tune/output.h"
+#include "tools/tune/report.h"
+#include "tools/tune/run.h"
+#include "tools/tune/why.h"
 
 namespace gumtile::tools {
 namespace {

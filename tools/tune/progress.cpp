@@ -1,4 +1,4 @@
-#include "tools/tune_progress.h"
+#include "tools/tune/progress.h"
 
 #include <fmt/format.h>
 #include <unistd.h>

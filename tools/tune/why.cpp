@@ -1,9 +1,9 @@
-#include "tools/tune_why.h"
+#include "tools/tune/why.h"
 
 #include <fmt/format.h>
 
 #include "gumtile/error.h"
-#include "tools/tune_candidates.h"
+#include "tools/tune/candidates.h"
 
 namespace gumtile::tools {
 namespace {

@@ -1,4 +1,4 @@
-#include "tools/tune_problem.h"
+#include "tools/tune/problem.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "tools/tune_process.h"
+#include "tools/tune/process.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

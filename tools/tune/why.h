@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "tools/tune_run.h"
+#include "tools/tune/run.h"
 
 namespace gumtile::tools {
 

@@ -1,4 +1,4 @@
-#include "tools/tune_run.h"
+#include "tools/tune/run.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -11,8 +11,8 @@
 
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
-#include "tools/tune_candidates.h"
-#include "tools/tune_progress.h"
+#include "tools/tune/candidates.h"
+#include "tools/tune/progress.h"
 
 namespace gumtile::tools {
 namespace {

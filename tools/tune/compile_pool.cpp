@@ -1,11 +1,11 @@
-#include "tools/tune_compile_pool.h"
+#include "tools/tune/compile_pool.h"
 
 #include <fmt/format.h>
 
 #include <utility>
 
 #include "gumtile/error.h"
-#include "tools/tune_process.h"
+#include "tools/tune/process.h"
 
 namespace gumtile::tools {
 

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "gumtile/tuning.h"
-#include "tools/tune_measurer.h"
-#include "tools/tune_problem.h"
-#include "tools/tune_search.h"
+#include "tools/tune/measurer.h"
+#include "tools/tune/problem.h"
+#include "tools/tune/search.h"
 
 namespace gumtile::tools {
 

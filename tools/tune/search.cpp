@@ -1,4 +1,4 @@
-#include "tools/tune_search.h"
+#include "tools/tune/search.h"
 
 #include <fmt/format.h>
 

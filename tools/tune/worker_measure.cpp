@@ -17,8 +17,8 @@
 #include "tools/bench_ceiling.h"
 #include "tools/bench_inputs.h"
 #include "tools/open_engine.h"
-#include "tools/tune_problem.h"
-#include "tools/tune_worker.h"
+#include "tools/tune/problem.h"
+#include "tools/tune/worker.h"
 
 namespace gumtile::tools {
 namespace {

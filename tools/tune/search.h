@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "gumtile/tuning.h"
-#include "tools/tune_compile_pool.h"
-#include "tools/tune_measurer.h"
+#include "tools/tune/compile_pool.h"
+#include "tools/tune/measurer.h"
 
 namespace gumtile::tools {
 

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "gumtile/engine.h"
-#include "tools/tune_problem.h"
-#include "tools/tune_process.h"
+#include "tools/tune/problem.h"
+#include "tools/tune/process.h"
 
 namespace gumtile::tools {
 

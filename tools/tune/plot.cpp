@@ -1,4 +1,4 @@
-#include "tools/tune_plot.h"
+#include "tools/tune/plot.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "tools/tune_output.h"
+#include "tools/tune/output.h"
 
 namespace gumtile::tools {
 

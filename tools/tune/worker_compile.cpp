@@ -9,8 +9,8 @@
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
 #include "runtime/cache/entry.h"
-#include "tools/tune_problem.h"
-#include "tools/tune_worker.h"
+#include "tools/tune/problem.h"
+#include "tools/tune/worker.h"
 
 namespace gumtile::tools {
 namespace {

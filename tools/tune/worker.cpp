@@ -1,4 +1,4 @@
-#include "tools/tune_worker.h"
+#include "tools/tune/worker.h"
 
 #include <sys/prctl.h>
 #include <unistd.h>

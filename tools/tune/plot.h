@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "tools/tune_run.h"
+#include "tools/tune/run.h"
 
 namespace gumtile::tools {
 

@@ -1,4 +1,4 @@
-#include "tools/tune_candidates.h"
+#include "tools/tune/candidates.h"
 
 #include <algorithm>
 #include <map>

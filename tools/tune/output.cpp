@@ -1,4 +1,4 @@
-#include "tools/tune_output.h"
+#include "tools/tune/output.h"
 
 #include <fmt/format.h>
 

@@ -1,12 +1,12 @@
-#include "tools/tune_report.h"
+#include "tools/tune/report.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
 
-#include "tools/tune_output.h"
-#include "tools/tune_plot.h"
+#include "tools/tune/output.h"
+#include "tools/tune/plot.h"
 
 namespace gumtile::tools {
 namespace {

@@ -1,4 +1,4 @@
-#include "tools/tune_measurer.h"
+#include "tools/tune/measurer.h"
 
 #include <fmt/format.h>
 
