@@ -289,8 +289,7 @@ TEST_CASE("only the host needs a finish entry for records: GPU kernels finish in
     int64_t row_limit() const noexcept override { return 0; }
     int64_t partials(int64_t /*rows*/) const noexcept override { return 1; }
     int64_t max_records(int64_t /*max_rows*/) const noexcept override { return 1; }
-    Status run(StreamHandle /*stream*/, const engine::ArgumentWords& /*words*/,
-               const LaunchOptions& /*options*/,
+    Status run(StreamHandle /*stream*/, const abi::Words& /*words*/, const LaunchOptions& /*options*/,
                const engine::BoundWeights* /*weights*/) const noexcept override {
       return Status::ok;
     }
@@ -317,12 +316,12 @@ TEST_CASE("arguments are packed in order, or refused") {
   };
   std::vector<Binding> inputs = {at(0x100, 5), at(0x200, 7), at(0x300)};
   std::vector<Binding> outputs = {at(0x400), at(0x500, 29)};
-  engine::ArgumentWords words;
+  abi::Words words;
   auto pack = [&] { return layout.pack(inputs, outputs, words); };
 
   REQUIRE(pack() == Status::ok);
-  const std::vector<uint64_t> packed(words.begin() + engine::word_bindings,
-                                     words.begin() + spec.argument_words());
+  const std::vector<uint64_t> packed(words.begin() + abi::word_tensors,
+                                     words.begin() + abi::word_count(spec));
   CHECK(packed == std::vector<uint64_t>{0x100, 5, 0x200, 7, 0x300, 0, 0x400, 0, 0x500, 29});
 
   auto refused = [&](Binding& binding, Binding bad) {
@@ -348,13 +347,13 @@ TEST_CASE("arguments are packed in order, or refused") {
 class RecordingKernel final : public engine::LoadedKernel {
  public:
   explicit RecordingKernel(const LaunchSpec& spec) : LoadedKernel(host_artifact("", spec), false) {}
-  mutable engine::ArgumentWords words{};
+  mutable abi::Words words{};
 
  private:
   int64_t row_limit() const noexcept override { return 1000; }
   int64_t partials(int64_t /*rows*/) const noexcept override { return 1; }
   int64_t max_records(int64_t max_rows) const noexcept override { return max_rows; }
-  Status run(StreamHandle /*stream*/, const engine::ArgumentWords& given, const LaunchOptions& /*options*/,
+  Status run(StreamHandle /*stream*/, const abi::Words& given, const LaunchOptions& /*options*/,
              const engine::BoundWeights* /*weights*/) const noexcept override {
     words = given;
     return Status::ok;
@@ -387,7 +386,7 @@ TEST_CASE("a launch stages the left input where its index is bound, and has room
     const std::array<Binding, 1> outputs = {Binding{reinterpret_cast<void*>(0x400), 0}};
     REQUIRE(kernel.launch(nullptr, 3, inputs, outputs, aligned, kernel.workspace(3).total(), {}, nullptr) ==
             Status::ok);
-    return kernel.words[engine::word_staged] != 0;
+    return kernel.words[abi::word_staged] != 0;
   };
   CHECK(stages(0x300));
   CHECK_FALSE(stages(0));
@@ -697,7 +696,7 @@ TEST_CASE("a sampling head refuses what it cannot be made of") {
 /// stride.
 KernelArtifact showing_artifact(const KernelPlan& plan) {
   std::string text = "#include <stdint.h>\n";
-  size_t word = engine::word_bindings;
+  size_t word = abi::word_tensors;
   for (const LaunchSpec::Argument& input : plan.launch.inputs) {
     text += "enum { " + input.name + " = " + std::to_string(word) + " };\n";
     word += 2;

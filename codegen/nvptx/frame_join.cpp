@@ -18,8 +18,8 @@ using llvm::Value;
 
 namespace {
 
-constexpr uint64_t kHeaderBytes = LaunchSpec::kStateHeaderBytes;
-constexpr uint64_t kGroupBytes = LaunchSpec::kGroupCounterBytes;
+constexpr uint64_t kHeaderBytes = abi::kStateHeaderBytes;
+constexpr uint64_t kGroupBytes = abi::kGroupCounterBytes;
 constexpr int kGroup = 12;  // blocks: three records for each of a quad's lanes
 constexpr int kQuad = 4;
 constexpr uint32_t kOrderedMinusInfinity = 0x007fffff;
@@ -58,7 +58,8 @@ void GpuFrame::barrier() {
 Value* GpuFrame::state_address(size_t reduction, Value* row) {
   if (plan_.join == Join::records) reduction = 0;
   Value* counters =
-      b.CreateAnd(b.CreateAdd(b.CreateShl(arguments_.rows(), 2), b.getInt64(255)), b.getInt64(~255ull));
+      b.CreateAnd(b.CreateAdd(b.CreateShl(arguments_.rows(), 2), b.getInt64(abi::kRowCounterAlignment - 1)),
+                  b.getInt64(~uint64_t{abi::kRowCounterAlignment - 1}));  // abi::row_counters_bytes
   Value* words = b.CreateAdd(b.CreateMul(arguments_.rows(), b.getInt64(reduction)), row);
   Value* offset =
       b.CreateAdd(b.CreateAdd(counters, b.getInt64(kHeaderBytes + kGroupBytes)), b.CreateShl(words, 3));

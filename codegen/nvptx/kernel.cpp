@@ -14,8 +14,6 @@ using llvm::Value;
 
 namespace {
 
-constexpr int kStageThreads = 256;
-
 /// Of -O2, what changes wgmma kernels: the emitters leave no calls, and ptxas optimises again. All of it
 /// takes four times as long, 80 ms more for a kernel, and gives as many instructions. Other kernels would get
 /// more of them.
@@ -41,7 +39,7 @@ class NvptxKernel {
   /// A kernel whose parameters are the array of argument words and the tensor maps, by value; the entry block
   /// is open.
   llvm::Function* begin_kernel(const std::string& name, int threads, size_t tensor_maps) {
-    auto* words = llvm::ArrayType::get(b.getInt64Ty(), plan_.launch.argument_words());
+    auto* words = llvm::ArrayType::get(b.getInt64Ty(), abi::word_count(plan_.launch));
     auto* map = llvm::ArrayType::get(b.getInt8Ty(), 128);
     std::vector<llvm::Type*> parameters(1 + tensor_maps, b.getPtrTy());
     auto* type = llvm::FunctionType::get(b.getVoidTy(), parameters, false);
@@ -94,7 +92,7 @@ class NvptxKernel {
   void emit_stage() {
     const ContractionInfo& c = plan_.program.contractions[analysis_.contraction];
     const DType dtype = plan_.program.inputs[c.left].dtype;
-    llvm::Function* f = begin_kernel(plan_.launch.stage, kStageThreads, 0);
+    llvm::Function* f = begin_kernel(plan_.launch.stage, abi::kStageThreads, 0);
     const Arguments arguments(b, f->getArg(0), plan_);
     GpuSource source(ops_, arguments);
     Value* row = b.CreateZExt(ptx::block_index_x(b), b.getInt64Ty());
@@ -102,7 +100,7 @@ class NvptxKernel {
     const StagedRow from = emit_staged_row(plan_, analysis_, ops_, source, row);
     Value* first = b.CreateZExt(ptx::thread_index(b), b.getInt64Ty());
     const int64_t stride = plan_.launch.staged_stride;
-    Loop loop(b, first, b.getInt64(static_cast<uint64_t>(stride)), kStageThreads, "k");
+    Loop loop(b, first, b.getInt64(static_cast<uint64_t>(stride)), abi::kStageThreads, "k");
     Value* exists =
         b.CreateICmpSLT(loop.index(), b.getInt64(static_cast<uint64_t>(plan_.problem.contracted)));
     Value* k = b.CreateSelect(exists, loop.index(), b.getInt64(0));

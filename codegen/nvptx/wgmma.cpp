@@ -21,7 +21,7 @@ using llvm::Value;
 
 namespace {
 
-constexpr int kSlabK = 64;
+constexpr int kSlabK = abi::kBoxElements;
 constexpr int kRowBytes = 2 * kSlabK;
 constexpr int kAtomRows = 64;  // of one wgmma's left operand
 constexpr int kAtomK = 16;
@@ -235,7 +235,7 @@ class WgmmaLoop {
       loop.keep_rolled();
     };
     Value* stable =
-        b.CreateICmpNE(b.CreateAnd(arguments_.flags(), uint64_t{launch_weights_stable}), b.getInt64(0));
+        b.CreateICmpNE(b.CreateAnd(arguments_.flags(), uint64_t{abi::launch_weights_stable}), b.getInt64(0));
     auto copy_weights = [&] {
       expect();
       copy_right();

@@ -12,18 +12,10 @@ namespace gumtile {
 /// LaunchSpec changes: kernels that are kept in files are taken only by a runtime of the same number.
 inline constexpr int kKernelAbi = 1;
 
-/// Bits of argument word [5].
-enum LaunchFlags : uint32_t {
-  launch_weights_stable = 1,  ///< no earlier kernel of the stream writes the right input
-};
-
 /// How to launch a compiled kernel; all that the runtime knows of it.
 ///
-/// Arguments are an array of 64-bit words, on a GPU passed by value as the kernel's first parameter, on the
-/// host by address: [0] rows, [1] address of the records, [2] address of the staged left operand (0: none),
-/// [3] partials (the number of workers along the columns), [4] address of the shared state, [5] LaunchFlags,
-/// then two words for each input (address, row stride in elements) and two for each output (address, row
-/// stride). Inputs and outputs are in the Program's order.
+/// Arguments are an array of 64-bit words (src/abi/launch_abi.h), on a GPU passed by value as the kernel's
+/// first parameter, on the host by address. Inputs and outputs are in the Program's order.
 ///
 /// GPU, in stream order: `stage` where the left input needs it or `left_index` is bound (grid: one block of
 /// 256 threads a row; reads the left input, writes the staged operand), then `sweep` (grid: partials x
@@ -85,17 +77,8 @@ struct LaunchSpec {
   int64_t tiles() const {
     return (first_column + columns - first_tile_column() + columns_per_tile - 1) / columns_per_tile;
   }
-  size_t argument_words() const { return 6 + 2 * (inputs.size() + outputs.size()); }
   int64_t records_bytes(int64_t rows, int64_t partials) const {
     return rows * partials * (record_words + host_state_words) * 4;
-  }
-  /// GPU: the shared state's bytes. A header (word 0 counts finished groups of rows, words from 1 on collect
-  /// the `any` outputs), counters of arrivals for groups of blocks and 4 bytes a row of them for groups of
-  /// rows, and the packed words.
-  static constexpr int64_t kStateHeaderBytes = 256;
-  static constexpr int64_t kGroupCounterBytes = 4096;
-  int64_t shared_state_bytes(int64_t rows) const {
-    return kStateHeaderBytes + kGroupCounterBytes + (4 * rows + 255) / 256 * 256 + 8 * rows * packed_words;
   }
   int64_t staged_bytes(int64_t rows) const {
     return rows * staged_stride * static_cast<int64_t>(size_bytes(staged_dtype));

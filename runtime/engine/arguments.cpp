@@ -7,12 +7,12 @@
 namespace gumtile::engine {
 
 ArgumentLayout::ArgumentLayout(const LaunchSpec& spec) {
-  if (spec.argument_words() > kMaxArgumentWords) {
+  if (abi::word_count(spec) > abi::kMaxWords) {
     throw Error(
         ErrorCode::internal,
         fmt::format(
             "a kernel of {} inputs and {} outputs takes {} argument words; a launch passes at most {}",
-            spec.inputs.size(), spec.outputs.size(), spec.argument_words(), kMaxArgumentWords));
+            spec.inputs.size(), spec.outputs.size(), abi::word_count(spec), abi::kMaxWords));
   }
   auto demand = [](const LaunchSpec::Argument& argument, int64_t min_row_stride) {
     return Demand{size_bytes(argument.dtype) - 1, argument.axes == 2 ? min_row_stride : 0, argument.optional};
@@ -22,12 +22,12 @@ ArgumentLayout::ArgumentLayout(const LaunchSpec& spec) {
 }
 
 Status ArgumentLayout::pack(std::span<const Binding> inputs, std::span<const Binding> outputs,
-                            ArgumentWords& words) const noexcept {
+                            abi::Words& words) const noexcept {
   if (inputs.size() != inputs_.size() || outputs.size() != outputs_.size()) return Status::invalid_argument;
-  uint64_t* next = words.data() + word_bindings;
-  for (size_t i = 0; i < inputs.size(); ++i, next += 2)
+  uint64_t* next = words.data() + abi::word_tensors;
+  for (size_t i = 0; i < inputs.size(); ++i, next += abi::kWordsPerTensor)
     if (!pack_one(inputs_[i], inputs[i], next)) return Status::invalid_argument;
-  for (size_t i = 0; i < outputs.size(); ++i, next += 2)
+  for (size_t i = 0; i < outputs.size(); ++i, next += abi::kWordsPerTensor)
     if (!pack_one(outputs_[i], outputs[i], next)) return Status::invalid_argument;
   return Status::ok;
 }

@@ -61,7 +61,7 @@ uint64_t LoadedKernel::records_bytes(int64_t max_rows) const noexcept {
 Kernel::WorkspaceBytes LoadedKernel::workspace(int64_t max_rows) const noexcept {
   if (max_rows <= 0) return {};
   const int64_t staged = spec().stage.empty() ? 0 : spec().staged_bytes(max_rows);
-  const int64_t state = has_shared_state() ? spec().shared_state_bytes(max_rows) : 0;
+  const int64_t state = has_shared_state() ? abi::shared_state_bytes(spec(), max_rows) : 0;
   return {align_up(static_cast<uint64_t>(state)),
           records_bytes(max_rows) + align_up(static_cast<uint64_t>(staged))};
 }
@@ -74,10 +74,10 @@ Status LoadedKernel::workspace_init(StreamHandle stream, void* workspace,
   return clear(stream, workspace, workspace_bytes);
 }
 
-bool LoadedKernel::is_misaligned(const ArgumentWords& words, int input, size_t element_bytes,
+bool LoadedKernel::is_misaligned(const abi::Words& words, int input, size_t element_bytes,
                                  int alignment) noexcept {
   if (input < 0) return false;
-  const uint64_t* binding = words.data() + word_bindings + 2 * static_cast<size_t>(input);
+  const uint64_t* binding = words.data() + abi::address_word(static_cast<size_t>(input));
   return ((binding[0] | binding[1] * element_bytes) & (static_cast<uint64_t>(alignment) - 1)) != 0;
 }
 
@@ -88,7 +88,7 @@ Status LoadedKernel::launch(StreamHandle stream, int64_t rows, std::span<const B
   if (rows < 0) return Status::invalid_argument;
   if (rows > row_limit()) return Status::too_many_rows;
 
-  ArgumentWords words;
+  abi::Words words;
   if (const Status status = arguments_.pack(inputs, outputs, words); status != Status::ok) return status;
 
   // The workspace that would do for staging is demanded also where this launch does not stage, so that what
@@ -108,15 +108,15 @@ Status LoadedKernel::launch(StreamHandle stream, int64_t rows, std::span<const B
     return Status::invalid_argument;
   if (misaligned && !can_stage) return Status::invalid_argument;
   const bool gathers =
-      spec().left_index >= 0 && words[word_bindings + 2 * static_cast<size_t>(spec().left_index)] != 0;
+      spec().left_index >= 0 && words[abi::address_word(static_cast<size_t>(spec().left_index))] != 0;
   const bool stages = can_stage && (always_stage_ || spec().must_stage || misaligned || gathers);
 
-  words[word_rows] = static_cast<uint64_t>(rows);
-  words[word_records] = scratch;
-  words[word_staged] = stages ? scratch + records_bytes(rows) : 0;
-  words[word_partials] = static_cast<uint64_t>(partials(rows));
-  words[word_shared_state] = memory;
-  words[word_flags] = options.weights_stable ? uint64_t{launch_weights_stable} : 0;
+  words[abi::word_rows] = static_cast<uint64_t>(rows);
+  words[abi::word_records] = scratch;
+  words[abi::word_staged] = stages ? scratch + records_bytes(rows) : 0;
+  words[abi::word_partials] = static_cast<uint64_t>(partials(rows));
+  words[abi::word_shared_state] = memory;
+  words[abi::word_flags] = options.weights_stable ? uint64_t{abi::launch_weights_stable} : 0;
   return run(stream, words, options, weights);
 }
 

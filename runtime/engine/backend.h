@@ -56,9 +56,9 @@ class LoadedKernel {
   /// No less than rows * partials(rows) for any rows up to `max_rows`.
   virtual int64_t max_records(int64_t max_rows) const noexcept = 0;
 
-  /// Starts the entry points; `words` is complete. `stage` is to run where words[word_staged] is not 0.
+  /// Starts the entry points; `words` is complete. `stage` is to run where words[abi::word_staged] is not 0.
   /// `weights`: what this kernel's `bind_weights` returned, or null.
-  virtual Status run(StreamHandle stream, const ArgumentWords& words, const LaunchOptions& options,
+  virtual Status run(StreamHandle stream, const abi::Words& words, const LaunchOptions& options,
                      const BoundWeights* weights) const noexcept = 0;
 
   /// Whether the sweep keeps a shared state in the workspace.
@@ -68,8 +68,7 @@ class LoadedKernel {
 
  private:
   uint64_t records_bytes(int64_t max_rows) const noexcept;
-  static bool is_misaligned(const ArgumentWords& words, int input, size_t element_bytes,
-                            int alignment) noexcept;
+  static bool is_misaligned(const abi::Words& words, int input, size_t element_bytes, int alignment) noexcept;
 
   KernelArtifact artifact_;
   ArgumentLayout arguments_;

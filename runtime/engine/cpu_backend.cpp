@@ -55,10 +55,10 @@ class CpuKernel final : public LoadedKernel {
     return Status::ok;
   }
 
-  Status run(StreamHandle /*stream*/, const ArgumentWords& words, const LaunchOptions& /*options*/,
+  Status run(StreamHandle /*stream*/, const abi::Words& words, const LaunchOptions& /*options*/,
              const BoundWeights* /*weights*/) const noexcept override {
-    const auto rows = static_cast<int64_t>(words[word_rows]);
-    if (words[word_staged] != 0) run_rows(stage_, rows, words);
+    const auto rows = static_cast<int64_t>(words[abi::word_rows]);
+    if (words[abi::word_staged] != 0) run_rows(stage_, rows, words);
     const int64_t tiles = spec().tiles();
     pool_->run(static_cast<int>(partials_), [&](int partial, int /*worker*/) {
       sweep_(words.data(), partial, tiles * partial / partials_, tiles * (partial + 1) / partials_);
@@ -69,7 +69,7 @@ class CpuKernel final : public LoadedKernel {
 
  private:
   /// The rows in even ranges, one a thread.
-  void run_rows(RowsEntry* entry, int64_t rows, const ArgumentWords& words) const noexcept {
+  void run_rows(RowsEntry* entry, int64_t rows, const abi::Words& words) const noexcept {
     const int64_t ranges = std::min<int64_t>(rows, pool_->threads());
     pool_->run(static_cast<int>(ranges), [&](int range, int /*worker*/) {
       entry(words.data(), rows * range / ranges, rows * (range + 1) / ranges);

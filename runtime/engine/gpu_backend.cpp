@@ -23,12 +23,6 @@ namespace {
 using cuda::CUresult;
 using cuda::Driver;
 
-// The launch shapes that `LaunchSpec` prescribes.
-constexpr unsigned kStageThreads = 256;
-
-/// Elements of a tensor map's box along the contracted axis.
-constexpr uint32_t kBoxElements = 64;
-
 /// The largest y extent of a grid (CUDA C++ Programming Guide, "Technical Specifications per Compute
 /// Capability").
 constexpr int64_t kMaxGridY = 65535;
@@ -177,7 +171,7 @@ class GpuKernel final : public LoadedKernel {
                                             static_cast<cuda::CUstream>(stream)));
   }
 
-  Status run(StreamHandle stream, const ArgumentWords& words, const LaunchOptions& options,
+  Status run(StreamHandle stream, const abi::Words& words, const LaunchOptions& options,
              const BoundWeights* bound) const noexcept override {
     const auto* const weights = static_cast<const DescribedWeights*>(bound);
     const Driver& driver = context_->driver();
@@ -198,18 +192,19 @@ class GpuKernel final : public LoadedKernel {
       parameters[i + 1] = &maps[i];
     }
     auto* const on = static_cast<cuda::CUstream>(stream);
-    const uint64_t rows = words[word_rows];
-    if (words[word_staged] != 0) {
-      const CUresult result = driver.cuLaunchKernel(stage_, static_cast<unsigned>(rows), 1, 1, kStageThreads,
-                                                    1, 1, 0, on, parameters.data(), nullptr);
+    const uint64_t rows = words[abi::word_rows];
+    if (words[abi::word_staged] != 0) {
+      const CUresult result =
+          driver.cuLaunchKernel(stage_, static_cast<unsigned>(rows), 1, 1, abi::kStageThreads, 1, 1, 0, on,
+                                parameters.data(), nullptr);
       if (result != CUresult::success) return status_of(result);
     }
-    const auto grid_x = static_cast<unsigned>(words[word_partials]);
+    const auto grid_x = static_cast<unsigned>(words[abi::word_partials]);
     const auto grid_y = static_cast<unsigned>(grid_.row_blocks(static_cast<int64_t>(rows)));
     const auto threads = static_cast<unsigned>(spec().threads);
     const auto shared_bytes = static_cast<unsigned>(spec().shared_bytes);
     // After a stage kernel there is nothing to overlap: the sweep reads what it writes.
-    if (options.programmatic_dependent && words[word_staged] == 0 && waits_on_device_) {
+    if (options.programmatic_dependent && words[abi::word_staged] == 0 && waits_on_device_) {
       cuda::CUlaunchAttribute attribute;
       attribute.id = cuda::CUlaunchAttributeID::programmatic_stream_serialization;
       attribute.value.programmatic_stream_serialization_allowed = 1;
@@ -254,13 +249,13 @@ class GpuKernel final : public LoadedKernel {
     cuda::CUtensorMap map{};
   };
 
-  Matrix operand(const LaunchSpec::TensorMap& description, const ArgumentWords& words) const noexcept {
-    if (description.left && words[word_staged] != 0)
-      return {words[word_staged], static_cast<uint64_t>(spec().staged_stride), words[word_rows]};
+  Matrix operand(const LaunchSpec::TensorMap& description, const abi::Words& words) const noexcept {
+    if (description.left && words[abi::word_staged] != 0)
+      return {words[abi::word_staged], static_cast<uint64_t>(spec().staged_stride), words[abi::word_rows]};
     const int input = description.left ? spec().contraction_left : spec().contraction_right;
-    const uint64_t* binding = words.data() + word_bindings + 2 * static_cast<size_t>(input);
+    const uint64_t* binding = words.data() + abi::address_word(static_cast<size_t>(input));
     return {binding[0], binding[1],
-            description.left ? words[word_rows] : static_cast<uint64_t>(spec().columns)};
+            description.left ? words[abi::word_rows] : static_cast<uint64_t>(spec().columns)};
   }
 
   /// Boxes of 64 elements: rows past the matrix's end, and elements past a row's, are zeros.
@@ -270,7 +265,8 @@ class GpuKernel final : public LoadedKernel {
     const uint64_t strides_bytes[] = {matrix.row_stride * size_bytes(spec().staged_dtype)};
     const auto box_rows = static_cast<uint64_t>(description.box_rows);
     const uint32_t box[] = {
-        kBoxElements, static_cast<uint32_t>(description.left ? std::min(box_rows, matrix.rows) : box_rows)};
+        abi::kBoxElements,
+        static_cast<uint32_t>(description.left ? std::min(box_rows, matrix.rows) : box_rows)};
     const uint32_t steps[] = {1, 1};
     const auto type =
         spec().staged_dtype == DType::f16 ? cuda::CUtensorMapDataType::f16 : cuda::CUtensorMapDataType::bf16;

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "gumtile/artifact.h"
+
+/// What generated code and the runtime both know of a launch, beside the fields of `LaunchSpec`: the only place
+/// where these numbers stand. A change of their meaning raises `kKernelAbi`.
+///
+/// A launch passes an array of 64-bit words: the words of `Word`, then two for each input and two for each output
+/// (address, row stride in elements), in the Program's order.
+namespace gumtile::abi {
+
+enum Word : size_t {
+  word_rows = 0,
+  word_records = 1,       ///< address of the records
+  word_staged = 2,        ///< address of the staged left operand; 0: this launch does not stage
+  word_partials = 3,      ///< workers along the columns
+  word_shared_state = 4,  ///< address of the shared state; GPU only
+  word_flags = 5,         ///< LaunchFlags
+  word_tensors = 6        ///< the first tensor's words
+};
+
+/// Bits of `word_flags`.
+enum LaunchFlags : uint32_t {
+  launch_weights_stable = 1,  ///< no earlier kernel of the stream writes the right input
+};
+
+inline constexpr size_t kWordsPerTensor = 2;
+
+/// The words of a tensor, counted over inputs and then outputs.
+constexpr size_t address_word(size_t tensor) { return word_tensors + kWordsPerTensor * tensor; }
+constexpr size_t stride_word(size_t tensor) { return address_word(tensor) + 1; }
+
+inline size_t word_count(const LaunchSpec& spec) {
+  return address_word(spec.inputs.size() + spec.outputs.size());
+}
+
+/// The most words that a launch passes: 93 tensors. On a GPU they are parameters of the kernel, of which there
+/// are 4 KiB (CUDA C++ Programming Guide, "__global__ Function Parameters"), tensor maps included. A fixed array,
+/// so that a launch needs no memory but its stack.
+inline constexpr size_t kMaxWords = 192;
+using Words = std::array<uint64_t, kMaxWords>;
+
+/// Threads of a block of the entry `stage` on a GPU; it takes one row.
+inline constexpr int kStageThreads = 256;
+
+/// Elements of a tensor map's box along the contracted axis: a row of 128 bytes, as long as the swizzle.
+inline constexpr int kBoxElements = 64;
+
+/// The shared state on a GPU, zeros between launches: a header (word 0 counts finished groups of rows, 32-bit
+/// words from 1 on collect the `any` outputs), counters of arrivals for groups of blocks, 4 bytes per row of
+/// counters for groups of rows, and 8 bytes per row and packed word.
+inline constexpr int64_t kStateHeaderBytes = 256;
+inline constexpr int64_t kGroupCounterBytes = 4096;
+inline constexpr int64_t kRowCounterBytes = 4;
+inline constexpr int64_t kRowCounterAlignment = 256;
+
+constexpr int64_t row_counters_bytes(int64_t rows) {
+  return (kRowCounterBytes * rows + kRowCounterAlignment - 1) / kRowCounterAlignment * kRowCounterAlignment;
+}
+inline int64_t shared_state_bytes(const LaunchSpec& spec, int64_t rows) {
+  return kStateHeaderBytes + kGroupCounterBytes + row_counters_bytes(rows) + 8 * rows * spec.packed_words;
+}
+
+}  // namespace gumtile::abi
