@@ -38,10 +38,14 @@ function(gumtile_link_sanitizer NAME)
   endif()
 endfunction()
 
-# A layer: every .cpp of DIR in a static library NAME that may see only the layers in DEPS.
+# A layer: every .cpp of DIR, and of its folders FOLDERS, in a static library NAME that may see only the layers in DEPS.
 function(gumtile_layer NAME DIR)
-  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${DIR}/*.cpp)
+  cmake_parse_arguments(ARG "" "" "DEPS;FOLDERS" ${ARGN})
+  set(patterns ${DIR}/*.cpp)
+  foreach(folder ${ARG_FOLDERS})
+    list(APPEND patterns ${DIR}/${folder}/*.cpp)
+  endforeach()
+  file(GLOB sources CONFIGURE_DEPENDS ${patterns})
   add_library(${NAME} STATIC ${sources})
   target_include_directories(${NAME} PUBLIC ${PROJECT_SOURCE_DIR}/include)
   target_compile_features(${NAME} PUBLIC cxx_std_20)

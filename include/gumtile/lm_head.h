@@ -41,15 +41,6 @@ struct SampleArgs {
   LaunchOptions launch;
 };
 
-/// What a launch may ask for beyond a token and its status; bits of a set. A kernel that is prepared for more
-/// than a launch asks for gives the same tokens, at most slower.
-using Features = uint32_t;
-enum Feature : Features {
-  feature_logprob = 1,  ///< the token's log-probability
-};
-inline constexpr Features kNoFeatures = 0;
-inline constexpr Features kAllFeatures = feature_logprob;
-
 struct LmHeadOptions {
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;

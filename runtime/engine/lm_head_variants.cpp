@@ -219,8 +219,8 @@ void Variants::bind_weights(const void* weights, int64_t weights_row_stride) {
 namespace gumtile {
 
 Program lm_head_program(const LmHeadOptions& options, Features features) {
-  return lm_head_sample({options.noise, options.hidden_dtype, options.weights_dtype,
-                         (features & feature_logprob) != 0, options.token_dtype});
+  return lm_head_sample(
+      {options.noise, options.hidden_dtype, options.weights_dtype, features, options.token_dtype, {}});
 }
 
 }  // namespace gumtile

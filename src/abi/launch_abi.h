@@ -6,11 +6,11 @@
 
 #include "gumtile/artifact.h"
 
-/// What generated code and the runtime both know of a launch, beside the fields of `LaunchSpec`: the only place
-/// where these numbers stand. A change of their meaning raises `kKernelAbi`.
+/// What generated code and the runtime both know of a launch, beside the fields of `LaunchSpec`: the only
+/// place where these numbers stand. A change of their meaning raises `kKernelAbi`.
 ///
-/// A launch passes an array of 64-bit words: the words of `Word`, then two for each input and two for each output
-/// (address, row stride in elements), in the Program's order.
+/// A launch passes an array of 64-bit words: the words of `Word`, then two for each input and two for each
+/// output (address, row stride in elements), in the Program's order.
 namespace gumtile::abi {
 
 enum Word : size_t {
@@ -38,9 +38,9 @@ inline size_t word_count(const LaunchSpec& spec) {
   return address_word(spec.inputs.size() + spec.outputs.size());
 }
 
-/// The most words that a launch passes: 93 tensors. On a GPU they are parameters of the kernel, of which there
-/// are 4 KiB (CUDA C++ Programming Guide, "__global__ Function Parameters"), tensor maps included. A fixed array,
-/// so that a launch needs no memory but its stack.
+/// The most words that a launch passes: 93 tensors. On a GPU they are parameters of the kernel, of which
+/// there are 4 KiB (CUDA C++ Programming Guide, "__global__ Function Parameters"), tensor maps included. A
+/// fixed array, so that a launch needs no memory but its stack.
 inline constexpr size_t kMaxWords = 192;
 using Words = std::array<uint64_t, kMaxWords>;
 

@@ -1,0 +1,160 @@
+#include "head/fields.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+#include "gumtile/error.h"
+
+namespace gumtile::head {
+namespace {
+
+using enum FieldKind;
+using Type = FieldType;
+
+// clang-format off
+constexpr std::array kFields = {
+    Field{member, "rows", Type::i64, Over::one, kRefused, "", 1, "",
+          "rows of this launch"},
+    Field{member, "flags", Type::u32, Over::one, absent(0), "", 1, "",
+          "GUMTILE_SAMPLE_…"},
+    Field{member, "reserved", Type::u32, Over::one, absent(0), "", 1, "",
+          "0"},
+    Field{input, "hidden_states", Type::hidden, Over::rows_hidden, kRefused, "", 1, "",
+          "with hidden_index as many rows as it names"},
+    Field{member, "hidden_row_stride", Type::i64, Over::one, absent(0), "", 1, "hidden_states",
+          "elements; 0: hidden_size"},
+    Field{input, "hidden_index", Type::i32, Over::rows, kOwnRow, "", 1, "",
+          "the row of hidden_states that a row takes; null: its own; negative: zeros. Costs a\n"
+          "kernel that copies the rows into the workspace: 4 us with 1 row, 9 with 64 and 14 with 256 of 4096\n"
+          "elements on an H200"},
+    Field{input, "row_slot", Type::i32, Over::rows, kOwnRow, "", 1, "",
+          "the slot of the row's request; negative: the row is left out. Null: slot = row"},
+    Field{input, "num_rows", Type::i32, Over::one, absent(0x7fffffff), "", 1, "",
+          "rows from here on are left out. Null: all count"},
+    Field{input, "temperature", Type::f32, Over::slots, absent(1), "", 1, "",
+          "below 1e-5: the most likely token. Null: 1"},
+    Field{input, "seed", Type::u64, Over::slots, absent(0), "", 1, "",
+          "rows with the same seed and offset share their noise. Null: 0"},
+    Field{input, "offset", Type::u64, Over::rows, absent(0), "", 1, "",
+          "the position in the request. Null: 0"},
+    Field{input, "invalid_token", Type::i32, Over::one, absent(-1), "", 1, "",
+          "the token of a failed row. Null: -1"},
+    Field{output, "token", Type::token, Over::rows, kRefused, "", 1, "",
+          "the sampled token, or where token_position says; of the head's token_dtype"},
+    Field{input, "token_position", Type::i32, Over::rows, kOwnRow, "", 1, "",
+          "where in `token` a row's goes; negative: nowhere. Null: the row"},
+    Field{output, "logprob", Type::f32, Over::rows, absent(0), "logprob", 1, "",
+          "the token's log-probability. Null: not asked for"},
+    Field{output, "status", Type::u32, Over::rows, absent(0), "", 1, "",
+          "GUMTILE_STATUS_… bits. Null: not asked for"},
+    Field{output, "any_status", Type::u32, Over::one, absent(0), "", 1, "",
+          "all rows' bits. Null: not asked for"},
+    Field{member, "workspace", Type::bytes, Over::one, kRefused, "", 1, "",
+          "made ready by gumtile_head_workspace_init"},
+    Field{member, "workspace_bytes", Type::size, Over::one, kRefused, "", 1, "workspace",
+          "the same for every launch on a workspace"},
+};
+
+constexpr std::array kStatusBits = {
+    StatusBit{"nan_logit", 1, true, "a logit is NaN: the row failed"},
+    StatusBit{"inf_logit", 2, false, "a logit is +inf: the lowest such token was chosen"},
+    StatusBit{"no_candidate", 4, true, "every logit is -inf: the row failed"},
+    StatusBit{"bad_temperature", 8, true, "the temperature is negative, NaN or infinite: the row failed"},
+};
+
+constexpr std::array kFeatureBits = {
+    FeatureBit{"logprob", 1, "the token's log-probability"},
+};
+// clang-format on
+
+template <typename Table>
+constexpr auto find_in(const Table& table, std::string_view name) -> decltype(&table[0]) {
+  const auto found = std::find_if(table.begin(), table.end(), [&](const auto& row) { return row.name == name; });
+  return found == table.end() ? nullptr : &*found;
+}
+
+/// What must hold of the table; a violation does not compile.
+constexpr bool is_sound() {
+  uint64_t seen = 0;
+  for (const StatusBit& status : kStatusBits) {
+    if ((status.bit & (status.bit - 1)) != 0 || (seen & status.bit) != 0) return false;
+    seen |= status.bit;
+  }
+  seen = 0;
+  for (const FeatureBit& feature : kFeatureBits) {
+    if ((feature.bit & (feature.bit - 1)) != 0 || (seen & feature.bit) != 0) return false;
+    seen |= feature.bit;
+  }
+  int since = 1;
+  for (const Field& field : kFields) {
+    if (field.since < since) return false;  // fields are appended
+    since = field.since;
+    if (!field.feature.empty() && find_in(kFeatureBits, field.feature) == nullptr) return false;
+    if (!field.companion_of.empty() && find_in(kFields, field.companion_of) == nullptr) return false;
+    // A shorter struct has zeros for what was appended.
+    if (field.since > 1 && field.absent.kind == Absent::Kind::refused) return false;
+  }
+  return true;
+}
+static_assert(is_sound());
+
+constexpr std::string_view kNothing = "token";
+
+}  // namespace
+
+std::span<const Field> fields() { return kFields; }
+const Field* find_field(std::string_view name) { return find_in(kFields, name); }
+
+std::span<const StatusBit> status_bits() { return kStatusBits; }
+const StatusBit* find_status_bit(std::string_view name) { return find_in(kStatusBits, name); }
+
+std::span<const FeatureBit> feature_bits() { return kFeatureBits; }
+const FeatureBit* find_feature(std::string_view name) { return find_in(kFeatureBits, name); }
+
+std::string feature_set_name(Features features) {
+  std::vector<std::string_view> names;
+  for (const FeatureBit& feature : kFeatureBits)
+    if ((features & feature.bit) != 0) names.push_back(feature.name);
+  return names.empty() ? std::string(kNothing) : fmt::format("{}", fmt::join(names, "+"));
+}
+
+std::optional<Features> parse_feature_set(std::string_view text) {
+  if (text == kNothing) return kNoFeatures;
+  Features features = 0;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find('+', begin), text.size());
+    const FeatureBit* feature = find_feature(text.substr(begin, end - begin));
+    if (feature == nullptr) return std::nullopt;
+    features |= feature->bit;
+    begin = end + 1;
+  }
+  return features;
+}
+
+DType element_type(const Field& field, const SamplingOptions& options) {
+  switch (field.type) {
+    case FieldType::hidden:
+      return options.hidden_dtype;
+    case FieldType::token:
+      return options.token_dtype;
+    case FieldType::i32:
+      return DType::i32;
+    case FieldType::u32:
+      return DType::u32;
+    case FieldType::i64:
+      return DType::i64;
+    case FieldType::u64:
+      return DType::u64;
+    case FieldType::f32:
+      return DType::f32;
+    case FieldType::size:
+    case FieldType::bytes:
+      break;
+  }
+  throw Error(ErrorCode::internal, fmt::format("field '{}' has no elements", field.name));
+}
+
+}  // namespace gumtile::head

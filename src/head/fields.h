@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "gumtile/dtype.h"
+#include "gumtile/head_program.h"
+
+/// The table of what a sampling call takes and returns. What a person says of a field is said here, once; the C
+/// struct, Python's signatures, the command's options and the tables in the docs are generated from it, and bindings,
+/// feature sets and checks are loops over it.
+namespace gumtile::head {
+
+enum class FieldKind : uint8_t {
+  member,  ///< of the argument struct, for the host alone: a count, a stride, a flag word
+  input,   ///< a pointer that the kernel reads
+  output,  ///< a pointer that the kernel writes
+};
+
+/// An element's type; that of some is a matter of the head.
+enum class FieldType : uint8_t { hidden, token, i32, u32, i64, u64, f32, size, bytes };
+
+/// What a kernel takes for an input that is not bound.
+struct Absent {
+  enum class Kind : uint8_t {
+    refused,  ///< it must be bound
+    value,
+    own_row,  ///< the row's number
+  };
+  Kind kind = Kind::refused;
+  double value = 0;
+};
+constexpr Absent absent(double value) { return {Absent::Kind::value, value}; }
+inline constexpr Absent kOwnRow{Absent::Kind::own_row, 0};
+inline constexpr Absent kRefused{};
+
+struct Field {
+  FieldKind kind;
+  std::string_view name;
+  FieldType type;
+  Over over = Over::one;
+  Absent absent;
+  /// The feature that a launch asks for by binding it; empty: every kernel has it.
+  std::string_view feature;
+  /// The version of the argument struct that has it first. Of later ones zero or null means absent: shorter structs
+  /// are accepted.
+  int since = 1;
+  /// The field whose stride, length or type a member is; empty: it stands alone.
+  std::string_view companion_of;
+  /// For the header, Python's help and the docs; several lines are joined by line breaks.
+  std::string_view text;
+};
+
+/// In the order of the C struct: new fields are appended.
+std::span<const Field> fields();
+/// Null if there is no such field.
+const Field* find_field(std::string_view name);
+
+/// A bit of a row's status word. These, too, are appended.
+struct StatusBit {
+  std::string_view name;
+  uint32_t bit;
+  bool fails;  ///< the row gets `invalid_token`
+  std::string_view text;
+};
+std::span<const StatusBit> status_bits();
+const StatusBit* find_status_bit(std::string_view name);
+
+/// What a launch may ask for beyond tokens and their status.
+struct FeatureBit {
+  std::string_view name;
+  Features bit;
+  std::string_view text;
+};
+std::span<const FeatureBit> feature_bits();
+const FeatureBit* find_feature(std::string_view name);
+
+/// The names of a set in the table's order, joined by '+'; "token" for the empty one.
+std::string feature_set_name(Features features);
+/// The inverse; empty for what no set is named.
+std::optional<Features> parse_feature_set(std::string_view text);
+
+/// The type of a field's elements for a head.
+DType element_type(const Field& field, const SamplingOptions& options);
+
+}  // namespace gumtile::head
