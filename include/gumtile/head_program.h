@@ -11,9 +11,9 @@
 
 #include "gumtile/dsl.h"
 
-/// How a sampling Program is put together: fragments, one for each thing that a request may ask for, run over a
-/// HeadBuilder in a fixed order. That order is the semantics (docs/semantics.md). A program that embeds gumtile may
-/// add fragments of its own (`SamplingOptions::fragments`).
+/// How a sampling Program is put together: fragments, one for each thing that a request may ask for, run over
+/// a HeadBuilder in a fixed order. That order is the semantics (docs/semantics.md). A program that embeds
+/// gumtile may add fragments of its own (`SamplingOptions::fragments`).
 namespace gumtile {
 
 /// The two ways to draw (docs/semantics.md). They are different streams: part of a sample's contract.
@@ -33,8 +33,8 @@ enum StatusBits : uint32_t {
   status_bad_temperature = 8,  ///< the temperature is negative, NaN or infinite: the row failed
 };
 
-/// What a launch may ask for beyond a token and its status; bits of a set. A kernel that is prepared for more than a
-/// launch asks for gives the same tokens, at most slower.
+/// What a launch may ask for beyond a token and its status; bits of a set. A kernel that is prepared for more
+/// than a launch asks for gives the same tokens, at most slower.
 using Features = uint64_t;
 enum Feature : Features {
   feature_logprob = 1,  ///< the token's log-probability
@@ -66,11 +66,11 @@ struct SamplingOptions {
   NoiseScheme noise = NoiseScheme::grouped;
   DType hidden_dtype = DType::bf16;
   DType weights_dtype = DType::bf16;
-  /// What it returns and takes beyond tokens and their status. Without `feature_logprob` backends skip hopeless
-  /// groups.
+  /// What it returns and takes beyond tokens and their status. Without `feature_logprob` backends skip
+  /// hopeless groups.
   Features features = feature_logprob;
-  DType token_dtype = DType::i32;  ///< of the output `token`: i32 or i64
-  std::vector<Fragment> fragments;  ///< the user's own, after gumtile's of the same stage
+  DType token_dtype = DType::i32;        ///< of the output `token`: i32 or i64
+  std::vector<Fragment> fragments = {};  ///< the user's own, after gumtile's of the same stage
 };
 
 /// What the axes of a field are (docs/semantics.md).
@@ -82,8 +82,9 @@ enum class Over : uint8_t {
   rows_hidden,  ///< [rows, hidden]
 };
 
-/// A sampling Program under construction: what fragments read and change. Valid while the Program is built, on one
-/// thread. Its functions throw Error(usage) for names that no field has, and for what a stage does not have yet.
+/// A sampling Program under construction: what fragments read and change. Valid while the Program is built,
+/// on one thread. Its functions throw Error(usage) for names that no field has, and for what a stage does not
+/// have yet.
 class HeadBuilder {
  public:
   ProgramBuilder& p;
@@ -101,8 +102,8 @@ class HeadBuilder {
   /// An input of the user's own, bound by its name at a launch. Without `absent` it must be bound.
   Expr input(const std::string& name, DType dtype, Over over, std::optional<double> absent);
 
-  /// Sets `scaled` to the logits times a positive number per row; `greedy` rows take their largest logit. Called
-  /// once, by the temperature.
+  /// Sets `scaled` to the logits times a positive number per row; `greedy` rows take their largest logit.
+  /// Called once, by the temperature.
   void scale(Expr greedy, Expr factor);
   Expr greedy() const;     ///< pred, per row
   Expr scaled() const;     ///< per (row, token)
@@ -111,7 +112,8 @@ class HeadBuilder {
   /// Leaves tokens where `keep` (pred) is false out of the choice: they count as -inf.
   void candidates(Expr keep);
 
-  /// Asks for the chosen token's value of `value` (f32, per (row, token)), which `carried` returns in Stage::results.
+  /// Asks for the chosen token's value of `value` (f32, per (row, token)), which `carried` returns in
+  /// Stage::results.
   void carry(const std::string& name, Expr value);
   Expr carried(std::string_view name) const;
 
@@ -119,13 +121,13 @@ class HeadBuilder {
   void choose(Expr key, Expr token, const std::vector<Expr>& values);
   std::vector<Expr> carries() const;
 
-  /// Sets a status bit of the table in rows where `when` (pred, per row) holds. A row fails if the table says so of
-  /// the bit.
+  /// Sets a status bit of the table in rows where `when` (pred, per row) holds. A row fails if the table says
+  /// so of the bit.
   void fail(std::string_view status, Expr when);
   /// The row's status word (u32), in Stage::results; nothing may `fail` after it was asked for.
   Expr status();
-  Expr failed();        ///< pred, per row
-  Expr token() const;   ///< u32: the chosen token
+  Expr failed();       ///< pred, per row
+  Expr token() const;  ///< u32: the chosen token
 
   /// The output of a field of the table: per row, or for a field over `one` the bitwise or over all rows.
   void output(std::string_view field, Expr value);

@@ -11,10 +11,14 @@
 
 namespace gumtile {
 
-/// What a schedule's speed depends on in a Program, beside the sizes of the matrices: the key of tuning records.
-/// Programs that differ in nothing else share their records.
+/// What a schedule's speed depends on in a Program, beside the sizes of the matrices: the key of tuning
+/// records. Programs that differ in nothing else share their records.
 struct Workload {
-  enum class Bound : uint8_t { none, group, element };  ///< the level of what a sweep's reduction is bounded by
+  enum class Bound : uint8_t {
+    none,
+    group,
+    element
+  };  ///< the level of what a sweep's reduction is bounded by
 
   std::optional<DType> left, right;  ///< the product's operands as they are stored; none: there is no product
   std::optional<DType> operands;     ///< and as they are multiplied
@@ -37,8 +41,8 @@ struct Workload {
 /// A Program's class. The Program must be verified.
 Workload workload_of(const Program& program);
 
-/// How far apart two classes are: 0 for equal ones; empty if a schedule for one says nothing of the other, since they
-/// multiply other types, sweep another number of times or are bounded otherwise.
+/// How far apart two classes are: 0 for equal ones; empty if a schedule for one says nothing of the other,
+/// since they multiply other types, sweep another number of times or are bounded otherwise.
 std::optional<int> distance(const Workload& a, const Workload& b);
 
 }  // namespace gumtile

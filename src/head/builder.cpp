@@ -68,7 +68,8 @@ Expr HeadBuilder::read(const std::string& name, DType dtype, Over over, std::opt
       at = {p.index(vocab)};
       break;
     case Over::rows_hidden:
-      throw Error(ErrorCode::usage, fmt::format("'{}' is an operand of the product; no fragment reads it", name));
+      throw Error(ErrorCode::usage,
+                  fmt::format("'{}' is an operand of the product; no fragment reads it", name));
   }
   const Tensor tensor = absent ? p.optional_input(name, dtype, axes) : p.input(name, dtype, axes);
   if (absent) at.push_back(*absent);
@@ -87,7 +88,8 @@ Expr HeadBuilder::input(std::string_view field) {
 
 Expr HeadBuilder::input(const std::string& name, DType dtype, Over over, std::optional<double> absent) {
   if (head::find_field(name) != nullptr)
-    throw Error(ErrorCode::usage, fmt::format("'{}' is a field of gumtile's own; give the input another name", name));
+    throw Error(ErrorCode::usage,
+                fmt::format("'{}' is a field of gumtile's own; give the input another name", name));
   return read(name, dtype, over,
               absent ? std::optional(p.constant(compute_type(dtype), *absent)) : std::nullopt);
 }
@@ -101,14 +103,17 @@ Expr HeadBuilder::greedy() const { return known(greedy_, "whether a row is greed
 
 Expr HeadBuilder::scaled() const { return logit * known(factor_, "the scaled logit", "candidates"); }
 
-// The largest scaled logit: multiplying by a positive number and rounding keep the order, so one product does.
+// The largest scaled logit: multiplying by a positive number and rounding keep the order, so one product
+// does.
 Expr HeadBuilder::group_max() const {
   return reduce_max(p, logit, split.member) * known(factor_, "a group's maximum", "candidates");
 }
 
 void HeadBuilder::candidates(Expr keep) { logit = select(keep, logit, -kInf); }
 
-void HeadBuilder::carry(const std::string& name, Expr value) { carried_.push_back({name, value, std::nullopt}); }
+void HeadBuilder::carry(const std::string& name, Expr value) {
+  carried_.push_back({name, value, std::nullopt});
+}
 
 std::vector<Expr> HeadBuilder::carries() const {
   std::vector<Expr> values;
@@ -119,7 +124,8 @@ std::vector<Expr> HeadBuilder::carries() const {
 Expr HeadBuilder::carried(std::string_view name) const {
   for (const Carried& carried : carried_)
     if (carried.name == name) return known(carried.chosen, "what the chosen token carries", "results");
-  throw Error(ErrorCode::usage, fmt::format("nothing carries '{}'; ask for it by carry() in an earlier stage", name));
+  throw Error(ErrorCode::usage,
+              fmt::format("nothing carries '{}'; ask for it by carry() in an earlier stage", name));
 }
 
 void HeadBuilder::choose(Expr key, Expr token, const std::vector<Expr>& values) {
@@ -135,11 +141,13 @@ Expr HeadBuilder::token() const {
 void HeadBuilder::fail(std::string_view status, Expr when) {
   const head::StatusBit* bit = head::find_status_bit(status);
   if (bit == nullptr) throw Error(ErrorCode::usage, fmt::format("there is no status bit '{}'", status));
-  if (status_) throw Error(ErrorCode::usage, fmt::format("'{}' is set after the status was asked for", status));
+  if (status_)
+    throw Error(ErrorCode::usage, fmt::format("'{}' is set after the status was asked for", status));
   failures_.push_back({bit->bit, when});
 }
 
-// Seen by all groups: NaN and +inf. `no_candidate` and what fragments found come after it, in the table's order.
+// Seen by all groups: NaN and +inf. `no_candidate` and what fragments found come after it, in the table's
+// order.
 Expr HeadBuilder::status() {
   if (status_) return *status_;
   if (!chosen_) throw Error(ErrorCode::usage, "the status is known from the stage 'results' on");
@@ -150,7 +158,8 @@ Expr HeadBuilder::status() {
   const Expr seen = reduce_or(p, group_status, split.group);
   failures_.push_back(
       {status_no_candidate, (chosen_->first == -kInf) & ((seen & uint32_t{status_nan_logit}) == 0)});
-  std::sort(failures_.begin(), failures_.end(), [](const Failure& a, const Failure& b) { return a.bit < b.bit; });
+  std::sort(failures_.begin(), failures_.end(),
+            [](const Failure& a, const Failure& b) { return a.bit < b.bit; });
   Expr status = seen;
   for (const Failure& failure : failures_)
     status = status | select(failure.when, p.constant_u32(failure.bit), 0);

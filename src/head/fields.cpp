@@ -72,7 +72,8 @@ constexpr std::array kFeatureBits = {
 
 template <typename Table>
 constexpr auto find_in(const Table& table, std::string_view name) -> decltype(&table[0]) {
-  const auto found = std::find_if(table.begin(), table.end(), [&](const auto& row) { return row.name == name; });
+  const auto found =
+      std::find_if(table.begin(), table.end(), [&](const auto& row) { return row.name == name; });
   return found == table.end() ? nullptr : &*found;
 }
 

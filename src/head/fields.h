@@ -9,9 +9,9 @@
 #include "gumtile/dtype.h"
 #include "gumtile/head_program.h"
 
-/// The table of what a sampling call takes and returns. What a person says of a field is said here, once; the C
-/// struct, Python's signatures, the command's options and the tables in the docs are generated from it, and bindings,
-/// feature sets and checks are loops over it.
+/// The table of what a sampling call takes and returns. What a person says of a field is said here, once; the
+/// C struct, Python's signatures, the command's options and the tables in the docs are generated from it, and
+/// bindings, feature sets and checks are loops over it.
 namespace gumtile::head {
 
 enum class FieldKind : uint8_t {
@@ -45,8 +45,8 @@ struct Field {
   Absent absent;
   /// The feature that a launch asks for by binding it; empty: every kernel has it.
   std::string_view feature;
-  /// The version of the argument struct that has it first. Of later ones zero or null means absent: shorter structs
-  /// are accepted.
+  /// The version of the argument struct that has it first. Of later ones zero or null means absent: shorter
+  /// structs are accepted.
   int since = 1;
   /// The field whose stride, length or type a member is; empty: it stands alone.
   std::string_view companion_of;

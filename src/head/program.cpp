@@ -21,14 +21,14 @@ void check(const SamplingOptions& options) {
     throw Error(ErrorCode::usage,
                 fmt::format("token_dtype is {}; tokens are i32 or i64", name(options.token_dtype)));
   if ((options.features & ~kAllFeatures) != 0)
-    throw Error(ErrorCode::usage, fmt::format("feature set {:#x} has bits that stand for nothing; known are {:#x}",
-                                              options.features, kAllFeatures));
+    throw Error(ErrorCode::usage,
+                fmt::format("feature set {:#x} has bits that stand for nothing; known are {:#x}",
+                            options.features, kAllFeatures));
 }
 
 /// From logits to the outputs: all fragments that the options ask for, stage by stage.
 void run_fragments(HeadBuilder& h) {
-  for (const Stage stage :
-       {Stage::logits, Stage::scores, Stage::candidates, Stage::choice, Stage::results}) {
+  for (const Stage stage : {Stage::logits, Stage::scores, Stage::candidates, Stage::choice, Stage::results}) {
     for (const head::BuiltinFragment& fragment : head::builtin_fragments())
       if (fragment.stage == stage && (fragment.features & ~h.options.features) == 0) fragment.build(h);
     for (const Fragment& fragment : h.options.fragments)

@@ -62,8 +62,8 @@ bool take_count(std::string_view& text, std::string_view key, int& count) {
 }
 
 template <typename Enum, size_t kCount>
-bool take_name(std::string_view& text, std::string_view key, const std::array<std::string_view, kCount>& names,
-               Enum& which) {
+bool take_name(std::string_view& text, std::string_view key,
+               const std::array<std::string_view, kCount>& names, Enum& which) {
   const std::optional<std::string_view> value = take(text, key);
   for (size_t i = 0; value && i < kCount; ++i)
     if (names[i] == *value) {
@@ -78,17 +78,19 @@ bool take_name(std::string_view& text, std::string_view key, const std::array<st
 std::string Workload::str() const {
   return fmt::format(
       "left={},right={},operands={},sweeps={},join={},words={},bound={},loads={},stores={},transcendental={}",
-      dtype_text(left), dtype_text(right), dtype_text(operands), sweeps, kJoinNames[static_cast<size_t>(join)],
-      record_words, kBoundNames[static_cast<size_t>(bound)], loaded_bytes, stored_bytes, transcendental);
+      dtype_text(left), dtype_text(right), dtype_text(operands), sweeps,
+      kJoinNames[static_cast<size_t>(join)], record_words, kBoundNames[static_cast<size_t>(bound)],
+      loaded_bytes, stored_bytes, transcendental);
 }
 
 std::optional<Workload> Workload::parse(std::string_view text) {
   Workload w;
-  const bool read = take_dtype(text, "left", w.left) && take_dtype(text, "right", w.right) &&
-                    take_dtype(text, "operands", w.operands) && take_count(text, "sweeps", w.sweeps) &&
-                    take_name(text, "join", kJoinNames, w.join) && take_count(text, "words", w.record_words) &&
-                    take_name(text, "bound", kBoundNames, w.bound) && take_count(text, "loads", w.loaded_bytes) &&
-                    take_count(text, "stores", w.stored_bytes) &&
+  const bool read = !text.ends_with(',') && take_dtype(text, "left", w.left) &&
+                    take_dtype(text, "right", w.right) && take_dtype(text, "operands", w.operands) &&
+                    take_count(text, "sweeps", w.sweeps) && take_name(text, "join", kJoinNames, w.join) &&
+                    take_count(text, "words", w.record_words) &&
+                    take_name(text, "bound", kBoundNames, w.bound) &&
+                    take_count(text, "loads", w.loaded_bytes) && take_count(text, "stores", w.stored_bytes) &&
                     take_count(text, "transcendental", w.transcendental) && text.empty();
   return read ? std::optional(w) : std::nullopt;
 }
@@ -109,7 +111,8 @@ Workload workload_of(const Program& program) {
     for (const DType dtype : reduction.state) w.record_words += words_of(dtype);
     if (reduction.bound == kNone) continue;
     const bool of_group = reduction_level(program, reduction) == Level::group;
-    w.bound = of_group && w.bound != Workload::Bound::element ? Workload::Bound::group : Workload::Bound::element;
+    w.bound =
+        of_group && w.bound != Workload::Bound::element ? Workload::Bound::group : Workload::Bound::element;
   }
   if (packed) w.join = Join::packed;
   for (NodeId id = 0; id < program.nodes.size(); ++id) {
@@ -129,8 +132,8 @@ std::optional<int> distance(const Workload& a, const Workload& b) {
   if (a.left != b.left || a.right != b.right || a.operands != b.operands || a.sweeps != b.sweeps ||
       a.bound != b.bound)
     return std::nullopt;
-  // Another join is another epilogue; next to it a word of a record weighs more than a load, and a load more than an
-  // operation.
+  // Another join is another epilogue; next to it a word of a record weighs more than a load, and a load more
+  // than an operation.
   const auto apart = [](int x, int y, int weight) { return std::abs(x - y) * weight; };
   return (a.join == b.join ? 0 : 1000) + apart(a.stored_bytes, b.stored_bytes, 100) +
          apart(a.record_words, b.record_words, 20) + apart(a.loaded_bytes, b.loaded_bytes, 4) +

@@ -1,0 +1,81 @@
+// Writes what follows from the table of fields (src/head/fields.cpp) into the tree, or with --check says what is stale.
+//
+//   generate_fields [--check] ROOT
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <exception>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "gumtile/error.h"
+#include "tools/fields/text.h"
+
+namespace gumtile::fields {
+namespace {
+
+struct Section {
+  const char* name;  ///< empty: the whole file
+  std::string (*make)(const Tables&);
+};
+
+struct File {
+  const char* path;
+  std::vector<Section> sections;
+};
+
+const std::vector<File>& files() {
+  static const std::vector<File> all = {
+      {"include/gumtile/gumtile.h", {{"enumerations", c_enumerations}, {"gumtile_sample_args", c_struct}}},
+      {"include/gumtile/head_program.h", {{"enumerations", cpp_enumerations}}},
+      {"python/gumtile/_fields.py", {{"", python_module}}},
+      {"docs/semantics.md", {{"inputs", docs_inputs}, {"outputs", docs_outputs}, {"status", docs_status}}},
+  };
+  return all;
+}
+
+std::string read(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+int run(const std::string& root, bool check) {
+  int stale = 0;
+  for (const File& file : files()) {
+    const std::string path = root + "/" + file.path;
+    const std::string before = read(path);
+    std::string after = before;
+    for (const Section& section : file.sections) {
+      const std::string text = section.make({});
+      after = *section.name == '\0' ? text : with_section(after, section.name, text);
+    }
+    if (after == before) continue;
+    ++stale;
+    fmt::print(stderr, "generate_fields: {} {}\n", file.path, check ? "is stale; run generate_fields" : "written");
+    if (check) continue;
+    std::ofstream out(path, std::ios::binary);
+    out << after;
+    if (!out.flush()) throw Error(ErrorCode::cannot_create, fmt::format("'{}' cannot be written", path));
+  }
+  return check && stale != 0 ? 1 : 0;
+}
+
+}  // namespace
+}  // namespace gumtile::fields
+
+int main(int argc, char** argv) {
+  const bool check = argc == 3 && std::strcmp(argv[1], "--check") == 0;
+  if (argc != 2 && !check) {
+    fmt::print(stderr, "usage: generate_fields [--check] ROOT\n");
+    return 64;
+  }
+  try {
+    return gumtile::fields::run(argv[argc - 1], check);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "generate_fields: {}\n", error.what());
+    return 70;
+  }
+}

@@ -1,0 +1,368 @@
+#include "tools/fields/text.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "gumtile/error.h"
+
+namespace gumtile::fields {
+namespace {
+
+using head::Absent;
+using head::Field;
+using head::FieldKind;
+using head::FieldType;
+
+constexpr size_t kWidth = 110;
+
+std::string upper(std::string_view text) {
+  std::string result(text);
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return result;
+}
+
+std::string joined_lines(std::string_view text) {
+  std::string result(text);
+  std::replace(result.begin(), result.end(), '\n', ' ');
+  return result;
+}
+
+std::string capitalised(std::string text) {
+  if (!text.empty()) text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
+  return text;
+}
+
+/// Words of `text` in lines of at most `width`, each after `indent`.
+std::string wrapped(std::string_view text, std::string_view first, std::string_view indent, size_t width) {
+  std::string result, line(first);
+  bool empty = true;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(' '), text.size());
+    const std::string_view word = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (!empty && line.size() + 1 + word.size() > width) {
+      result += line + "\n";
+      line = indent;
+      empty = true;
+    }
+    if (!empty) line += ' ';
+    line += word;
+    empty = false;
+  }
+  return result + line;
+}
+
+std::string_view shape(Over over) {
+  switch (over) {
+    case Over::one:
+      return "one word";
+    case Over::rows:
+      return "[rows]";
+    case Over::slots:
+      return "[slots]";
+    case Over::vocab:
+      return "[vocab]";
+    case Over::rows_hidden:
+      return "[rows, hidden_size]";
+  }
+  return "";
+}
+
+std::string_view c_type(FieldType type) {
+  switch (type) {
+    case FieldType::hidden:
+    case FieldType::token:
+    case FieldType::bytes:
+      return "void";
+    case FieldType::i32:
+      return "int32_t";
+    case FieldType::u32:
+      return "uint32_t";
+    case FieldType::i64:
+      return "int64_t";
+    case FieldType::u64:
+      return "uint64_t";
+    case FieldType::f32:
+      return "float";
+    case FieldType::size:
+      return "size_t";
+  }
+  return "";
+}
+
+bool is_pointer(const Field& field) {
+  return field.kind != FieldKind::member || field.type == FieldType::bytes;
+}
+
+std::string declaration(const Field& field) {
+  const char* qualifier = field.kind == FieldKind::input ? "const " : "";
+  return fmt::format("{}{}{} {};", qualifier, c_type(field.type), is_pointer(field) ? "*" : "", field.name);
+}
+
+size_t bytes_of(const Field& field) {
+  return !is_pointer(field) && (field.type == FieldType::u32 || field.type == FieldType::i32 ||
+                                field.type == FieldType::f32)
+             ? 4
+             : 8;
+}
+
+std::string comment_of(const Field& field) {
+  const std::string text = joined_lines(field.text);
+  return field.kind == FieldKind::member ? text : fmt::format("{}: {}", shape(field.over), text);
+}
+
+/// An enumerator's line in C.
+template <typename Bit>
+std::string c_bit(std::string_view prefix, const Bit& bit, uint64_t value) {
+  return fmt::format("  /* {} */\n  GUMTILE_{}_{} = {},\n", bit.text, prefix, upper(bit.name), value);
+}
+
+std::string without_last_comma(std::string text) {
+  const size_t comma = text.rfind(',');
+  if (comma != std::string::npos) text.erase(comma, 1);
+  return text;
+}
+
+std::string_view python_dtype(FieldType type) {
+  switch (type) {
+    case FieldType::hidden:
+      return "hidden";
+    case FieldType::token:
+      return "token";
+    case FieldType::i32:
+      return "int32";
+    case FieldType::u32:
+      return "uint32";
+    case FieldType::i64:
+      return "int64";
+    case FieldType::u64:
+      return "uint64";
+    case FieldType::f32:
+      return "float32";
+    case FieldType::size:
+    case FieldType::bytes:
+      break;
+  }
+  return "";
+}
+
+std::string_view python_ctype(const Field& field) {
+  if (is_pointer(field)) return "c_void_p";
+  switch (field.type) {
+    case FieldType::i32:
+      return "c_int32";
+    case FieldType::u32:
+      return "c_uint32";
+    case FieldType::i64:
+      return "c_int64";
+    case FieldType::u64:
+      return "c_uint64";
+    case FieldType::f32:
+      return "c_float";
+    default:
+      return "c_size_t";
+  }
+}
+
+std::string_view axes(Over over) {
+  switch (over) {
+    case Over::one:
+      return "one";
+    case Over::rows:
+      return "rows";
+    case Over::slots:
+      return "slots";
+    case Over::vocab:
+      return "vocab";
+    case Over::rows_hidden:
+      return "rows_hidden";
+  }
+  return "";
+}
+
+std::string quoted(std::string_view text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result + '"';
+}
+
+std::string_view docs_type(FieldType type) {
+  switch (type) {
+    case FieldType::hidden:
+      return "hidden_dtype";
+    case FieldType::token:
+      return "token_dtype";
+    default:
+      return python_dtype(type);
+  }
+}
+
+std::string docs_rows(const Tables& tables, FieldKind kind) {
+  std::string text;
+  for (const Field& field : tables.fields)
+    if (field.kind == kind)
+      text += fmt::format("| `{}` | {} | {} | {} |\n", field.name, docs_type(field.type), shape(field.over),
+                          joined_lines(field.text));
+  return text;
+}
+
+}  // namespace
+
+std::string c_enumerations(const Tables& tables) {
+  std::string features, status;
+  for (const head::FeatureBit& bit : tables.features) features += c_bit("FEATURE", bit, bit.bit);
+  for (const head::StatusBit& bit : tables.status_bits) status += c_bit("STATUS", bit, bit.bit);
+  return fmt::format(
+      "/* What a launch may ask for beyond tokens and status words; bits of a set. */\n"
+      "enum {{\n{}}};\n\n"
+      "/* Bits of a row's status word. */\n"
+      "enum {{\n{}}};\n",
+      without_last_comma(features), without_last_comma(status));
+}
+
+std::vector<size_t> offsets(const Tables& tables) {
+  std::vector<size_t> all;
+  size_t at = 8;  // struct_size
+  for (const Field& field : tables.fields) {
+    const size_t bytes = bytes_of(field);
+    at = (at + bytes - 1) / bytes * bytes;
+    all.push_back(at);
+    at += bytes;
+  }
+  all.push_back((at + 7) / 8 * 8);
+  return all;
+}
+
+std::string c_struct(const Tables& tables) {
+  std::string members;
+  std::vector<std::string> values;
+  for (const Field& field : tables.fields) {
+    members += wrapped(comment_of(field), "  /* ", "     ", kWidth - 3) + " */\n";
+    members += fmt::format("  {}\n", declaration(field));
+    values.push_back(is_pointer(field) ? "NULL" : "0");
+  }
+  std::string assertions;
+  const std::vector<size_t> at = offsets(tables);
+  for (size_t i = 0; i < tables.fields.size(); ++i)
+    assertions += fmt::format("GUMTILE_LAYOUT(offsetof(gumtile_sample_args, {}) == {});\n", tables.fields[i].name, at[i]);
+  assertions += fmt::format("GUMTILE_LAYOUT(sizeof(gumtile_sample_args) == {});\n", at.back());
+  return fmt::format(
+      "typedef struct gumtile_sample_args {{\n"
+      "  size_t struct_size;\n{}"
+      "}} gumtile_sample_args;\n"
+      "#define GUMTILE_SAMPLE_ARGS_INIT \\\n"
+      "  {{ sizeof(gumtile_sample_args), {} }}\n"
+      "#if UINTPTR_MAX == UINT64_MAX && defined(__cplusplus)\n"
+      "#define GUMTILE_LAYOUT(holds) static_assert(holds, \"the layout is part of the interface\")\n"
+      "#elif UINTPTR_MAX == UINT64_MAX && defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L\n"
+      "#define GUMTILE_LAYOUT(holds) _Static_assert(holds, \"the layout is part of the interface\")\n"
+      "#endif\n"
+      "#ifdef GUMTILE_LAYOUT\n{}"
+      "#undef GUMTILE_LAYOUT\n"
+      "#endif\n",
+      members, fmt::join(values, ", "), assertions);
+}
+
+std::string cpp_enumerations(const Tables& tables) {
+  std::string status, features, all;
+  for (const head::StatusBit& bit : tables.status_bits)
+    status += fmt::format("  status_{} = {},  ///< {}\n", bit.name, bit.bit, bit.text);
+  for (const head::FeatureBit& bit : tables.features) {
+    features += fmt::format("  feature_{} = {},  ///< {}\n", bit.name, bit.bit, bit.text);
+    all += fmt::format("{}feature_{}", all.empty() ? "" : " | ", bit.name);
+  }
+  return fmt::format(
+      "/// Bits of a row's `status` word.\n"
+      "enum StatusBits : uint32_t {{\n{}}};\n\n"
+      "/// What a launch may ask for beyond a token and its status; bits of a set. A kernel that is prepared for more\n"
+      "/// than a launch asks for gives the same tokens, at most slower.\n"
+      "using Features = uint64_t;\n"
+      "enum Feature : Features {{\n{}}};\n"
+      "inline constexpr Features kNoFeatures = 0;\n"
+      "inline constexpr Features kAllFeatures = {};\n",
+      status, features, all);
+}
+
+std::string python_module(const Tables& tables) {
+  std::string members, fields, features, status;
+  for (const Field& field : tables.fields) {
+    members += fmt::format("    ({}, {}),\n", quoted(field.name), python_ctype(field));
+    if (field.kind == FieldKind::member) continue;
+    fields += fmt::format("    Field({}, {}, {}, {}, {}, {},\n          {}),\n", quoted(field.name),
+                          quoted(field.kind == FieldKind::input ? "input" : "output"),
+                          quoted(python_dtype(field.type)), quoted(axes(field.over)),
+                          field.absent.kind == Absent::Kind::refused ? "True" : "False", quoted(field.feature),
+                          quoted(joined_lines(field.text)));
+  }
+  for (const head::FeatureBit& bit : tables.features)
+    features += fmt::format("    {}: {},\n", quoted(bit.name), bit.bit);
+  for (const head::StatusBit& bit : tables.status_bits)
+    status += fmt::format("    #: {}.\n    {} = {}\n", capitalised(std::string(bit.text)), upper(bit.name), bit.bit);
+  return fmt::format(
+      "\"\"\"What a sampling call takes and returns. Generated from src/head/fields.cpp: do not edit.\"\"\"\n\n"
+      "from __future__ import annotations\n\n"
+      "import enum\n"
+      "from ctypes import c_float, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p\n"
+      "from typing import Any, Dict, List, NamedTuple, Tuple\n\n"
+      "__all__ = [\"FEATURES\", \"FIELDS\", \"Field\", \"RowStatus\", \"SAMPLE_ARGS\", \"c_float\", \"c_int32\", \"c_uint64\"]\n\n\n"
+      "class Field(NamedTuple):\n"
+      "    \"\"\"An array that a call binds.\"\"\"\n\n"
+      "    name: str\n"
+      "    #: \"input\" or \"output\".\n"
+      "    kind: str\n"
+      "    #: The dtype of its elements; \"hidden\" and \"token\" are the head's.\n"
+      "    dtype: str\n"
+      "    #: \"one\" (one word), \"rows\", \"slots\", \"vocab\" or \"rows_hidden\".\n"
+      "    over: str\n"
+      "    required: bool\n"
+      "    #: The feature that binding it asks for, or \"\".\n"
+      "    feature: str\n"
+      "    doc: str\n\n\n"
+      "#: The members of gumtile_sample_args.\n"
+      "SAMPLE_ARGS: List[Tuple[str, Any]] = [\n"
+      "    (\"struct_size\", c_size_t),\n{}]\n\n"
+      "FIELDS: Tuple[Field, ...] = (\n{})\n\n"
+      "#: What launches may ask for beside tokens and status words.\n"
+      "FEATURES: Dict[str, int] = {{\n{}}}\n\n\n"
+      "class RowStatus(enum.IntFlag):\n"
+      "    \"\"\"Bits of a row's status word.\"\"\"\n\n{}",
+      members, fields, features, status);
+}
+
+std::string docs_inputs(const Tables& tables) {
+  return "| input | type | shape | |\n|---|---|---|---|\n" + docs_rows(tables, FieldKind::input);
+}
+
+std::string docs_outputs(const Tables& tables) {
+  return "| output | type | shape | |\n|---|---|---|---|\n" + docs_rows(tables, FieldKind::output);
+}
+
+std::string docs_status(const Tables& tables) {
+  std::string text = "| bit of `status` | when | token |\n|---|---|---|\n";
+  for (const head::StatusBit& bit : tables.status_bits)
+    text += fmt::format("| `{}` ({}) | {} | {} |\n", bit.name, bit.bit, bit.text,
+                        bit.fails ? "`invalid_token`" : "as the text says");
+  return text;
+}
+
+std::string with_section(const std::string& text, std::string_view section, const std::string& content) {
+  const auto line_with = [&](std::string_view word, size_t from) {
+    const std::string marker = fmt::format("{} generated: {}", word, section);
+    const size_t at = text.find(marker, from);
+    if (at == std::string::npos)
+      throw Error(ErrorCode::bad_data, fmt::format("there is no line with '{}'", marker));
+    return at;
+  };
+  const size_t begin = text.find('\n', line_with("BEGIN", 0)) + 1;
+  const size_t end = text.rfind('\n', line_with("END", begin)) + 1;
+  return text.substr(0, begin) + content + text.substr(end);
+}
+
+}  // namespace gumtile::fields

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "head/fields.h"
+
+/// Texts made of the table of fields (src/head/fields.h): what is mechanical about a field in the C header, in C++, in
+/// Python and in the docs. `generate_fields` writes them into the tree.
+namespace gumtile::fields {
+
+/// The table, or in tests another one.
+struct Tables {
+  std::span<const head::Field> fields = head::fields();
+  std::span<const head::StatusBit> status_bits = head::status_bits();
+  std::span<const head::FeatureBit> features = head::feature_bits();
+};
+
+/// The enumerations of gumtile.h: features and status bits.
+std::string c_enumerations(const Tables& tables);
+/// gumtile_sample_args, its _INIT macro and its layout as assertions.
+std::string c_struct(const Tables& tables);
+/// StatusBits, Features and Feature of head_program.h.
+std::string cpp_enumerations(const Tables& tables);
+/// python/gumtile/_fields.py, whole.
+std::string python_module(const Tables& tables);
+/// Tables in Markdown: the inputs, and the bits of a row's status.
+std::string docs_inputs(const Tables& tables);
+std::string docs_outputs(const Tables& tables);
+std::string docs_status(const Tables& tables);
+
+/// The offset of each member of the struct, in bytes on a 64-bit machine, and the size of the struct as the last.
+std::vector<size_t> offsets(const Tables& tables);
+
+/// `text` with what is between the lines that begin with `BEGIN` and `END` and name `section` replaced. Throws
+/// Error(bad_data) if `text` lacks them.
+std::string with_section(const std::string& text, std::string_view section, const std::string& content);
+
+}  // namespace gumtile::fields
