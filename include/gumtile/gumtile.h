@@ -30,6 +30,13 @@
 #define GUMTILE_API
 #endif
 
+/* Where structs lie is part of the interface: what is appended must move nothing. */
+#if UINTPTR_MAX == UINT64_MAX && defined(__cplusplus)
+#define GUMTILE_LAYOUT(holds) static_assert(holds, "a struct's layout is part of gumtile's interface")
+#elif UINTPTR_MAX == UINT64_MAX && defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define GUMTILE_LAYOUT(holds) _Static_assert(holds, "a struct's layout is part of gumtile's interface")
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -74,18 +81,27 @@ typedef enum gumtile_noise {
   GUMTILE_NOISE_PER_TOKEN = 1 /* one Gumbel for each token */
 } gumtile_noise;
 
+/* clang-format off */
+/* BEGIN generated: enumerations, from src/head/fields.cpp */
 /* What a launch may ask for beyond tokens and status words; bits of a set. */
 enum {
-  GUMTILE_FEATURE_LOGPROB = 1 /* the token's log-probability */
+  /* the token's log-probability */
+  GUMTILE_FEATURE_LOGPROB = 1
 };
 
 /* Bits of a row's status word. */
 enum {
-  GUMTILE_STATUS_NAN_LOGIT = 1,      /* the row failed */
-  GUMTILE_STATUS_INF_LOGIT = 2,      /* a logit is +inf: the lowest such token was chosen */
-  GUMTILE_STATUS_NO_CANDIDATE = 4,   /* every logit is -inf: the row failed */
-  GUMTILE_STATUS_BAD_TEMPERATURE = 8 /* negative, NaN or infinite: the row failed */
+  /* a scaled logit is NaN: the row failed */
+  GUMTILE_STATUS_NAN_LOGIT = 1,
+  /* a scaled logit is +inf: the lowest such token was chosen */
+  GUMTILE_STATUS_INF_LOGIT = 2,
+  /* every scaled logit is -inf: the row failed */
+  GUMTILE_STATUS_NO_CANDIDATE = 4,
+  /* the temperature is negative, NaN or infinite: the row failed */
+  GUMTILE_STATUS_BAD_TEMPERATURE = 8
 };
+/* END generated: enumerations */
+/* clang-format on */
 
 typedef struct gumtile_engine gumtile_engine;
 typedef struct gumtile_head gumtile_head;
@@ -195,25 +211,50 @@ GUMTILE_API gumtile_status gumtile_engine_synchronize(gumtile_engine* engine, vo
 
 /* ---- Head: an LM head that samples ---- */
 
+/* clang-format off */
+/* BEGIN generated: gumtile_head_options, from src/head/fields.cpp */
 typedef struct gumtile_head_options {
   size_t struct_size;
-  int64_t vocab_size;  /* rows of the weights */
-  int64_t hidden_size; /* columns of the weights */
-  int64_t first_token; /* the token id of the weights' first row: heads over ranges of one vocabulary */
-  gumtile_dtype hidden_dtype;  /* bf16, f16 or f32; 0: as weights_dtype. Rounded to weights_dtype */
-  gumtile_dtype weights_dtype; /* bf16, f16 or f32; 0: bf16 */
-  gumtile_dtype token_dtype;   /* i32 or i64; 0: i32 */
+  /* rows of the weights */
+  int64_t vocab_size;
+  /* columns of the weights */
+  int64_t hidden_size;
+  /* the token id of the weights' first row: heads over ranges of one vocabulary */
+  int64_t first_token;
+  /* bf16, f16 or f32; 0: as weights_dtype. Rounded to weights_dtype */
+  gumtile_dtype hidden_dtype;
+  /* bf16, f16 or f32; 0: bf16 */
+  gumtile_dtype weights_dtype;
+  /* i32 or i64; 0: i32 */
+  gumtile_dtype token_dtype;
+  /* how noise is drawn */
   gumtile_noise noise;
-  const void* weights; /* device memory [vocab_size, hidden_size], borrowed; bytes changed in place count from
-                          the next launch on */
-  int64_t weights_row_stride; /* elements; 0: hidden_size */
-  const char* schedule;       /* for every batch size, instead of what was tuned; null: none */
+  /* device memory [vocab_size, hidden_size], borrowed; bytes changed in place count from the next launch
+     on */
+  const void* weights;
+  /* elements; 0: hidden_size */
+  int64_t weights_row_stride;
+  /* for every batch size, instead of what was tuned; null: none */
+  const char* schedule;
 } gumtile_head_options;
-#define GUMTILE_HEAD_OPTIONS_INIT                                                                \
-  {                                                                                              \
-    sizeof(gumtile_head_options), 0, 0, 0, (gumtile_dtype)0, (gumtile_dtype)0, (gumtile_dtype)0, \
-        GUMTILE_NOISE_GROUPED, NULL, 0, NULL                                                     \
-  }
+#define GUMTILE_HEAD_OPTIONS_INIT \
+  { sizeof(gumtile_head_options), 0, 0, 0, (gumtile_dtype)0, (gumtile_dtype)0, (gumtile_dtype)0, \
+    GUMTILE_NOISE_GROUPED, NULL, 0, NULL }
+#ifdef GUMTILE_LAYOUT
+GUMTILE_LAYOUT(offsetof(gumtile_head_options, vocab_size) == 8);
+GUMTILE_LAYOUT(offsetof(gumtile_head_options, hidden_size) == 16);
+GUMTILE_LAYOUT(offsetof(gumtile_head_options, first_token) == 24);
+GUMTILE_LAYOUT(offsetof(gumtile_head_options, hidden_dtype) == 32);
+GUMTILE_LAYOUT(offsetof(gumtile_head_options, weights_dtype) == 36);
+GUMTILE_LAYOUT(offsetof(gumtile_head_options, token_dtype) == 40);
+GUMTILE_LAYOUT(offsetof(gumtile_head_options, noise) == 44);
+GUMTILE_LAYOUT(offsetof(gumtile_head_options, weights) == 48);
+GUMTILE_LAYOUT(offsetof(gumtile_head_options, weights_row_stride) == 56);
+GUMTILE_LAYOUT(offsetof(gumtile_head_options, schedule) == 64);
+GUMTILE_LAYOUT(sizeof(gumtile_head_options) == 72);
+#endif
+/* END generated: gumtile_head_options */
+/* clang-format on */
 
 /* On failure *head is null. */
 GUMTILE_API gumtile_status gumtile_head_create(gumtile_engine* engine, const gumtile_head_options* options,
@@ -270,35 +311,78 @@ enum {
 };
 
 /* All pointers are device memory. [rows]: indexed by the row of the launch; [slots]: by row_slot[row]. */
+/* clang-format off */
+/* BEGIN generated: gumtile_sample_args, from src/head/fields.cpp */
 typedef struct gumtile_sample_args {
   size_t struct_size;
+  /* rows of this launch */
   int64_t rows;
-  uint32_t flags;                /* GUMTILE_SAMPLE_… */
-  uint32_t reserved;             /* 0 */
-  const void* hidden_states;     /* [rows, hidden_size]; with hidden_index as many rows as it names */
-  int64_t hidden_row_stride;     /* elements; 0: hidden_size */
-  const int32_t* hidden_index;   /* [rows]: the row of hidden_states that a row takes; null: its own. Costs a
-                                    kernel that copies the rows into the workspace: 4 us with 1 row, 9 with 64
-                                    and 14 with 256 of 4096 elements on an H200 */
-  const int32_t* row_slot;       /* [rows]; negative: the row is left out. Null: slot = row */
-  const int32_t* num_rows;       /* one word: rows from here on are left out. Null: all count */
-  const float* temperature;      /* [slots]; below 1e-5: the most likely token. Null: 1 */
-  const uint64_t* seed;          /* [slots]; null: 0 */
-  const uint64_t* offset;        /* [rows], the position in the request; null: 0 */
-  const int32_t* invalid_token;  /* one word: the token of a failed row. Null: -1 */
-  void* token;                   /* [rows], or as token_position says; of the head's token_dtype */
-  const int32_t* token_position; /* [rows]: where in `token` a row's goes; negative: nowhere. Null: the row */
-  float* logprob;                /* [rows]; null: not asked for */
-  uint32_t* status;              /* [rows] GUMTILE_STATUS_…; null: not asked for */
-  uint32_t* any_status;          /* one word: all rows' bits; null: not asked for */
+  /* GUMTILE_SAMPLE_… */
+  uint32_t flags;
+  /* 0 */
+  uint32_t reserved;
+  /* [rows, hidden_size]: with hidden_index as many rows as it names */
+  const void* hidden_states;
+  /* elements; 0: hidden_size */
+  int64_t hidden_row_stride;
+  /* [rows]: the row of hidden_states that a row takes; null: its own; negative: zeros. Costs a kernel that
+     copies the rows into the workspace: 4 us with 1 row, 9 with 64 and 14 with 256 of 4096 elements on an
+     H200 */
+  const int32_t* hidden_index;
+  /* [rows]: the slot of the row's request; negative: the row is left out. Null: slot = row */
+  const int32_t* row_slot;
+  /* one word: rows from here on are left out. Null: all count */
+  const int32_t* num_rows;
+  /* [slots]: below 1e-5: the most likely token. Null: 1 */
+  const float* temperature;
+  /* [slots]: rows with the same seed and offset share their noise. Null: 0 */
+  const uint64_t* seed;
+  /* [rows]: the position in the request. Null: 0 */
+  const uint64_t* offset;
+  /* one word: the token of a failed row. Null: -1 */
+  const int32_t* invalid_token;
+  /* [rows]: the sampled token, or where token_position says; of the head's token_dtype */
+  void* token;
+  /* [rows]: where in `token` a row's goes; negative: nowhere. Null: the row */
+  const int32_t* token_position;
+  /* [rows]: the token's log-probability. Null: not asked for */
+  float* logprob;
+  /* [rows]: GUMTILE_STATUS_… bits. Null: not asked for */
+  uint32_t* status;
+  /* one word: all rows' bits. Null: not asked for */
+  uint32_t* any_status;
+  /* made ready by gumtile_head_workspace_init */
   void* workspace;
+  /* the same for every launch on a workspace */
   size_t workspace_bytes;
 } gumtile_sample_args;
-#define GUMTILE_SAMPLE_ARGS_INIT                                                                         \
-  {                                                                                                      \
-    sizeof(gumtile_sample_args), 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-        NULL, NULL, NULL, NULL, 0                                                                        \
-  }
+#define GUMTILE_SAMPLE_ARGS_INIT \
+  { sizeof(gumtile_sample_args), 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+    NULL, NULL, NULL, NULL, 0 }
+#ifdef GUMTILE_LAYOUT
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, rows) == 8);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, flags) == 16);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, reserved) == 20);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, hidden_states) == 24);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, hidden_row_stride) == 32);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, hidden_index) == 40);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, row_slot) == 48);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, num_rows) == 56);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, temperature) == 64);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, seed) == 72);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, offset) == 80);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, invalid_token) == 88);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, token) == 96);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, token_position) == 104);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, logprob) == 112);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, status) == 120);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, any_status) == 128);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, workspace) == 136);
+GUMTILE_LAYOUT(offsetof(gumtile_sample_args, workspace_bytes) == 144);
+GUMTILE_LAYOUT(sizeof(gumtile_sample_args) == 152);
+#endif
+/* END generated: gumtile_sample_args */
+/* clang-format on */
 
 /* Samples one token a row on `stream` (a CUstream or cudaStream_t; null: the legacy default stream; on the
  * CPU it is ignored, and the tokens are there on return). On a GPU one kernel, and one before it where hidden
@@ -331,6 +415,8 @@ GUMTILE_API size_t gumtile_head_choice_count(const gumtile_head* head);
 /* GUMTILE_USAGE where there is no such choice. */
 GUMTILE_API gumtile_status gumtile_head_get_choice(const gumtile_head* head, size_t index,
                                                    gumtile_kernel_choice* choice);
+
+#undef GUMTILE_LAYOUT
 
 #ifdef __cplusplus
 }

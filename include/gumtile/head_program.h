@@ -24,12 +24,13 @@ enum class NoiseScheme : uint8_t {
 std::string_view name(NoiseScheme scheme);
 std::optional<NoiseScheme> parse_noise_scheme(std::string_view text);
 
-// BEGIN generated from src/head/fields.cpp
+// clang-format off
+// BEGIN generated: enumerations, from src/head/fields.cpp
 /// Bits of a row's `status` word.
 enum StatusBits : uint32_t {
-  status_nan_logit = 1,        ///< a logit is NaN: the row failed
-  status_inf_logit = 2,        ///< a logit is +inf: the lowest such token was chosen
-  status_no_candidate = 4,     ///< every logit is -inf: the row failed
+  status_nan_logit = 1,  ///< a scaled logit is NaN: the row failed
+  status_inf_logit = 2,  ///< a scaled logit is +inf: the lowest such token was chosen
+  status_no_candidate = 4,  ///< every scaled logit is -inf: the row failed
   status_bad_temperature = 8,  ///< the temperature is negative, NaN or infinite: the row failed
 };
 
@@ -41,7 +42,18 @@ enum Feature : Features {
 };
 inline constexpr Features kNoFeatures = 0;
 inline constexpr Features kAllFeatures = feature_logprob;
-// END generated
+// END generated: enumerations
+// clang-format on
+
+// clang-format off
+// BEGIN generated: HeadSettings, from src/head/fields.cpp
+/// What a head does to all of its logits; zero and null mean not at all.
+struct HeadSettings {
+
+  bool operator==(const HeadSettings&) const = default;
+};
+// END generated: HeadSettings
+// clang-format on
 
 /// When a fragment runs. Fragments of one stage run in the order of their list, the user's after gumtile's.
 enum class Stage : uint8_t {
@@ -70,6 +82,7 @@ struct SamplingOptions {
   /// hopeless groups.
   Features features = feature_logprob;
   DType token_dtype = DType::i32;        ///< of the output `token`: i32 or i64
+  HeadSettings settings = {};            ///< of all rows alike
   std::vector<Fragment> fragments = {};  ///< the user's own, after gumtile's of the same stage
 };
 

@@ -58,11 +58,35 @@ constexpr std::array kFields = {
           "the same for every launch on a workspace"},
 };
 
+constexpr std::array kHeadOptions = {
+    Field{member, "vocab_size", Type::i64, Over::one, kRefused, "", 1, "",
+          "rows of the weights"},
+    Field{member, "hidden_size", Type::i64, Over::one, kRefused, "", 1, "",
+          "columns of the weights"},
+    Field{member, "first_token", Type::i64, Over::one, absent(0), "", 1, "",
+          "the token id of the weights' first row: heads over ranges of one vocabulary"},
+    Field{member, "hidden_dtype", Type::dtype, Over::one, absent(0), "", 1, "",
+          "bf16, f16 or f32; 0: as weights_dtype. Rounded to weights_dtype"},
+    Field{member, "weights_dtype", Type::dtype, Over::one, absent(0), "", 1, "",
+          "bf16, f16 or f32; 0: bf16"},
+    Field{member, "token_dtype", Type::dtype, Over::one, absent(0), "", 1, "",
+          "i32 or i64; 0: i32"},
+    Field{member, "noise", Type::noise, Over::one, absent(0), "", 1, "",
+          "how noise is drawn"},
+    Field{member, "weights", Type::own, Over::vocab, kRefused, "", 1, "",
+          "device memory [vocab_size, hidden_size], borrowed; bytes changed in place count from\n"
+          "the next launch on"},
+    Field{member, "weights_row_stride", Type::i64, Over::one, absent(0), "", 1, "weights",
+          "elements; 0: hidden_size"},
+    Field{member, "schedule", Type::text, Over::one, absent(0), "", 1, "",
+          "for every batch size, instead of what was tuned; null: none"},
+};
+
 constexpr std::array kStatusBits = {
-    StatusBit{"nan_logit", 1, true, "a logit is NaN: the row failed"},
-    StatusBit{"inf_logit", 2, false, "a logit is +inf: the lowest such token was chosen"},
-    StatusBit{"no_candidate", 4, true, "every logit is -inf: the row failed"},
-    StatusBit{"bad_temperature", 8, true, "the temperature is negative, NaN or infinite: the row failed"},
+    StatusBit{"nan_logit", 1, true, "a scaled logit is NaN"},
+    StatusBit{"inf_logit", 2, false, "a scaled logit is +inf: the lowest such token was chosen"},
+    StatusBit{"no_candidate", 4, true, "every scaled logit is -inf"},
+    StatusBit{"bad_temperature", 8, true, "the temperature is negative, NaN or infinite"},
 };
 
 constexpr std::array kFeatureBits = {
@@ -77,7 +101,21 @@ constexpr auto find_in(const Table& table, std::string_view name) -> decltype(&t
   return found == table.end() ? nullptr : &*found;
 }
 
-/// What must hold of the table; a violation does not compile.
+template <typename Table>
+constexpr bool are_sound(const Table& table) {
+  int since = 1;
+  for (const Field& field : table) {
+    if (field.since < since) return false;  // fields are appended
+    since = field.since;
+    if (!field.feature.empty() && find_in(kFeatureBits, field.feature) == nullptr) return false;
+    if (!field.companion_of.empty() && find_in(table, field.companion_of) == nullptr) return false;
+    // A shorter struct has zeros for what was appended.
+    if (field.since > 1 && field.absent.kind == Absent::Kind::refused) return false;
+  }
+  return true;
+}
+
+/// What must hold of the tables; a violation does not compile.
 constexpr bool is_sound() {
   uint64_t seen = 0;
   for (const StatusBit& status : kStatusBits) {
@@ -89,16 +127,7 @@ constexpr bool is_sound() {
     if ((feature.bit & (feature.bit - 1)) != 0 || (seen & feature.bit) != 0) return false;
     seen |= feature.bit;
   }
-  int since = 1;
-  for (const Field& field : kFields) {
-    if (field.since < since) return false;  // fields are appended
-    since = field.since;
-    if (!field.feature.empty() && find_in(kFeatureBits, field.feature) == nullptr) return false;
-    if (!field.companion_of.empty() && find_in(kFields, field.companion_of) == nullptr) return false;
-    // A shorter struct has zeros for what was appended.
-    if (field.since > 1 && field.absent.kind == Absent::Kind::refused) return false;
-  }
-  return true;
+  return are_sound(kFields) && are_sound(kHeadOptions);
 }
 static_assert(is_sound());
 
@@ -108,6 +137,9 @@ constexpr std::string_view kNothing = "token";
 
 std::span<const Field> fields() { return kFields; }
 const Field* find_field(std::string_view name) { return find_in(kFields, name); }
+
+std::span<const Field> head_options() { return kHeadOptions; }
+const Field* find_head_option(std::string_view name) { return find_in(kHeadOptions, name); }
 
 std::span<const StatusBit> status_bits() { return kStatusBits; }
 const StatusBit* find_status_bit(std::string_view name) { return find_in(kStatusBits, name); }
@@ -151,8 +183,7 @@ DType element_type(const Field& field, const SamplingOptions& options) {
       return DType::u64;
     case FieldType::f32:
       return DType::f32;
-    case FieldType::size:
-    case FieldType::bytes:
+    default:
       break;
   }
   throw Error(ErrorCode::internal, fmt::format("field '{}' has no elements", field.name));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -15,13 +16,36 @@
 namespace gumtile::head {
 
 enum class FieldKind : uint8_t {
-  member,  ///< of the argument struct, for the host alone: a count, a stride, a flag word
-  input,   ///< a pointer that the kernel reads
-  output,  ///< a pointer that the kernel writes
+  member,   ///< for the host alone: a count, a stride, a flag word
+  input,    ///< of a call: a pointer that the kernel reads
+  output,   ///< of a call: a pointer that the kernel writes
+  setting,  ///< of a head: a number that is compiled in
+  array,    ///< of a head: a pointer that the kernel reads at every launch
 };
 
-/// An element's type; that of some is a matter of the head.
-enum class FieldType : uint8_t { hidden, token, i32, u32, i64, u64, f32, size, bytes };
+/// An element's type; that of some is a matter of the head. Those from `size` on are of the host's structs
+/// alone.
+enum class FieldType : uint8_t {
+  hidden,
+  token,
+  own,
+  i32,
+  u32,
+  i64,
+  u64,
+  f32,
+  size,
+  bytes,
+  text,
+  dtype,
+  noise
+};
+
+/// A member of a model's config.json that says what a setting is.
+struct ConfigMember {
+  std::string_view name;
+  bool reciprocal = false;  ///< the setting is one over it
+};
 
 /// What a kernel takes for an input that is not bound.
 struct Absent {
@@ -52,12 +76,20 @@ struct Field {
   std::string_view companion_of;
   /// For the header, Python's help and the docs; several lines are joined by line breaks.
   std::string_view text;
+  /// Of a head's setting: the members of config.json that have it, the first of them that is there counts.
+  std::array<ConfigMember, 2> config = {};
+  /// Of a head's array: what a model's file calls it in place of the head's "weight", e.g. "bias".
+  std::string_view tensor = {};
 };
 
-/// In the order of the C struct: new fields are appended.
+/// What a sampling call takes and returns, in the order of gumtile_sample_args: new fields are appended.
 std::span<const Field> fields();
 /// Null if there is no such field.
 const Field* find_field(std::string_view name);
+
+/// What a head is made with, in the order of gumtile_head_options: new ones are appended.
+std::span<const Field> head_options();
+const Field* find_head_option(std::string_view name);
 
 /// A bit of a row's status word. These, too, are appended.
 struct StatusBit {

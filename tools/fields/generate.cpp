@@ -1,4 +1,5 @@
-// Writes what follows from the table of fields (src/head/fields.cpp) into the tree, or with --check says what is stale.
+// Writes what follows from the table of fields (src/head/fields.cpp) into the tree, or with --check says what
+// is stale.
 //
 //   generate_fields [--check] ROOT
 
@@ -29,8 +30,13 @@ struct File {
 
 const std::vector<File>& files() {
   static const std::vector<File> all = {
-      {"include/gumtile/gumtile.h", {{"enumerations", c_enumerations}, {"gumtile_sample_args", c_struct}}},
-      {"include/gumtile/head_program.h", {{"enumerations", cpp_enumerations}}},
+      {"include/gumtile/gumtile.h",
+       {{"enumerations", c_enumerations},
+        {"gumtile_head_options", c_head_options},
+        {"gumtile_sample_args", c_sample_args}}},
+      {"include/gumtile/head_program.h",
+       {{"enumerations", cpp_enumerations}, {"HeadSettings", cpp_settings}}},
+      {"src/head/settings.h", {{"members", cpp_setting_members}}},
       {"python/gumtile/_fields.py", {{"", python_module}}},
       {"docs/semantics.md", {{"inputs", docs_inputs}, {"outputs", docs_outputs}, {"status", docs_status}}},
   };
@@ -54,7 +60,8 @@ int run(const std::string& root, bool check) {
     }
     if (after == before) continue;
     ++stale;
-    fmt::print(stderr, "generate_fields: {} {}\n", file.path, check ? "is stale; run generate_fields" : "written");
+    fmt::print(stderr, "generate_fields: {} {}\n", file.path,
+               check ? "is stale; run generate_fields" : "written");
     if (check) continue;
     std::ofstream out(path, std::ios::binary);
     out << after;

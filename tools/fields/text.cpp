@@ -56,6 +56,14 @@ std::string wrapped(std::string_view text, std::string_view first, std::string_v
   return result + line;
 }
 
+/// The text of a macro in lines that go on.
+std::string wrapped_macro(std::string_view text) {
+  const std::string lines = wrapped(text, "  ", "    ", kWidth - 2);
+  std::string result;
+  for (const char c : lines) result += c == '\n' ? std::string(" \\\n") : std::string(1, c);
+  return result;
+}
+
 std::string_view shape(Over over) {
   switch (over) {
     case Over::one:
@@ -76,6 +84,7 @@ std::string_view c_type(FieldType type) {
   switch (type) {
     case FieldType::hidden:
     case FieldType::token:
+    case FieldType::own:
     case FieldType::bytes:
       return "void";
     case FieldType::i32:
@@ -90,35 +99,96 @@ std::string_view c_type(FieldType type) {
       return "float";
     case FieldType::size:
       return "size_t";
+    case FieldType::text:
+      return "char";
+    case FieldType::dtype:
+      return "gumtile_dtype";
+    case FieldType::noise:
+      return "gumtile_noise";
   }
   return "";
 }
 
 bool is_pointer(const Field& field) {
-  return field.kind != FieldKind::member || field.type == FieldType::bytes;
+  switch (field.kind) {
+    case FieldKind::input:
+    case FieldKind::output:
+    case FieldKind::array:
+      return true;
+    case FieldKind::member:
+    case FieldKind::setting:
+      break;
+  }
+  return field.type == FieldType::bytes || field.type == FieldType::own || field.type == FieldType::text;
+}
+
+bool is_const(const Field& field) {
+  return field.kind != FieldKind::output && field.type != FieldType::bytes;
 }
 
 std::string declaration(const Field& field) {
-  const char* qualifier = field.kind == FieldKind::input ? "const " : "";
-  return fmt::format("{}{}{} {};", qualifier, c_type(field.type), is_pointer(field) ? "*" : "", field.name);
+  if (!is_pointer(field)) return fmt::format("{} {};", c_type(field.type), field.name);
+  return fmt::format("{}{}* {};", is_const(field) ? "const " : "", c_type(field.type), field.name);
+}
+
+/// What _INIT has for it; 0 stands for an absent one.
+std::string initial(const Field& field) {
+  if (is_pointer(field)) return "NULL";
+  if (field.type == FieldType::dtype) return "(gumtile_dtype)0";
+  return field.type == FieldType::noise ? "GUMTILE_NOISE_GROUPED" : "0";
 }
 
 size_t bytes_of(const Field& field) {
-  return !is_pointer(field) && (field.type == FieldType::u32 || field.type == FieldType::i32 ||
-                                field.type == FieldType::f32)
-             ? 4
-             : 8;
+  if (is_pointer(field)) return 8;
+  switch (field.type) {
+    case FieldType::i32:
+    case FieldType::u32:
+    case FieldType::f32:
+    case FieldType::dtype:
+    case FieldType::noise:
+      return 4;
+    default:
+      return 8;
+  }
 }
 
 std::string comment_of(const Field& field) {
   const std::string text = joined_lines(field.text);
-  return field.kind == FieldKind::member ? text : fmt::format("{}: {}", shape(field.over), text);
+  if (field.kind == FieldKind::member || field.kind == FieldKind::setting) return text;
+  return fmt::format("{}: {}", shape(field.over), text);
 }
 
 /// An enumerator's line in C.
-template <typename Bit>
-std::string c_bit(std::string_view prefix, const Bit& bit, uint64_t value) {
-  return fmt::format("  /* {} */\n  GUMTILE_{}_{} = {},\n", bit.text, prefix, upper(bit.name), value);
+std::string c_bit(std::string_view prefix, std::string_view name, std::string_view text, uint64_t value) {
+  return fmt::format("  /* {} */\n  GUMTILE_{}_{} = {},\n", text, prefix, upper(name), value);
+}
+
+std::string status_text(const head::StatusBit& bit) {
+  return fmt::format("{}{}", bit.text, bit.fails ? ": the row failed" : "");
+}
+
+/// A struct that begins with struct_size, its _INIT macro, and its layout as assertions.
+std::string c_struct(std::string_view type, std::string_view init, std::span<const Field> fields) {
+  std::string members;
+  std::vector<std::string> values;
+  for (const Field& field : fields) {
+    members += wrapped(comment_of(field), "  /* ", "     ", kWidth - 3) + " */\n";
+    members += fmt::format("  {}\n", declaration(field));
+    values.push_back(initial(field));
+  }
+  std::string assertions;
+  const std::vector<size_t> at = offsets(fields);
+  for (size_t i = 0; i < fields.size(); ++i)
+    assertions += fmt::format("GUMTILE_LAYOUT(offsetof({}, {}) == {});\n", type, fields[i].name, at[i]);
+  assertions += fmt::format("GUMTILE_LAYOUT(sizeof({}) == {});\n", type, at.back());
+  return fmt::format(
+      "typedef struct {0} {{\n"
+      "  size_t struct_size;\n{1}"
+      "}} {0};\n"
+      "#define {2} \\\n{3}\n"
+      "#ifdef GUMTILE_LAYOUT\n{4}#endif\n",
+      type, members, init, wrapped_macro(fmt::format("{{ sizeof({}), {} }}", type, fmt::join(values, ", "))),
+      assertions);
 }
 
 std::string without_last_comma(std::string text) {
@@ -143,16 +213,19 @@ std::string_view python_dtype(FieldType type) {
       return "uint64";
     case FieldType::f32:
       return "float32";
-    case FieldType::size:
-    case FieldType::bytes:
+    default:
       break;
   }
   return "";
 }
 
 std::string_view python_ctype(const Field& field) {
+  if (field.type == FieldType::text) return "c_char_p";
   if (is_pointer(field)) return "c_void_p";
   switch (field.type) {
+    case FieldType::dtype:
+    case FieldType::noise:
+      return "c_int";
     case FieldType::i32:
       return "c_int32";
     case FieldType::u32:
@@ -217,8 +290,10 @@ std::string docs_rows(const Tables& tables, FieldKind kind) {
 
 std::string c_enumerations(const Tables& tables) {
   std::string features, status;
-  for (const head::FeatureBit& bit : tables.features) features += c_bit("FEATURE", bit, bit.bit);
-  for (const head::StatusBit& bit : tables.status_bits) status += c_bit("STATUS", bit, bit.bit);
+  for (const head::FeatureBit& bit : tables.features)
+    features += c_bit("FEATURE", bit.name, bit.text, bit.bit);
+  for (const head::StatusBit& bit : tables.status_bits)
+    status += c_bit("STATUS", bit.name, status_text(bit), bit.bit);
   return fmt::format(
       "/* What a launch may ask for beyond tokens and status words; bits of a set. */\n"
       "enum {{\n{}}};\n\n"
@@ -227,10 +302,10 @@ std::string c_enumerations(const Tables& tables) {
       without_last_comma(features), without_last_comma(status));
 }
 
-std::vector<size_t> offsets(const Tables& tables) {
+std::vector<size_t> offsets(std::span<const Field> members) {
   std::vector<size_t> all;
   size_t at = 8;  // struct_size
-  for (const Field& field : tables.fields) {
+  for (const Field& field : members) {
     const size_t bytes = bytes_of(field);
     at = (at + bytes - 1) / bytes * bytes;
     all.push_back(at);
@@ -240,40 +315,55 @@ std::vector<size_t> offsets(const Tables& tables) {
   return all;
 }
 
-std::string c_struct(const Tables& tables) {
+std::string c_sample_args(const Tables& tables) {
+  return c_struct("gumtile_sample_args", "GUMTILE_SAMPLE_ARGS_INIT", tables.fields);
+}
+
+std::string c_head_options(const Tables& tables) {
+  return c_struct("gumtile_head_options", "GUMTILE_HEAD_OPTIONS_INIT", tables.head_options);
+}
+
+std::string cpp_settings(const Tables& tables) {
   std::string members;
-  std::vector<std::string> values;
-  for (const Field& field : tables.fields) {
-    members += wrapped(comment_of(field), "  /* ", "     ", kWidth - 3) + " */\n";
-    members += fmt::format("  {}\n", declaration(field));
-    values.push_back(is_pointer(field) ? "NULL" : "0");
+  for (const Field& field : tables.head_options) {
+    const std::string comment = wrapped(comment_of(field), "  /// ", "  /// ", kWidth);
+    if (field.kind == FieldKind::setting)
+      members += fmt::format("{}\n  {} {} = 0;\n", comment, c_type(field.type), field.name);
+    if (field.kind == FieldKind::array)
+      members += fmt::format("{}\n  const void* {} = nullptr;\n  std::optional<DType> {}_dtype;\n", comment,
+                             field.name, field.name);
   }
-  std::string assertions;
-  const std::vector<size_t> at = offsets(tables);
-  for (size_t i = 0; i < tables.fields.size(); ++i)
-    assertions += fmt::format("GUMTILE_LAYOUT(offsetof(gumtile_sample_args, {}) == {});\n", tables.fields[i].name, at[i]);
-  assertions += fmt::format("GUMTILE_LAYOUT(sizeof(gumtile_sample_args) == {});\n", at.back());
   return fmt::format(
-      "typedef struct gumtile_sample_args {{\n"
-      "  size_t struct_size;\n{}"
-      "}} gumtile_sample_args;\n"
-      "#define GUMTILE_SAMPLE_ARGS_INIT \\\n"
-      "  {{ sizeof(gumtile_sample_args), {} }}\n"
-      "#if UINTPTR_MAX == UINT64_MAX && defined(__cplusplus)\n"
-      "#define GUMTILE_LAYOUT(holds) static_assert(holds, \"the layout is part of the interface\")\n"
-      "#elif UINTPTR_MAX == UINT64_MAX && defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L\n"
-      "#define GUMTILE_LAYOUT(holds) _Static_assert(holds, \"the layout is part of the interface\")\n"
-      "#endif\n"
-      "#ifdef GUMTILE_LAYOUT\n{}"
-      "#undef GUMTILE_LAYOUT\n"
-      "#endif\n",
-      members, fmt::join(values, ", "), assertions);
+      "/// What a head does to all of its logits; zero and null mean not at all.\n"
+      "struct HeadSettings {{\n{}\n"
+      "  bool operator==(const HeadSettings&) const = default;\n}};\n",
+      members);
+}
+
+std::string cpp_setting_members(const Tables& tables) {
+  std::string scalars, arrays;
+  int scalar_count = 0, array_count = 0;
+  for (const Field& field : tables.head_options) {
+    if (field.kind == FieldKind::setting) {
+      ++scalar_count;
+      scalars += fmt::format("    ScalarSetting{{\"{}\", &HeadSettings::{}}},\n", field.name, field.name);
+    }
+    if (field.kind == FieldKind::array) {
+      ++array_count;
+      arrays += fmt::format("    ArraySetting{{\"{}\", &HeadSettings::{}, &HeadSettings::{}_dtype}},\n",
+                            field.name, field.name, field.name);
+    }
+  }
+  return fmt::format(
+      "inline constexpr std::array<ScalarSetting, {}> kScalarSettings = {{\n{}}};\n"
+      "inline constexpr std::array<ArraySetting, {}> kArraySettings = {{\n{}}};\n",
+      scalar_count, scalars, array_count, arrays);
 }
 
 std::string cpp_enumerations(const Tables& tables) {
   std::string status, features, all;
   for (const head::StatusBit& bit : tables.status_bits)
-    status += fmt::format("  status_{} = {},  ///< {}\n", bit.name, bit.bit, bit.text);
+    status += fmt::format("  status_{} = {},  ///< {}\n", bit.name, bit.bit, status_text(bit));
   for (const head::FeatureBit& bit : tables.features) {
     features += fmt::format("  feature_{} = {},  ///< {}\n", bit.name, bit.bit, bit.text);
     all += fmt::format("{}feature_{}", all.empty() ? "" : " | ", bit.name);
@@ -281,7 +371,8 @@ std::string cpp_enumerations(const Tables& tables) {
   return fmt::format(
       "/// Bits of a row's `status` word.\n"
       "enum StatusBits : uint32_t {{\n{}}};\n\n"
-      "/// What a launch may ask for beyond a token and its status; bits of a set. A kernel that is prepared for more\n"
+      "/// What a launch may ask for beyond a token and its status; bits of a set. A kernel that is prepared "
+      "for more\n"
       "/// than a launch asks for gives the same tokens, at most slower.\n"
       "using Features = uint64_t;\n"
       "enum Feature : Features {{\n{}}};\n"
@@ -291,27 +382,31 @@ std::string cpp_enumerations(const Tables& tables) {
 }
 
 std::string python_module(const Tables& tables) {
-  std::string members, fields, features, status;
+  std::string members, options, fields, features, status;
+  for (const Field& field : tables.head_options)
+    options += fmt::format("    ({}, {}),\n", quoted(field.name), python_ctype(field));
   for (const Field& field : tables.fields) {
     members += fmt::format("    ({}, {}),\n", quoted(field.name), python_ctype(field));
     if (field.kind == FieldKind::member) continue;
     fields += fmt::format("    Field({}, {}, {}, {}, {}, {},\n          {}),\n", quoted(field.name),
                           quoted(field.kind == FieldKind::input ? "input" : "output"),
                           quoted(python_dtype(field.type)), quoted(axes(field.over)),
-                          field.absent.kind == Absent::Kind::refused ? "True" : "False", quoted(field.feature),
-                          quoted(joined_lines(field.text)));
+                          field.absent.kind == Absent::Kind::refused ? "True" : "False",
+                          quoted(field.feature), quoted(joined_lines(field.text)));
   }
   for (const head::FeatureBit& bit : tables.features)
     features += fmt::format("    {}: {},\n", quoted(bit.name), bit.bit);
   for (const head::StatusBit& bit : tables.status_bits)
-    status += fmt::format("    #: {}.\n    {} = {}\n", capitalised(std::string(bit.text)), upper(bit.name), bit.bit);
+    status +=
+        fmt::format("    #: {}.\n    {} = {}\n", capitalised(status_text(bit)), upper(bit.name), bit.bit);
   return fmt::format(
-      "\"\"\"What a sampling call takes and returns. Generated from src/head/fields.cpp: do not edit.\"\"\"\n\n"
+      "\"\"\"What a sampling call takes and returns. Generated from src/head/fields.cpp: do not "
+      "edit.\"\"\"\n\n"
       "from __future__ import annotations\n\n"
       "import enum\n"
-      "from ctypes import c_float, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p\n"
-      "from typing import Any, Dict, List, NamedTuple, Tuple\n\n"
-      "__all__ = [\"FEATURES\", \"FIELDS\", \"Field\", \"RowStatus\", \"SAMPLE_ARGS\", \"c_float\", \"c_int32\", \"c_uint64\"]\n\n\n"
+      "from ctypes import c_char_p, c_float, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p "
+      " # noqa: F401\n"
+      "from typing import Any, Dict, List, NamedTuple, Tuple\n\n\n"
       "class Field(NamedTuple):\n"
       "    \"\"\"An array that a call binds.\"\"\"\n\n"
       "    name: str\n"
@@ -328,12 +423,15 @@ std::string python_module(const Tables& tables) {
       "#: The members of gumtile_sample_args.\n"
       "SAMPLE_ARGS: List[Tuple[str, Any]] = [\n"
       "    (\"struct_size\", c_size_t),\n{}]\n\n"
+      "#: The members of gumtile_head_options.\n"
+      "HEAD_OPTIONS: List[Tuple[str, Any]] = [\n"
+      "    (\"struct_size\", c_size_t),\n{}]\n\n"
       "FIELDS: Tuple[Field, ...] = (\n{})\n\n"
       "#: What launches may ask for beside tokens and status words.\n"
       "FEATURES: Dict[str, int] = {{\n{}}}\n\n\n"
       "class RowStatus(enum.IntFlag):\n"
       "    \"\"\"Bits of a row's status word.\"\"\"\n\n{}",
-      members, fields, features, status);
+      members, options, fields, features, status);
 }
 
 std::string docs_inputs(const Tables& tables) {
@@ -345,10 +443,9 @@ std::string docs_outputs(const Tables& tables) {
 }
 
 std::string docs_status(const Tables& tables) {
-  std::string text = "| bit of `status` | when | token |\n|---|---|---|\n";
+  std::string text = "| bit of `status` | when | the row fails |\n|---|---|---|\n";
   for (const head::StatusBit& bit : tables.status_bits)
-    text += fmt::format("| `{}` ({}) | {} | {} |\n", bit.name, bit.bit, bit.text,
-                        bit.fails ? "`invalid_token`" : "as the text says");
+    text += fmt::format("| `{}` ({}) | {} | {} |\n", bit.name, bit.bit, bit.text, bit.fails ? "yes" : "no");
   return text;
 }
 

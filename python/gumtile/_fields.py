@@ -1,0 +1,110 @@
+"""What a sampling call takes and returns. Generated from src/head/fields.cpp: do not edit."""
+
+from __future__ import annotations
+
+import enum
+from ctypes import c_char_p, c_float, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p  # noqa: F401
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+
+class Field(NamedTuple):
+    """An array that a call binds."""
+
+    name: str
+    #: "input" or "output".
+    kind: str
+    #: The dtype of its elements; "hidden" and "token" are the head's.
+    dtype: str
+    #: "one" (one word), "rows", "slots", "vocab" or "rows_hidden".
+    over: str
+    required: bool
+    #: The feature that binding it asks for, or "".
+    feature: str
+    doc: str
+
+
+#: The members of gumtile_sample_args.
+SAMPLE_ARGS: List[Tuple[str, Any]] = [
+    ("struct_size", c_size_t),
+    ("rows", c_int64),
+    ("flags", c_uint32),
+    ("reserved", c_uint32),
+    ("hidden_states", c_void_p),
+    ("hidden_row_stride", c_int64),
+    ("hidden_index", c_void_p),
+    ("row_slot", c_void_p),
+    ("num_rows", c_void_p),
+    ("temperature", c_void_p),
+    ("seed", c_void_p),
+    ("offset", c_void_p),
+    ("invalid_token", c_void_p),
+    ("token", c_void_p),
+    ("token_position", c_void_p),
+    ("logprob", c_void_p),
+    ("status", c_void_p),
+    ("any_status", c_void_p),
+    ("workspace", c_void_p),
+    ("workspace_bytes", c_size_t),
+]
+
+#: The members of gumtile_head_options.
+HEAD_OPTIONS: List[Tuple[str, Any]] = [
+    ("struct_size", c_size_t),
+    ("vocab_size", c_int64),
+    ("hidden_size", c_int64),
+    ("first_token", c_int64),
+    ("hidden_dtype", c_int),
+    ("weights_dtype", c_int),
+    ("token_dtype", c_int),
+    ("noise", c_int),
+    ("weights", c_void_p),
+    ("weights_row_stride", c_int64),
+    ("schedule", c_char_p),
+]
+
+FIELDS: Tuple[Field, ...] = (
+    Field("hidden_states", "input", "hidden", "rows_hidden", True, "",
+          "with hidden_index as many rows as it names"),
+    Field("hidden_index", "input", "int32", "rows", False, "",
+          "the row of hidden_states that a row takes; null: its own; negative: zeros. Costs a kernel that copies the rows into the workspace: 4 us with 1 row, 9 with 64 and 14 with 256 of 4096 elements on an H200"),
+    Field("row_slot", "input", "int32", "rows", False, "",
+          "the slot of the row's request; negative: the row is left out. Null: slot = row"),
+    Field("num_rows", "input", "int32", "one", False, "",
+          "rows from here on are left out. Null: all count"),
+    Field("temperature", "input", "float32", "slots", False, "",
+          "below 1e-5: the most likely token. Null: 1"),
+    Field("seed", "input", "uint64", "slots", False, "",
+          "rows with the same seed and offset share their noise. Null: 0"),
+    Field("offset", "input", "uint64", "rows", False, "",
+          "the position in the request. Null: 0"),
+    Field("invalid_token", "input", "int32", "one", False, "",
+          "the token of a failed row. Null: -1"),
+    Field("token", "output", "token", "rows", True, "",
+          "the sampled token, or where token_position says; of the head's token_dtype"),
+    Field("token_position", "input", "int32", "rows", False, "",
+          "where in `token` a row's goes; negative: nowhere. Null: the row"),
+    Field("logprob", "output", "float32", "rows", False, "logprob",
+          "the token's log-probability. Null: not asked for"),
+    Field("status", "output", "uint32", "rows", False, "",
+          "GUMTILE_STATUS_… bits. Null: not asked for"),
+    Field("any_status", "output", "uint32", "one", False, "",
+          "all rows' bits. Null: not asked for"),
+)
+
+#: What launches may ask for beside tokens and status words.
+FEATURES: Dict[str, int] = {
+    "logprob": 1,
+}
+
+
+class RowStatus(enum.IntFlag):
+    """Bits of a row's status word."""
+
+    #: A scaled logit is NaN: the row failed.
+    NAN_LOGIT = 1
+    #: A scaled logit is +inf: the lowest such token was chosen.
+    INF_LOGIT = 2
+    #: Every scaled logit is -inf: the row failed.
+    NO_CANDIDATE = 4
+    #: The temperature is negative, NaN or infinite: the row failed.
+    BAD_TEMPERATURE = 8
