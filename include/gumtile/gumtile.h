@@ -273,18 +273,18 @@ enum {
 typedef struct gumtile_sample_args {
   size_t struct_size;
   int64_t rows;
-  uint32_t flags;                /* GUMTILE_SAMPLE_… */
-  uint32_t reserved;             /* 0 */
-  const void* hidden_states;     /* [rows, hidden_size]; with hidden_index as many rows as it names */
-  int64_t hidden_row_stride;     /* elements; 0: hidden_size */
-  const int32_t* hidden_index;   /* [rows]: the row of hidden_states that a row takes; null: its own. Costs a
-                                    kernel that copies the rows into the workspace: 4 us with 1 row, 9 with 64
-                                    and 14 with 256 of 4096 elements on an H200 */
-  const int32_t* row_slot;       /* [rows]; negative: the row is left out. Null: slot = row */
-  const int32_t* num_rows;       /* one word: rows from here on are left out. Null: all count */
-  const float* temperature;      /* [slots]; below 1e-5: the most likely token. Null: 1 */
-  const uint64_t* seed;          /* [slots]; null: 0 */
-  const uint64_t* offset;        /* [rows], the position in the request; null: 0 */
+  uint32_t flags;              /* GUMTILE_SAMPLE_… */
+  uint32_t reserved;           /* 0 */
+  const void* hidden_states;   /* [rows, hidden_size]; with hidden_index as many rows as it names */
+  int64_t hidden_row_stride;   /* elements; 0: hidden_size */
+  const int32_t* hidden_index; /* [rows]: the row of hidden_states that a row takes; null: its own. Costs a
+                                  kernel that copies the rows into the workspace: 4 us with 1 row, 9 with 64
+                                  and 14 with 256 of 4096 elements on an H200 */
+  const int32_t* row_slot;     /* [rows]; negative: the row is left out. Null: slot = row */
+  const int32_t* num_rows;     /* one word: rows from here on are left out. Null: all count */
+  const float* temperature;    /* [slots]; below 1e-5: the most likely token. Null: 1 */
+  const uint64_t* seed;   /* [slots]; null: 0 for all. Rows that share seed and offset share their noise */
+  const uint64_t* offset; /* [rows], the position in the request; null: 0 */
   const int32_t* invalid_token;  /* one word: the token of a failed row. Null: -1 */
   void* token;                   /* [rows], or as token_position says; of the head's token_dtype */
   const int32_t* token_position; /* [rows]: where in `token` a row's goes; negative: nowhere. Null: the row */
@@ -310,7 +310,12 @@ GUMTILE_API gumtile_status gumtile_head_sample(const gumtile_head* head, void* s
 
 /* GUMTILE_OK, or GUMTILE_INVALID_ARGUMENT with every fault of `args` on a line of gumtile_last_error(). Asks
  * the driver about every pointer: for debugging. `slots`: length of the arrays over slots; 0: as many as
- * rows. */
+ * rows. On the CPU it also looks at the values: num_rows must be 0 to rows, row_slot below `slots`, and what
+ * hidden_index and token_position name must be memory of the process; how long those arrays are it does not
+ * know.
+ *
+ * Null seeds of rows that are not greedy are no fault, but rarely meant: the first time that a head is asked
+ * about them, gumtile_last_error() says so beside GUMTILE_OK, and so does the engine's log as a warning. */
 GUMTILE_API gumtile_status gumtile_head_validate(const gumtile_head* head, const gumtile_sample_args* args,
                                                  int64_t slots);
 

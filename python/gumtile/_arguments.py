@@ -187,7 +187,7 @@ class Arguments:
     def _bounds(self) -> Bounds:
         slots: Dict[str, int] = {}
         for name in ("temperature", "seed"):
-            if name in self.views:
+            if name in self.views and not (name == "seed" and self.draws):  # as many are drawn as there are slots
                 slots[name] = self.views[name].shape[0]
         tokens = self.views["token"].shape[0] if self.args.token_position else None
         return Bounds(self.like.shape[0], slots, tokens)
