@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from . import _library as c
 from ._allocate import Library, can_draw, library_of
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from ._head import Head
 
 PROGRAMMATIC, WEIGHTS_STABLE = 1, 2
+
+#: Arguments that index others.
+_INDICES = frozenset(("hidden_index", "row_slot", "num_rows", "token_position"))
 
 #: Seeds are drawn for as many slots as `row_slot` names, up to here.
 MAX_DRAWN = 1 << 20
@@ -86,7 +89,7 @@ def matrix_dtypes(dtype: str) -> Sequence[str]:
     return ("bfloat16", "uint16", "int16") if dtype == "bfloat16" else (dtype,)
 
 
-def hidden_view(head: Head, hidden_states: Array) -> Tuple[ArrayView, int]:
+def hidden_view(head: Head, hidden_states: Union[Array, ArrayView]) -> Tuple[ArrayView, int]:
     """The checked view of hidden states, and their row stride. One row that is broadcast to many is copied."""
     array = view(hidden_states, "hidden_states")
     if len(array.shape) != 2 or array.shape[1] != head.hidden_size:
@@ -107,7 +110,7 @@ class Arguments:
     def __init__(
         self,
         head: Head,
-        hidden_states: Array,
+        hidden_states: Union[Array, ArrayView],
         *,
         temperature: Optional[Numbers] = None,
         seed: Optional[Numbers] = None,
@@ -129,6 +132,7 @@ class Arguments:
         #: What the launch reads and writes, kept alive, by argument.
         self.views: Dict[str, ArrayView] = {}
         self.like, stride = hidden_view(head, hidden_states)
+        self._library = library_of(self.like, head.engine._gpu)
         rows = self._rows(hidden_index)
         if token_position is not None and token is None:
             raise ValueError("token_position says where tokens go in an array of yours: pass token=")
@@ -176,7 +180,7 @@ class Arguments:
 
     def index_faults(self) -> List[str]:
         """What indices in the CPU's memory point outside of, a line for each; nothing on a GPU."""
-        if self.head.engine._gpu is not None:
+        if self.head.engine._gpu is not None or _INDICES.isdisjoint(self.views):
             return []
         return index_faults(self.args, self._bounds())
 
@@ -224,7 +228,7 @@ class Arguments:
         self._offset = self.views["offset"].owner if "offset" in self.views else None
 
     def _drawing_library(self) -> Library:
-        library = library_of(self.like, self.head.engine._gpu)
+        library = self._library
         if library is None or not can_draw(self.like):
             raise ValueError(
                 "seed: none can be drawn "
@@ -266,7 +270,7 @@ class Arguments:
             require_device(self.head, name, found)
             array = adjacent(name, found, kind, length)
         else:
-            array = from_numbers(name, given, kind, length, self.like, self.head.engine._gpu)
+            array = from_numbers(name, given, kind, length, self._library, self.like)
         if array.shape[0] < least:
             raise ValueError(f"{name}: the shape [{least}] is needed, not {list(array.shape)}")
         self.views[name] = array
@@ -278,7 +282,7 @@ class Arguments:
             return None
         if not is_array(given):
             kind = INDEX if span is None else INDEX._replace(low=span[0], high=span[1])
-            array = from_numbers(name, given, kind, 1, self.like, self.head.engine._gpu)
+            array = from_numbers(name, given, kind, 1, self._library, self.like)
         else:
             array = view(given, name)
             require_dtype(name, array, INDEX.dtypes)
@@ -296,7 +300,7 @@ class Arguments:
             return None, None
         made: Any = given
         if given is True:
-            library = library_of(self.like, self.head.engine._gpu)
+            library = self._library
             if library is None:
                 raise ValueError(
                     "outputs cannot be made in the library of the hidden states: pass token=, and arrays or None for "

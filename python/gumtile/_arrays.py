@@ -29,6 +29,13 @@ ITEM_BYTES = {
 #: Kinds of the array interface.
 _KIND = {"f": "float", "i": "int", "u": "uint"}
 _NATIVE_ORDER = "<" if sys.byteorder == "little" else ">"
+#: "<f4": "float32"
+_TYPESTR = {
+    f"{order}{kind}{bytes_}": f"{name}{8 * bytes_}"
+    for kind, name in _KIND.items()
+    for bytes_ in (1, 2, 4, 8)
+    for order in ("|" if bytes_ == 1 else _NATIVE_ORDER)
+}
 
 
 class ArrayView(NamedTuple):
@@ -90,8 +97,8 @@ def is_array(array: object) -> bool:
     if is_torch(array):
         return True
     numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(array, numpy.generic):
-        return False
+    if numpy is not None and isinstance(array, (numpy.ndarray, numpy.generic)):
+        return isinstance(array, numpy.ndarray)
     return any(hasattr(array, name) for name in ("__cuda_array_interface__", "__array_interface__", "__dlpack__"))
 
 
@@ -168,23 +175,30 @@ def _contiguous(shape: Tuple[int, ...]) -> Tuple[int, ...]:
     return tuple(reversed(strides))
 
 
+def _is_masked(array: object) -> bool:
+    """Whether it is a masked array of numpy, whose interface does not tell."""
+    masked = sys.modules.get("numpy.ma")
+    return masked is not None and isinstance(array, masked.MaskedArray)
+
+
 def _dtype_of(array: Any, typestr: str, name: str) -> str:
     """"<f4": "float32". Raises ValueError for elements in the other byte order."""
-    order, kind, size = typestr[:1], typestr[1:2], typestr[2:]
+    known = _TYPESTR.get(typestr)
+    if known is not None:
+        return known
+    order, size = typestr[:1], typestr[2:]
     if order in "<>" and order != _NATIVE_ORDER and size != "1":
         raise ValueError(
             f"{name}: elements in this machine's byte order are needed, not {typestr!r}: give "
             f"array.astype({_NATIVE_ORDER + typestr[1:]!r})"
         )
-    if kind in _KIND and size.isdigit():
-        return f"{_KIND[kind]}{8 * int(size)}"
     # ml_dtypes' bfloat16 calls itself "<V2" here; its dtype knows better.
     return str(getattr(getattr(array, "dtype", None), "name", typestr))
 
 
 def _view_interface(array: Any, interface: Any, on_gpu: bool, gpu: Optional[int], name: str) -> ArrayView:
     mask = interface.get("mask")
-    if mask is not None or any(base.__name__ == "MaskedArray" for base in type(array).__mro__):
+    if mask is not None or _is_masked(array):
         raise ValueError(f"{name}: an array without a mask is needed: give array.filled(…) or array.data")
     try:
         pointer, read_only = interface["data"]

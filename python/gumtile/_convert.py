@@ -78,20 +78,18 @@ def _element(name: str, kind: Kind, value: Any) -> Union[int, float]:
     return number & UINT64_MAX if kind.high == UINT64_MAX else number
 
 
-def _library(name: str, like: ArrayView, gpu: Optional[int]) -> Library:
-    library = library_of(like, gpu)
-    if library is None:
-        raise ValueError(f"{name}: an array on {like.device} is needed: the hidden states' library is not known to make one")
-    return library
-
-
 def from_numbers(
-    name: str, given: Any, kind: Kind, length: int, like: ArrayView, gpu: Optional[int]
+    name: str, given: Any, kind: Kind, length: int, library: Optional[Library], like: ArrayView
 ) -> ArrayView:
-    """An array of `like`'s library of a number, of `length` elements, or of a list. Raises TypeError, ValueError."""
+    """An array of a number, of `length` elements, or of a list, made by `like`'s library. Raises TypeError, ValueError."""
     number = number_of(name, given)
+    if library is None:
+        raise TypeError(
+            f"{name}: an array on {like.device} is needed, not {type(given).__name__}, since gumtile cannot make one in "
+            "the library of the hidden states"
+        )
     if number is not None:
-        return view(_library(name, like, gpu).full((length,), _element(name, kind, given), kind.dtypes[0]), name)
+        return view(library.full((length,), _element(name, kind, given), kind.dtypes[0]), name)
     if isinstance(given, (str, bytes, bytearray, dict, set)) or not hasattr(given, "__len__"):
         view(given, name)  # raises: it is not an array
     values: List[Union[int, float]] = []
@@ -100,7 +98,7 @@ def from_numbers(
         values.append(_element(name, kind, row[0] if is_column else row))
     if is_capturing(like):
         raise ValueError(f"{name}: a list cannot be copied to the GPU during a capture: give an array")
-    return view(_library(name, like, gpu).vector(values, kind.dtypes[0]), name)
+    return view(library.vector(values, kind.dtypes[0]), name)
 
 
 def without_columns(array: ArrayView) -> ArrayView:
@@ -119,13 +117,15 @@ def adjacent(name: str, given: ArrayView, kind: Kind, length: int) -> ArrayView:
 
     It is `given` itself if it is that already, else a copy. Raises ValueError for what cannot be converted.
     """
+    fits = given.dtype in kind.dtypes
+    if fits and len(given.shape) == 1 and is_adjacent(given):
+        return given
     array = without_columns(given)
-    fits = array.dtype in kind.dtypes
     if not fits and array.dtype not in kind.converted_from:
         raise ValueError(f"{name}: {' or '.join(kind.dtypes)} is needed, not {array.dtype}")
     if len(array.shape) > 1:
         raise ValueError(f"{name}: the shape [{length}] is needed, not {list(given.shape)}")
-    if fits and len(array.shape) == 1 and is_adjacent(array):
+    if fits and array.shape and is_adjacent(array):
         return array
     shape = array.shape if array.shape else (length,)
     made = copied(name, given, (*shape, 1) if len(given.shape) == 2 else shape, array.dtype if fits else kind.dtypes[0])

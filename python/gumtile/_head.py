@@ -398,7 +398,7 @@ class Head:
         with working_on(like, stream):
             arguments = Arguments(
                 self,
-                hidden_states,
+                like,
                 temperature=temperature,
                 seed=seed,
                 offset=offset,
