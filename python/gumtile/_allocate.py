@@ -118,15 +118,14 @@ def _is_cupy(array: object) -> bool:
     return type(array).__module__.partition(".")[0] == "cupy"
 
 
-def library_of(array: ArrayView, gpu: Optional[int] = None) -> Optional[Library]:
-    """What makes arrays like `array`; `gpu`: on that GPU, although `array` may be in pinned memory of the CPU.
+def library_of(array: ArrayView) -> Optional[Library]:
+    """What makes arrays like `array`, on its device.
 
     torch tensors for torch, CuPy arrays for CuPy, numpy arrays for other arrays on the CPU; None for other arrays on a
     GPU.
     """
     if is_torch(array.owner):
-        torch = sys.modules["torch"]
-        return TorchArrays(array.owner.device if gpu is None else torch.device("cuda", gpu))
+        return TorchArrays(array.owner.device)
     if _is_cupy(array.owner):
         return NumpyArrays(sys.modules["cupy"])
     if array.on_gpu:

@@ -132,7 +132,7 @@ class Arguments:
         #: What the launch reads and writes, kept alive, by argument.
         self.views: Dict[str, ArrayView] = {}
         self.like, stride = hidden_view(head, hidden_states)
-        self._library = library_of(self.like, head.engine._gpu)
+        self._library = library_of(self.like)
         rows = self._rows(hidden_index)
         if token_position is not None and token is None:
             raise ValueError("token_position says where tokens go in an array of yours: pass token=")

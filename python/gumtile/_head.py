@@ -260,7 +260,7 @@ class Head:
             pointer: int = owner.pointer
         else:
             require_device(self, "like", array)
-            library = library_of(array, self.engine._gpu)
+            library = library_of(array)
             if library is None:
                 raise ValueError("like: the workspace cannot be made in its library: leave it out")
             with working_on(array, stream):
