@@ -8,7 +8,8 @@ target_compile_options(test_capi_c PRIVATE -Wall -Wextra -Werror -pedantic)
 target_link_libraries(test_capi_c PRIVATE gumtile::jit)
 gumtile_link_sanitizer(test_capi_c)
 
-add_executable(test_capi capi/main.cpp capi/test_structs.cpp capi/test_heads.cpp capi/test_fork.cpp)
+add_executable(test_capi capi/main.cpp capi/test_structs.cpp capi/test_heads.cpp capi/test_validation.cpp
+  capi/test_fork.cpp)
 add_executable(test_capi_gpu capi/main.cpp capi/test_graphs.cpp capi/test_streams.cpp capi/test_context_lost.cpp)
 target_link_libraries(test_capi_gpu PRIVATE gumtile_cuda)
 # Faults of a driver that is not there, or is a fake one: the same wherever they run.

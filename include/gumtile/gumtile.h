@@ -394,7 +394,12 @@ GUMTILE_API gumtile_status gumtile_head_sample(const gumtile_head* head, void* s
 
 /* GUMTILE_OK, or GUMTILE_INVALID_ARGUMENT with every fault of `args` on a line of gumtile_last_error(). Asks
  * the driver about every pointer: for debugging. `slots`: length of the arrays over slots; 0: as many as
- * rows. */
+ * rows. On the CPU it also looks at the values: num_rows must be 0 to rows, row_slot below `slots`, and what
+ * hidden_index and token_position name must be memory of the process; how long those arrays are it does not
+ * know.
+ *
+ * Null seeds of rows that are not greedy are no fault, but rarely meant: the first time that a head is asked
+ * about them, gumtile_last_error() says so beside GUMTILE_OK, and so does the engine's log as a warning. */
 GUMTILE_API gumtile_status gumtile_head_validate(const gumtile_head* head, const gumtile_sample_args* args,
                                                  int64_t slots);
 

@@ -117,10 +117,14 @@ class LmHead {
   /// head does not give. The stream, and a capture on it, are then left as they were.
   Status sample(StreamHandle stream, const SampleArgs& args) const noexcept;
 
-  /// What is wrong with `args`, in words; empty where nothing is. Asks the driver about every pointer: for
-  /// debugging, not for every launch. `slots`: how many slots there are, to check the arrays over slots; 0:
-  /// as many as rows.
-  std::vector<std::string> validate(const SampleArgs& args, int64_t slots = 0) const;
+  /// What is wrong with `args`, in words; empty where nothing is. Asks the driver about every pointer and, on
+  /// the CPU, looks at every index: for debugging, not for every launch. `slots`: how many slots there are,
+  /// to check the arrays over slots; 0: as many as rows.
+  ///
+  /// The first time that a head meets a null `seed` and rows that are not greedy it says what that means: in
+  /// the engine's log, and in `note` where that is given.
+  std::vector<std::string> validate(const SampleArgs& args, int64_t slots = 0,
+                                    std::string* note = nullptr) const;
 
   /// The kernel that serves a batch of `rows` with these features; null where none is prepared.
   const Kernel* kernel_for(int64_t rows, Features features = 0) const noexcept;

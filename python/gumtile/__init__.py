@@ -12,12 +12,14 @@ custom op for torch.compile; it is not imported from here.
 
 from __future__ import annotations
 
+from ._arguments import SampleResult
 from ._engine import DeviceInfo, Engine, EngineStats
 from ._errors import GumtileError, Status
 from ._head import Head, KernelChoice, RowStatus
-from ._launch import Launch, SampleResult
+from ._launch import Launch
 from ._library import lib as _lib
 from ._library import library_path
+from ._types import Array, Numbers
 from ._workspace import Workspace
 
 #: The version of the library that was loaded.
@@ -30,6 +32,7 @@ def has_jit() -> bool:
 
 
 __all__ = [
+    "Array",
     "DeviceInfo",
     "Engine",
     "EngineStats",
@@ -37,6 +40,7 @@ __all__ = [
     "Head",
     "KernelChoice",
     "Launch",
+    "Numbers",
     "RowStatus",
     "SampleResult",
     "Status",

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import os
-import weakref
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Sequence, Tuple, Union
 
 from . import _library as c
+from ._allocate import stream_number
+from ._checks import INT32_MAX, UINT64_MAX, integer, optional_path, path, text
 from ._errors import check
-from ._library import lib
+from ._library import lib, release_with
+from ._setup import Call, Calls, run
+from ._types import Stream
 
 PathLike = Union[str, "os.PathLike[str]"]
-#: Called with a level (0 debug, 1 information, 2 warning) and a message.
+#: Called with a level (0 debug, 1 information, 2 warning) and a message, maybe by several threads at once.
 Log = Callable[[int, str], None]
 
 _CURRENT_CONTEXT, _NO_JIT, _NO_CACHE, _NO_TUNING, _NO_ASSEMBLER = 1, 2, 4, 8, 16
@@ -56,15 +59,12 @@ class EngineStats:
     ready_made: int
 
 
-def _path(path: Optional[PathLike]) -> Optional[bytes]:
-    return None if path is None else os.fsencode(path)
-
-
 class Engine:
     """Opens a device.
 
     An engine may be used from any number of threads. It works in the device's primary context, the one of the CUDA
     runtime and of PyTorch. Heads keep their engine alive. After `os.fork` the child must open an engine of its own.
+    Engines and heads that are alive when the interpreter ends are left to the system: threads may be using them.
 
     Raises GumtileError with status DEVICE_UNAVAILABLE where there is no such device, BAD_DATA or IO where a pack cannot
     be used.
@@ -102,32 +102,40 @@ class Engine:
                 engine.
             max_blocks: GPU: bounds the blocks of a launch, to share the card; 0: all of it.
             cpu_threads: CPU: 0: all that the process may use.
-            log: what to do with messages of set-up calls; called on the thread that calls the library.
+            log: what to do with messages of set-up calls. It is called on the thread that noticed, one of gumtile's own
+                while the main thread waits; what it raises, the set-up call raises when it ends.
+
+        Raises TypeError or ValueError for an argument of another type or range.
         """
-        pack_paths = [os.fsencode(pack) for pack in packs]
+        if isinstance(packs, (str, bytes, os.PathLike)):
+            raise TypeError("packs: a sequence of paths is needed, not one path: [path]")
+        if log is not None and not callable(log):
+            raise TypeError(f"log: a function of a level and a message is needed, not {type(log).__name__}")
+        pack_paths = [path("packs", pack) for pack in packs]
         pack_array = (ctypes.c_char_p * len(pack_paths))(*pack_paths)
         # The library calls it as long as the engine lives: the finalizer below keeps it.
-        self._log = c.LogFunction(0) if log is None else c.LogFunction(_logger(log))
+        self._calls = Calls()
+        self._log = c.LogFunction(0) if log is None else c.LogFunction(_logger(log, self._calls))
         options = c.EngineOptions(
-            device=device.encode(),
+            device=text("device", device).encode(),
             flags=(_CURRENT_CONTEXT if current_context else 0)
             | (0 if jit else _NO_JIT)
             | (0 if cache else _NO_CACHE)
             | (0 if tuning else _NO_TUNING)
             | (0 if assembler else _NO_ASSEMBLER),
-            max_blocks=max_blocks,
-            cpu_threads=cpu_threads,
+            max_blocks=integer("max_blocks", max_blocks, 0, INT32_MAX),
+            cpu_threads=integer("cpu_threads", cpu_threads, 0, INT32_MAX),
             packs=pack_array if pack_paths else None,
             pack_count=len(pack_paths),
-            cache_folder=_path(cache_folder),
-            cache_max_bytes=cache_max_bytes,
-            tuning_folder=_path(tuning_folder),
+            cache_folder=optional_path("cache_folder", cache_folder),
+            cache_max_bytes=integer("cache_max_bytes", cache_max_bytes, 0, UINT64_MAX),
+            tuning_folder=optional_path("tuning_folder", tuning_folder),
             log=self._log,
         )
-        handle = ctypes.c_void_p()
-        check(lib.gumtile_engine_open(ctypes.byref(options), ctypes.byref(handle)))
-        self._handle = handle
-        self._close = weakref.finalize(self, _close_engine, handle, self._log)
+        self._handle = handle = ctypes.c_void_p()
+        release_with(self, _close_engine, handle, self._log)
+        opening = Call(self._calls, lib.gumtile_engine_open, (ctypes.byref(options), ctypes.byref(handle)))
+        run(opening, in_place=current_context)  # contexts are current on a thread
         self._device = self._describe()
         #: The GPU's number, None on the CPU.
         self._gpu: Optional[int] = int(self._device.id.partition(":")[2]) if self._device.is_gpu else None
@@ -144,9 +152,10 @@ class Engine:
         fields: Tuple[str, ...] = tuple(EngineStats.__dataclass_fields__)
         return EngineStats(**{field: getattr(stats, field) for field in fields})
 
-    def synchronize(self, stream: int = 0) -> None:
-        """Waits for what was launched on `stream` (a CUstream as a number; 0: the legacy default stream)."""
-        check(lib.gumtile_engine_synchronize(self._handle, stream))
+    def synchronize(self, stream: Stream = 0) -> None:
+        """Waits for what was launched on `stream`: a CUstream as a number (0: the legacy default stream), or a stream of
+        torch or CuPy."""
+        check(lib.gumtile_engine_synchronize(self._handle, stream_number(stream)))
 
     def __repr__(self) -> str:
         return f"<gumtile.Engine {self._device.id}: {self._device.name}>"
@@ -169,9 +178,12 @@ def _close_engine(handle: ctypes.c_void_p, log: Any) -> None:
     lib.gumtile_engine_close(handle)
 
 
-def _logger(log: Log) -> Callable[[Any, int, bytes], None]:
+def _logger(log: Log, calls: Calls) -> Callable[[Any, int, bytes], None]:
     def call(_user: Any, level: int, message: bytes) -> None:
-        log(level, message.decode("utf-8", "replace"))
+        try:
+            log(level, message.decode("utf-8", "replace"))
+        except BaseException as failure:  # cannot cross the library: the set-up call raises it
+            calls.failures.append(failure)
 
     return call
 
@@ -184,7 +196,7 @@ class EngineMemory:
         check(lib.gumtile_engine_allocate(engine._handle, size_bytes, ctypes.byref(memory)))
         self.pointer: int = memory.value or 0
         # The finalizer holds the engine, so that it is closed later.
-        weakref.finalize(self, _release, engine, memory)
+        release_with(self, _release, engine, memory)
 
 
 def _release(engine: Engine, memory: ctypes.c_void_p) -> None:

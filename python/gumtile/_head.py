@@ -9,21 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from . import _library as c
-from ._allocate import current_stream, empty, is_capturing, stream_number
+from ._allocate import current_stream, is_capturing, library_of, stream_number, working_on
+from ._arguments import Arguments, SampleResult, matrix_dtypes, require_device, require_dtype, row_stride
 from ._arrays import ArrayView, view
+from ._checks import INT32_MAX, INT64_MAX, instance, integer, text
 from ._engine import Engine, EngineMemory
 from ._errors import check
-from ._launch import (
-    Arguments,
-    Launch,
-    Output,
-    SampleResult,
-    matrix_dtypes,
-    require_device,
-    require_dtype,
-    row_stride,
-)
+from ._launch import DrawingLaunch, Launch
 from ._library import lib
+from ._setup import Call, run, set_up
+from ._types import Array, Numbers, Output, Stream
 from ._workspace import ALIGNMENT, HeadHandle, Workspace, aligned, workspace_bytes
 
 _DTYPES = {"bfloat16": 1, "float16": 2, "float32": 3, "int32": 4, "int64": 5}
@@ -61,8 +56,8 @@ class KernelChoice:
     note: str
 
 
-def _code(table: Dict[str, int], name: str, value: str) -> int:
-    if value not in table:
+def _code(table: Dict[str, int], name: str, value: Any) -> int:
+    if text(name, value) not in table:
         raise ValueError(f"{name}: one of {', '.join(table)} is needed, not {value!r}")
     return table[value]
 
@@ -70,7 +65,8 @@ def _code(table: Dict[str, int], name: str, value: str) -> int:
 class Head:
     """An LM head that samples.
 
-    It borrows the weights, and keeps their array and its engine alive. `sample` may be called from any number of
+    It borrows the weights, and keeps their memory and its engine alive: a parameter that is given other memory
+    (`module.half()`, `parameter.data = …`) leaves the head with the old one, until `set_weights`. `sample` may be called from any number of
     threads at once, where their launches have workspaces of their own; `prepare` and `set_weights` must not run beside
     launches.
     """
@@ -78,7 +74,7 @@ class Head:
     def __init__(
         self,
         engine: Engine,
-        weights: Any,
+        weights: Array,
         *,
         first_token: int = 0,
         noise: str = "grouped",
@@ -101,10 +97,11 @@ class Head:
             token_dtype: "int32" or "int64".
             schedule: a schedule for every batch size, instead of what was tuned or built in.
 
-        Raises ValueError for an array that does not fit, GumtileError for what the library refuses.
+        Raises TypeError or ValueError for an argument that does not fit, GumtileError for what the library refuses.
         """
+        instance("engine", engine, Engine, 'gumtile.Engine("auto")')
         array = view(weights, "weights")
-        dtype = weights_dtype or array.dtype
+        dtype = array.dtype if weights_dtype is None else text("weights_dtype", weights_dtype)
         if dtype not in ("bfloat16", "float16", "float32"):
             raise ValueError(
                 f"weights: bfloat16, float16 or float32 is needed, not {dtype}"
@@ -112,12 +109,12 @@ class Head:
             )
         if len(array.shape) != 2 or 0 in array.shape:
             raise ValueError(f"weights: the shape [vocab_size, hidden_size] is needed, not {list(array.shape)}")
-        hidden_dtype = hidden_dtype or dtype
+        hidden_dtype = dtype if hidden_dtype is None else hidden_dtype
         _code({name: _DTYPES[name] for name in ("bfloat16", "float16", "float32")}, "hidden_dtype", hidden_dtype)
         _code({name: _DTYPES[name] for name in ("int32", "int64")}, "token_dtype", token_dtype)
         self.engine = engine
         self.vocab_size, self.hidden_size = array.shape
-        self.first_token = first_token
+        self.first_token = integer("first_token", first_token, 0, INT64_MAX)
         self.weights_dtype = dtype
         self.hidden_dtype = hidden_dtype
         self.token_dtype = token_dtype
@@ -127,18 +124,21 @@ class Head:
         options = c.HeadOptions(
             vocab_size=self.vocab_size,
             hidden_size=self.hidden_size,
-            first_token=first_token,
+            first_token=self.first_token,
             hidden_dtype=_DTYPES[hidden_dtype],
             weights_dtype=_DTYPES[dtype],
             token_dtype=_DTYPES[token_dtype],
             noise=_code(_NOISE, "noise", noise),
             weights=array.pointer,
             weights_row_stride=stride,
-            schedule=None if schedule is None else schedule.encode(),
+            schedule=None if schedule is None else text("schedule", schedule).encode(),
         )
         self._handle = HeadHandle()
-        check(lib.gumtile_head_create(engine._handle, ctypes.byref(options), ctypes.byref(self._handle)))
-        self._handle.own()
+        created = ctypes.byref(self._handle)
+        try:
+            set_up(engine._calls, lib.gumtile_head_create, engine._handle, ctypes.byref(options), created)
+        finally:
+            self._handle.own()
         self._weights = array
         self._lock = threading.Lock()
         self._by_stream: Dict[int, Workspace] = {}
@@ -162,20 +162,29 @@ class Head:
             features: sets of what launches ask for beside tokens and status words: () and ("logprob",). A launch takes
                 the smallest set that has what it asks for.
             progress: called after each kernel with (ready, all); returning False cancels, which raises GumtileError
-                with status CANCELLED. Exceptions pass through.
+                with status CANCELLED. Exceptions pass through. It is called on one of gumtile's threads while the main
+                thread waits, else on the thread that prepares.
             threads: that compile at a time; 0: one a processor, up to 16.
 
-        Raises GumtileError.
+        Ctrl-C, and whatever else a signal's handler raises, cancels it: it is raised when the kernels that are being
+        compiled are done. Raises GumtileError.
         """
+        if isinstance(features, str) or not all(isinstance(names, (tuple, list, set, frozenset)) for names in features):
+            raise TypeError("features: sets of names are needed, e.g. [(), (\"logprob\",)]")
+        if progress is not None and not callable(progress):
+            raise TypeError(f"progress: a function of two numbers is needed, not {type(progress).__name__}")
+        max_rows = integer("max_rows", max_rows, 1, INT64_MAX)
         masks = [sum(_code(_FEATURES, "features", name) for name in set(names)) for names in features]
         sets = (ctypes.c_uint32 * len(masks))(*masks)
-        failures: List[BaseException] = []
+        calls = self.engine._calls
 
         def report(_user: Any, done: int, total: int) -> int:
+            if call.cancelled or calls.failures:
+                return 0
             try:
                 return int(progress is None or progress(done, total) is not False)
-            except BaseException as failure:  # an exception cannot cross the library: it is raised again below
-                failures.append(failure)
+            except BaseException as failure:  # cannot cross the library: it is raised below
+                calls.failures.append(failure)
                 return 0
 
         options = c.PrepareOptions(
@@ -183,18 +192,16 @@ class Head:
             feature_sets=sets if masks else None,
             feature_set_count=len(masks),
             progress=c.ProgressFunction(report),
-            threads=threads,
+            threads=integer("threads", threads, 0, INT32_MAX),
         )
-        status = lib.gumtile_head_prepare(self._handle, ctypes.byref(options))
-        if failures:
-            raise failures[0]
-        check(status)
+        call = Call(calls, lib.gumtile_head_prepare, (self._handle, ctypes.byref(options)))
+        run(call)
         self.max_rows = max(self.max_rows, max_rows)
         with self._lock:
             self._by_stream = {}
             self._by_thread = threading.local()
 
-    def set_weights(self, weights: Any) -> None:
+    def set_weights(self, weights: Array) -> None:
         """Other weights of the same shape and dtype from the next launch on; nothing is compiled.
 
         Captured graphs keep the old address: keep those weights alive as long as the graphs. Raises ValueError.
@@ -203,7 +210,7 @@ class Head:
         if array.shape != (self.vocab_size, self.hidden_size):
             raise ValueError(f"weights: the shape [{self.vocab_size}, {self.hidden_size}] is needed, not {list(array.shape)}")
         stride = self._check_weights(array)
-        check(lib.gumtile_head_set_weights(self._handle, array.pointer, stride))
+        set_up(self.engine._calls, lib.gumtile_head_set_weights, self._handle, array.pointer, stride)
         self._weights = array
 
     def choices(self) -> List[KernelChoice]:
@@ -226,9 +233,12 @@ class Head:
     def workspace_bytes(self, max_rows: Optional[int] = None) -> int:
         """Bytes of memory that hold a workspace for launches of up to `max_rows` rows, wherever the memory begins.
         None: of as many rows as prepared."""
-        return workspace_bytes(self._handle, self.max_rows if max_rows is None else max_rows) + ALIGNMENT
+        rows = self.max_rows if max_rows is None else integer("max_rows", max_rows, 0, INT64_MAX)
+        return workspace_bytes(self._handle, rows) + ALIGNMENT
 
-    def workspace(self, max_rows: Optional[int] = None, *, like: Any = None, stream: Any = None) -> Workspace:
+    def workspace(
+        self, max_rows: Optional[int] = None, *, like: Optional[Array] = None, stream: Stream = None
+    ) -> Workspace:
         """A workspace for launches of up to `max_rows` rows; None: of as many as prepared.
 
         Args:
@@ -239,7 +249,7 @@ class Head:
 
         Raises GumtileError where more rows are asked for than were prepared.
         """
-        array = None if like is None else view(like)
+        array = None if like is None else view(like, "like")
         if stream is None:
             number = 0 if array is None else current_stream(array)
         else:
@@ -250,23 +260,27 @@ class Head:
             pointer: int = owner.pointer
         else:
             require_device(self, "like", array)
-            owner = empty((size,), "uint8", array)
-            pointer = view(owner).pointer
+            library = library_of(array)
+            if library is None:
+                raise ValueError("like: the workspace cannot be made in its library: leave it out")
+            with working_on(array, stream):
+                owner = library.empty((size,), "uint8")
+            pointer = view(owner, "like").pointer
         return Workspace(self._handle, *aligned(pointer, size), owner, number)
 
     def bind(
         self,
-        hidden_states: Any,
+        hidden_states: Array,
         *,
-        temperature: Any = None,
-        seed: Any = None,
-        offset: Any = None,
-        row_slot: Any = None,
-        num_rows: Any = None,
-        hidden_index: Any = None,
-        token_position: Any = None,
-        invalid_token: Any = None,
-        token: Any = None,
+        temperature: Optional[Numbers] = None,
+        seed: Optional[Numbers] = None,
+        offset: Optional[Numbers] = None,
+        row_slot: Optional[Numbers] = None,
+        num_rows: Optional[Numbers] = None,
+        hidden_index: Optional[Numbers] = None,
+        token_position: Optional[Numbers] = None,
+        invalid_token: Optional[Numbers] = None,
+        token: Optional[Array] = None,
         logprob: Output = True,
         status: Output = True,
         any_status: Output = None,
@@ -276,9 +290,12 @@ class Head:
     ) -> Launch:
         """A launch to be called many times, for decode loops and CUDA graphs: see `sample` for the arguments, and `Launch`.
 
-        Without `workspace` it gets one of its own, made by the library of the hidden states; inside of a capture pass
-        one that was made before.
+        What has to be converted (numbers, lists, float64, int32 seeds, gaps between elements) is copied here, once: see
+        `Launch.inputs`. Without seeds each call draws new ones. Without `workspace` the launch gets one of its own, made
+        by the library of the hidden states; inside of a capture pass one that was made before.
         """
+        if workspace is not None:
+            instance("workspace", workspace, Workspace, "head.workspace(rows)")
         arguments = Arguments(
             self,
             hidden_states,
@@ -296,45 +313,54 @@ class Head:
             any_status=any_status,
             programmatic=programmatic,
             weights_stable=weights_stable,
+            bound=True,
         )
         if workspace is None:
             self._refuse_capture(arguments.like)
-            workspace = self.workspace(max(arguments.args.rows, 1), like=arguments.like)
-        return Launch(arguments, workspace)
+            workspace = self.workspace(max(arguments.args.rows, 1), like=arguments.like.owner)
+        return (DrawingLaunch if arguments.draws else Launch)(arguments, workspace)
 
     def sample(
         self,
-        hidden_states: Any,
+        hidden_states: Array,
         *,
-        temperature: Any = None,
-        seed: Any = None,
-        offset: Any = None,
-        row_slot: Any = None,
-        num_rows: Any = None,
-        hidden_index: Any = None,
-        token_position: Any = None,
-        invalid_token: Any = None,
-        token: Any = None,
+        temperature: Optional[Numbers] = None,
+        seed: Optional[Numbers] = None,
+        offset: Optional[Numbers] = None,
+        row_slot: Optional[Numbers] = None,
+        num_rows: Optional[Numbers] = None,
+        hidden_index: Optional[Numbers] = None,
+        token_position: Optional[Numbers] = None,
+        invalid_token: Optional[Numbers] = None,
+        token: Optional[Array] = None,
         logprob: Output = True,
         status: Output = True,
         any_status: Output = None,
         workspace: Optional[Workspace] = None,
-        stream: Any = None,
+        stream: Stream = None,
         programmatic: bool = False,
         weights_stable: bool = False,
     ) -> SampleResult:
         """Samples one token a row. One kernel on a GPU; on the CPU the tokens are there on return.
 
         All arrays are in the memory of the engine's device (pinned torch tensors will do for a GPU), of any library
-        that `Head` takes, and one-dimensional and contiguous but for the hidden states. They are read when the kernel
-        runs. *Slots* are where requests live: slot = row unless `row_slot` says otherwise.
+        that `Head` takes. They are read when the kernel runs. *Slots* are where requests live: slot = row unless
+        `row_slot` says otherwise.
+
+        Rows that share seed and offset share their noise, and then rows of one prompt are one sample: rows that live at
+        the same time need different seeds, and the draws of one seed different offsets. Without `seed` each row has a
+        seed of its own, which is new in every call.
 
         Args:
             hidden_states: [rows, hidden_size] of the head's hidden dtype, the elements of a row adjacent; with
                 `hidden_index` any number of rows.
             temperature: [slots] float32; 0 is greedy. None: 1.
-            seed: [slots] uint64 or int64. None: 0.
-            offset: [rows] uint64 or int64: the position in the request. None: 0.
+            seed: [slots] uint64 or int64. None: drawn for each slot from the default generator of the hidden states'
+                library, the one of `torch.manual_seed`, `numpy.random.seed` or `cupy.random.seed`; into a CUDA graph it
+                is captured, and replays draw anew. `result.seed` has them. With the number 0 as temperature none are
+                drawn.
+            offset: [rows] uint64 or int64: the position in the request. None: 0; with `row_slot` and drawn seeds the
+                row's number.
             row_slot: [rows] int32; a negative one leaves the row out: its outputs are not written.
             num_rows: one int32; rows from there on are left out.
             hidden_index: [rows] int32: the row of the hidden states that a row takes.
@@ -352,35 +378,50 @@ class Head:
             programmatic: may start before the stream's previous kernel has ended (programmatic dependent launch).
             weights_stable: no kernel that may still run writes the weights: they are fetched early.
 
-        Raises ValueError for arrays that do not fit, before anything is launched; GumtileError for what the library
-        refuses: NOT_PREPARED, TOO_MANY_ROWS, WORKSPACE_TOO_SMALL, LAUNCH_FAILED, CONTEXT_LOST, FORKED.
+        Inputs beside the hidden states may also be numbers, which count for all rows or slots, lists, arrays of one
+        element without dimensions, or [rows, 1], with or without gaps between elements; `temperature` of any type of
+        numbers, `seed` and `offset` of any integers, negative ones as the same 64 bits. They are converted, and so are
+        hidden states that are one row broadcast to many. New outputs hold token -1, log-probability 0 and status 0 for
+        rows that are left out.
+
+        Raises TypeError or ValueError for arguments that do not fit, before anything is launched; among them, on the
+        CPU, indices that point outside of their array. Raises GumtileError for what the library refuses: NOT_PREPARED,
+        TOO_MANY_ROWS, WORKSPACE_TOO_SMALL, LAUNCH_FAILED, CONTEXT_LOST, FORKED.
 
         Arrays must stay alive until the kernel has run. torch's and CuPy's allocators see to that as long as `stream` is
         the current one.
         """
-        arguments = Arguments(
-            self,
-            hidden_states,
-            temperature=temperature,
-            seed=seed,
-            offset=offset,
-            row_slot=row_slot,
-            num_rows=num_rows,
-            hidden_index=hidden_index,
-            token_position=token_position,
-            invalid_token=invalid_token,
-            token=token,
-            logprob=logprob,
-            status=status,
-            any_status=any_status,
-            programmatic=programmatic,
-            weights_stable=weights_stable,
-        )
-        number = current_stream(arguments.like) if stream is None else stream_number(stream)
-        if arguments.args.rows == 0:
-            return arguments.result
-        if workspace is None:
-            workspace = self._default_workspace(arguments.like, number)
+        if workspace is not None:
+            instance("workspace", workspace, Workspace, "head.workspace(rows)")
+        like = view(hidden_states, "hidden_states")
+        number = current_stream(like) if stream is None else stream_number(stream)
+        with working_on(like, stream):
+            arguments = Arguments(
+                self,
+                like,
+                temperature=temperature,
+                seed=seed,
+                offset=offset,
+                row_slot=row_slot,
+                num_rows=num_rows,
+                hidden_index=hidden_index,
+                token_position=token_position,
+                invalid_token=invalid_token,
+                token=token,
+                logprob=logprob,
+                status=status,
+                any_status=any_status,
+                programmatic=programmatic,
+                weights_stable=weights_stable,
+            )
+            if arguments.args.rows == 0:
+                return arguments.result
+            faults = arguments.index_faults()
+            if faults:
+                raise ValueError("\n".join(faults))
+            if workspace is None:
+                workspace = self._default_workspace(arguments.like, number)
+            arguments.draw()
         workspace._make_ready(number)
         args = arguments.args
         args.workspace = workspace.pointer

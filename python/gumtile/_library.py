@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import pathlib
+import weakref
 from ctypes import (
     CFUNCTYPE,
     POINTER,
@@ -19,6 +20,7 @@ from ctypes import (
     c_uint64,
     c_void_p,
 )
+from typing import Any, Callable
 
 ABI_VERSION = 0
 SONAME = f"libgumtile.so.{ABI_VERSION}"
@@ -198,3 +200,9 @@ def _load() -> ctypes.CDLL:
 
 
 lib = _load()
+
+
+def release_with(owner: object, release: Callable[..., Any], *arguments: Any) -> None:
+    """Calls `release(*arguments)` once `owner` is gone, but not when the interpreter ends: daemon threads may then still
+    be in the library, and the system takes back what a process held."""
+    weakref.finalize(owner, release, *arguments).atexit = False

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import weakref
 from typing import Any, Tuple
 
 from ._errors import Status, check
-from ._library import lib
+from ._library import lib, release_with
 
 ALIGNMENT = 256
 
@@ -29,7 +28,7 @@ class HeadHandle(ctypes.c_void_p):
     """A gumtile_head, destroyed with the last object that holds it: a head, or a workspace that outlives it."""
 
     def own(self) -> None:
-        weakref.finalize(self, lib.gumtile_head_destroy, self.value)
+        release_with(self, lib.gumtile_head_destroy, self.value)
 
 
 class Workspace:

@@ -17,23 +17,27 @@ nothing from outside, on any stream, at the price of a small memset.
 `gumtile::sample_out(head, hidden_states, token, logprob, status, workspace, temperature=None, ...)` writes to tensors
 that it is given, and is one kernel. `new_workspace` makes the workspace, once; it is for one stream.
 
-Arguments are those of `gumtile.Head.sample`; the current stream is used. Neither op synchronises, and tensors come
-from torch's allocator. Neither has a gradient.
+Arguments are those of `gumtile.Head.sample`; the current stream is used. Without `seed` both draw one for each slot from
+torch's default generator (`torch.manual_seed`), in every call and in every replay of a graph; to repeat a call, draw
+seeds yourself (`torch.randint`) and pass them. Neither op synchronises, and tensors come from torch's allocator. Neither
+has a gradient.
 """
 
 from __future__ import annotations
 
+import inspect
 import threading
-from typing import Dict, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import torch
 from torch import Tensor
 
 from ._allocate import current_stream
+from ._arguments import Arguments
 from ._arrays import view
+from ._checks import instance
 from ._errors import check
 from ._head import Head
-from ._launch import Arguments
 from ._library import lib
 from ._workspace import aligned
 
@@ -44,6 +48,7 @@ _lock = threading.Lock()
 
 def register(head: Head) -> int:
     """The number under which the ops know `head`, which is kept alive until `unregister`. Thread safe."""
+    instance("head", head, Head, "gumtile.Head(engine, weights)")
     global _next
     with _lock:
         for number, known in _heads.items():
@@ -74,6 +79,7 @@ def new_workspace(head: Head, max_rows: Optional[int] = None, *, like: Tensor) -
 
     For launches of up to `max_rows` rows (None: of as many as prepared), on one stream. It must not be written to.
     """
+    instance("head", head, Head, "gumtile.Head(engine, weights)")
     memory = torch.empty(head.workspace_bytes(max_rows), dtype=torch.uint8, device=like.device)
     _init(head, memory)
     return memory
@@ -111,21 +117,36 @@ def _launch(
         logprob=logprob,
         status=status,
     )
+    faults = arguments.index_faults()
+    if faults:
+        raise ValueError("\n".join(faults))
+    arguments.draw()
     args = arguments.args
-    args.workspace, args.workspace_bytes = aligned(workspace.data_ptr(), workspace.numel())
+    args.workspace, args.workspace_bytes = aligned(view(workspace, "workspace").pointer, workspace.numel())
     check(lib.gumtile_head_sample(head._handle, current_stream(arguments.like), args))
 
 
-def _outputs(head: Head, hidden_states: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+def _outputs(head: Head, hidden_states: Tensor, fill: bool) -> Tuple[Tensor, Tensor, Tensor]:
+    """New tensors; `fill`: with what `Head.sample` has for rows that are left out."""
     rows = hidden_states.shape[0]
-    return (
+    outputs = (
         hidden_states.new_empty((rows,), dtype=getattr(torch, head.token_dtype)),
         hidden_states.new_empty((rows,), dtype=torch.float32),
         hidden_states.new_empty((rows,), dtype=torch.int32),
     )
+    if fill:
+        for output, value in zip(outputs, (-1, 0, 0)):
+            output.fill_(value)
+    return outputs
 
 
-@torch.library.custom_op("gumtile::sample", mutates_args=())
+#: Ops that draw: equal calls are not one call, and none is repeated. Older versions of torch cannot be told.
+_DRAWS: Dict[str, Any] = {}
+if "tags" in inspect.signature(torch.library.custom_op).parameters:
+    _DRAWS["tags"] = (torch.Tag.nondeterministic_seeded,)
+
+
+@torch.library.custom_op("gumtile::sample", mutates_args=(), **_DRAWS)
 def sample(
     head: int,
     hidden_states: Tensor,
@@ -137,7 +158,7 @@ def sample(
 ) -> Tuple[Tensor, Tensor, Tensor]:
     """Samples one token a row: (token [rows], logprob [rows] float32, status [rows] int32)."""
     found = registered(head)
-    token, logprob, status = _outputs(found, hidden_states)
+    token, logprob, status = _outputs(found, hidden_states, row_slot is not None or num_rows is not None)
     rows = max(hidden_states.shape[0], 1)
     workspace = torch.empty(found.workspace_bytes(rows), dtype=torch.uint8, device=hidden_states.device)
     _init(found, workspace)
@@ -157,10 +178,10 @@ def _(
     row_slot: Optional[Tensor] = None,
     num_rows: Optional[Tensor] = None,
 ) -> Tuple[Tensor, Tensor, Tensor]:
-    return _outputs(registered(head), hidden_states)
+    return _outputs(registered(head), hidden_states, False)
 
 
-@torch.library.custom_op("gumtile::sample_out", mutates_args=("token", "logprob", "status", "workspace"))
+@torch.library.custom_op("gumtile::sample_out", mutates_args=("token", "logprob", "status", "workspace"), **_DRAWS)
 def sample_out(
     head: int,
     hidden_states: Tensor,

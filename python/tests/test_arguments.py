@@ -40,12 +40,14 @@ READ_ONLY.flags.writeable = False
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"temperature": np.zeros(ROWS)}, "temperature: float32 is needed, not float64"),
+        ({"temperature": np.zeros(ROWS, np.complex64)}, "temperature: float32 is needed, not complex64"),
+        ({"temperature": np.zeros(ROWS, bool)}, "temperature: float32 is needed, not bool"),
         ({"temperature": np.zeros(ROWS - 1, np.float32)}, r"temperature: the shape \[8\] is needed, not \[7\]"),
-        ({"temperature": np.zeros((ROWS, 1), np.float32)}, r"temperature: the shape \[8\] is needed"),
-        ({"temperature": np.zeros(2 * ROWS, np.float32)[::2]}, "temperature: its elements must be adjacent"),
+        ({"temperature": np.zeros((ROWS, 2), np.float32)}, r"temperature: the shape \[8\] is needed"),
+        ({"temperature": np.zeros((1, ROWS), np.float32)}, r"temperature: the shape \[8\] is needed"),
+        ({"token": np.zeros(2 * ROWS, np.int32)[::2]}, "token: its elements must be adjacent"),
         ({"temperature": OnGpu(np.zeros(ROWS, np.float32))}, "temperature: memory of cpu is needed, not of a GPU"),
-        ({"seed": np.zeros(ROWS, np.int32)}, "seed: uint64 or int64 is needed, not int32"),
+        ({"seed": np.zeros(ROWS, np.float32)}, "seed: uint64 or int64 is needed, not float32"),
         ({"offset": np.zeros(1, np.uint64)}, "offset: the shape"),
         ({"row_slot": np.zeros(ROWS, np.int64)}, "row_slot: int32 is needed, not int64"),
         ({"num_rows": np.zeros(2, np.int32)}, "num_rows: an array of one element is needed"),
@@ -71,7 +73,7 @@ def test_refused(head: gumtile.Head, data: Data, arguments: Dict[str, Any], mess
         (np.zeros((2, HIDDEN + 1), np.float32), r"not \[2, 65\]"),
         (np.zeros((2, HIDDEN), np.float16), "hidden_states: float32 is needed, not float16"),
         (np.zeros((HIDDEN, 2), np.float32).T, "the elements of a row must be adjacent"),
-        (np.broadcast_to(np.zeros((1, HIDDEN), np.float32), (2, HIDDEN)), "rows must not overlap"),
+        (np.lib.stride_tricks.sliding_window_view(np.zeros(HIDDEN + 1, np.float32), HIDDEN), "rows must not overlap"),
         (OnGpu(np.zeros((2, HIDDEN), np.float32)), "hidden_states: memory of cpu is needed, not of a GPU"),
     ],
 )
@@ -80,9 +82,26 @@ def test_hidden_states_refused(head: gumtile.Head, hidden: Any, message: str) ->
         head.sample(hidden)
 
 
-def test_no_array(head: gumtile.Head, data: Data) -> None:
-    with pytest.raises(TypeError, match="temperature: an array is needed, not float"):
-        head.sample(data[1], temperature=0.7)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"temperature": "warm"}, "temperature: an array is needed, not str"),
+        ({"temperature": {0.7}}, "temperature: an array is needed, not set"),
+        ({"temperature": True}, "temperature: a number is needed, not bool"),
+        ({"temperature": [0.7] * 7 + [None]}, "temperature: numbers are needed, not NoneType"),
+        ({"seed": 1.5}, "seed: an integer is needed, not float"),
+        ({"seed": [True] * ROWS}, "seed: a number is needed, not bool"),
+        ({"token": [0] * ROWS}, "token: an array is needed, not list"),
+        ({"logprob": "yes"}, "logprob: an array is needed, not str"),
+        ({"workspace": 4096}, "workspace: a gumtile.Workspace is needed, not int"),
+        ({"stream": "main"}, "stream: "),
+    ],
+)
+def test_other_types_are_refused(head: gumtile.Head, data: Data, arguments: Dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        head.sample(data[1], **arguments)
+    with pytest.raises(TypeError, match="hidden_states: an array is needed, not list"):
+        head.sample(data[1].tolist())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ def test_an_unprepared_launch_leaves_the_capture_intact(engine: gumtile.Engine, 
         result = head.sample(hidden, workspace=workspace, logprob=None)
     assert raised.value.status is gumtile.Status.NOT_PREPARED
     graph.replay()
-    assert torch.equal(result.token, head.sample(hidden, logprob=None).token)
+    assert torch.equal(result.token, head.sample(hidden, seed=result.seed, logprob=None).token)
 
 
 def test_threads_with_a_stream_each(head: gumtile.Head, hidden: Any) -> None:
@@ -267,7 +267,11 @@ def test_other_libraries_arrays(engine: gumtile.Engine, weights: Any, hidden: An
     result = head.sample(hidden, seed=CudaArrayInterface(seed))
     assert torch.equal(result.token, head.sample(hidden, seed=DLPackOnly(seed)).token)
     with pytest.raises(ValueError, match="pass token="):
+        head.sample(DLPackOnly(hidden), seed=seed)
+    with pytest.raises(ValueError, match="seed: none can be drawn .* pass seed="):
         head.sample(DLPackOnly(hidden))
+    with pytest.raises(TypeError, match="temperature: an array on cuda:0 is needed, not float"):
+        head.sample(DLPackOnly(hidden), seed=seed, temperature=0.5)
     token = torch.empty(ROWS, dtype=torch.int32, device="cuda")
     head.sample(DLPackOnly(hidden), seed=seed, token=CudaArrayInterface(token), logprob=None, status=None)
     torch.cuda.synchronize()

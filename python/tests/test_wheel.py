@@ -7,6 +7,8 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
+import sysconfig
 from typing import List
 
 import pytest
@@ -45,3 +47,17 @@ def test_exports_only_the_c_interface() -> None:
 
 def test_size() -> None:
     assert path.stat().st_size < SIZE_LIMIT
+
+
+def test_the_command_is_on_path() -> None:
+    program = pathlib.Path(sysconfig.get_path("scripts")) / "gumtile"
+    for command in ([str(program)], [sys.executable, "-m", "gumtile"]):
+        found = subprocess.run([*command, "--version"], check=True, capture_output=True, text=True)
+        assert gumtile.__version__ in found.stdout
+        arguments = ["sample", "--synthetic", "1000x64x2", "--device", "cpu", "--seed", "1,2"]
+        assert subprocess.run([*command, *arguments], capture_output=True).returncode == 0
+        assert subprocess.run([*command, "sample", "--nonsense"], capture_output=True).returncode == 64
+
+
+def test_the_command_adds_little() -> None:
+    assert (path.parents[1] / "bin" / "gumtile").stat().st_size < 1 << 20  # the compiler is in the library

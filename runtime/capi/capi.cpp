@@ -450,8 +450,11 @@ gumtile_status gumtile_head_validate(const gumtile_head* head, const gumtile_sam
     require_handle(head, "head");
     require_handle(args, "struct of arguments");
     const gumtile_sample_args defaults = GUMTILE_SAMPLE_ARGS_INIT;
+    std::string note;
     faults = head->head.validate(
-        sample_args(*head, gumtile::capi::checked_struct(args, defaults, "gumtile_sample_args")), slots);
+        sample_args(*head, gumtile::capi::checked_struct(args, defaults, "gumtile_sample_args")), slots,
+        &note);
+    if (!note.empty()) fail(GUMTILE_OK, std::move(note));
   });
   if (status != GUMTILE_OK || faults.empty()) return status;
   return guarded([&] { fail(GUMTILE_OK, fmt::format("{}", fmt::join(faults, "\n"))); }) == GUMTILE_OK

@@ -12,6 +12,7 @@
 
 #include "gumtile/error.h"
 #include "runtime/cpu/cpu_info.h"
+#include "runtime/cpu/mapped_memory.h"
 #include "runtime/cpu/shared_object.h"
 #include "runtime/cpu/thread_pool.h"
 #include "runtime/engine/timing.h"
@@ -98,6 +99,11 @@ class CpuBackend final : public Backend {
 
   std::unique_ptr<const LoadedKernel> load(KernelArtifact artifact) override {
     return std::make_unique<CpuKernel>(std::move(artifact), pool_);
+  }
+
+  std::string pointer_fault(const void* data, size_t bytes) const override {
+    if (cpu::is_mapped(data, bytes)) return {};
+    return fmt::format("there is no memory at some of the {} bytes from {} on", bytes, data);
   }
 
   void* allocate(size_t bytes) override {

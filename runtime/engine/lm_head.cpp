@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "gumtile/error.h"
 #include "runtime/engine/batch_buckets.h"
+#include "runtime/engine/host_indices.h"
 #include "runtime/engine/lm_head_variants.h"
 
 namespace gumtile {
@@ -53,6 +55,7 @@ struct LmHead::Impl {
   int64_t weights_row_stride = 0;
   int prepared_alignment = 0;  ///< bytes: what the kernels rely on, where there are any
   engine::Variants variants;
+  std::atomic<bool> noted_null_seed = false;
 
   int64_t row_stride(const SampleArgs& args) const {
     return args.hidden_row_stride == 0 ? options.hidden_size : args.hidden_row_stride;
@@ -62,6 +65,17 @@ struct LmHead::Impl {
   int alignment_of_weights(const void* data, int64_t row_stride) const {
     return alignment_of(engine->device().target.is_cuda() ? data : nullptr, row_stride,
                         options.weights_dtype);
+  }
+
+  /// Says what a null seed means: once, in the log and in `note`.
+  void note_null_seed(std::string* note) {
+    constexpr std::string_view kNote =
+        "seed is null, so every row draws with seed 0: rows and launches with the same offset share their "
+        "noise, and "
+        "those of one prompt their tokens; give each request a seed, and each of its positions an offset";
+    if (noted_null_seed.exchange(true)) return;
+    if (engine->options().log) engine->options().log(LogLevel::warning, kNote);
+    if (note != nullptr) *note = kNote;
   }
 
   /// Checks and takes over weights.
@@ -186,7 +200,7 @@ Status LmHead::sample(StreamHandle stream, const SampleArgs& args) const noexcep
                         args.workspace_bytes, args.launch);
 }
 
-std::vector<std::string> LmHead::validate(const SampleArgs& args, int64_t slots) const {
+std::vector<std::string> LmHead::validate(const SampleArgs& args, int64_t slots, std::string* note) const {
   std::vector<std::string> faults;
   const LmHeadOptions& options = impl_->options;
   if (args.rows < 0) faults.push_back(fmt::format("rows is {}; at least 0 is needed", args.rows));
@@ -238,6 +252,22 @@ std::vector<std::string> LmHead::validate(const SampleArgs& args, int64_t slots)
   if (args.workspace_bytes < needed)
     faults.push_back(fmt::format("the workspace has {} bytes; {} are needed", args.workspace_bytes, needed));
   check("workspace", args.workspace, args.workspace_bytes, 256, needed == 0);
+  if (!faults.empty()) return faults;
+
+  const bool on_host = !impl_->engine->device().target.is_cuda();
+  if (on_host) {
+    engine::IndexedArrays arrays;
+    arrays.slots = static_cast<int64_t>(slot_count);
+    arrays.hidden_row_bytes = stride * static_cast<int64_t>(element);
+    arrays.hidden_bytes = options.hidden_size * static_cast<int64_t>(element);
+    arrays.token_bytes = static_cast<int64_t>(size_bytes(options.token_dtype));
+    arrays.memory_fault = [&](const void* data, size_t bytes) {
+      return impl_->engine->pointer_fault(data, bytes);
+    };
+    faults = engine::host_index_faults(args, arrays);
+  }
+  if (faults.empty() && args.seed == nullptr && !(on_host && engine::is_greedy_on_host(args)))
+    impl_->note_null_seed(note);
   return faults;
 }
 

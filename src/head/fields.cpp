@@ -37,7 +37,7 @@ constexpr std::array kFields = {
     Field{input, "temperature", Type::f32, Over::slots, absent(1), "", 1, "",
           "below 1e-5: the most likely token. Null: 1"},
     Field{input, "seed", Type::u64, Over::slots, absent(0), "", 1, "",
-          "rows with the same seed and offset share their noise. Null: 0"},
+          "rows with the same seed and offset share their noise. Null: 0 for all"},
     Field{input, "offset", Type::u64, Over::rows, absent(0), "", 1, "",
           "the position in the request. Null: 0"},
     Field{input, "invalid_token", Type::i32, Over::one, absent(-1), "", 1, "",

@@ -1,0 +1,3 @@
+#include "python/command.h"
+
+int main(int argc, char** argv) { return gumtile_command(argc, argv); }

@@ -1,0 +1,5 @@
+"""`python -m gumtile`: the command."""
+
+from ._command import main
+
+main()
