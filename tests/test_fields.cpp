@@ -1,4 +1,5 @@
-// What is generated from the table of fields: a table of made-up fields with all that the real one may come to hold.
+// What is generated from the table of fields: a table of made-up fields with all that the real one may come
+// to hold.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -32,7 +33,8 @@ constexpr std::array kHead = {
 };
 constexpr std::array kStatus = {StatusBit{"bad_cap", 4, true, "the cap is negative"},
                                 StatusBit{"odd", 8, false, "an odd token was chosen"}};
-constexpr std::array kFeatures = {FeatureBit{"penalties", 1, "counts"}, FeatureBit{"top", uint64_t{1} << 40, "best"}};
+constexpr std::array kFeatures = {FeatureBit{"penalties", 1, "counts"},
+                                  FeatureBit{"top", uint64_t{1} << 40, "best"}};
 
 const fields::Tables kTables{kCall, kHead, kStatus, kFeatures};
 
@@ -44,8 +46,8 @@ bool has(const std::string& text, const std::string& part) {
 }
 
 TEST_CASE("members lie where a C compiler for 64 bits puts them") {
-  CHECK(fields::offsets(kCall) == std::vector<size_t>{8, 16, 24, 32, 40, 48, 56});
-  CHECK(fields::offsets(kHead) == std::vector<size_t>{8, 12, 16, 24, 32});
+  CHECK(member_offsets(kCall) == std::vector<size_t>{8, 16, 24, 32, 40, 48, 56});
+  CHECK(member_offsets(kHead) == std::vector<size_t>{8, 12, 16, 24, 32});
 }
 
 TEST_CASE("the C structs have all members, an initialiser and their layout") {
@@ -92,7 +94,8 @@ TEST_CASE("the Python module and the docs") {
 
 TEST_CASE("sections are replaced between their markers, and files without them are refused") {
   const std::string text = "a\n// BEGIN generated: x\nold\n// END generated: x\nb\n";
-  CHECK(fields::with_section(text, "x", "new\n") == "a\n// BEGIN generated: x\nnew\n// END generated: x\nb\n");
+  CHECK(fields::with_section(text, "x", "new\n") ==
+        "a\n// BEGIN generated: x\nnew\n// END generated: x\nb\n");
   check_error(error_of([&] { fields::with_section(text, "y", "new\n"); }), ErrorCode::bad_data,
               {"BEGIN generated: y"});
 }

@@ -91,7 +91,7 @@ class Bench {
         args_(arrays_.args()) {
     args_.workspace = workspace_.data();
     args_.workspace_bytes = heads.front().workspace_bytes(rows);
-    args_.launch.programmatic_dependent = args_.launch.weights_stable = options.programmatic;
+    if (options.programmatic) args_.flags = GUMTILE_SAMPLE_PROGRAMMATIC | GUMTILE_SAMPLE_WEIGHTS_STABLE;
     const Status ready = heads.front().workspace_init(nullptr, args_.workspace, args_.workspace_bytes);
     if (ready != Status::ok)
       throw Error(ErrorCode::internal, fmt::format("readying the workspace failed: {}", name(ready)));

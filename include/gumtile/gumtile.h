@@ -276,9 +276,16 @@ typedef struct gumtile_prepare_options {
   void* progress_user;
   int32_t threads;  /* that compile at a time; 0: as many as there are processors, up to 16 */
   int32_t reserved; /* 0 */
+  /* The same in 64 bits each, in place of feature_sets. */
+  const uint64_t* wide_feature_sets;
+  size_t wide_feature_set_count;
 } gumtile_prepare_options;
 #define GUMTILE_PREPARE_OPTIONS_INIT \
-  { sizeof(gumtile_prepare_options), 1, NULL, 0, NULL, NULL, 0, 0 }
+  { sizeof(gumtile_prepare_options), 1, NULL, 0, NULL, NULL, 0, 0, NULL, 0 }
+
+/* The set of features that `text` names: "token" for none beyond tokens and status words, else names joined
+ * by '+', such as "logprob". Thread safe. GUMTILE_USAGE for another text. */
+GUMTILE_API gumtile_status gumtile_parse_features(const char* text, uint64_t* features);
 
 /* Readies kernels for every batch up to max_rows. After it no launch compiles or allocates. May be called
  * again for more; what was prepared, and graphs that were captured, stay valid. */
@@ -288,6 +295,10 @@ GUMTILE_API gumtile_status gumtile_head_prepare(gumtile_head* head, const gumtil
  * address. */
 GUMTILE_API gumtile_status gumtile_head_set_weights(gumtile_head* head, const void* weights,
                                                     int64_t row_stride);
+
+/* The same for one of the head's other arrays, by the name of its member in gumtile_head_options.
+ * GUMTILE_USAGE if the head was made without it, or has no such array. */
+GUMTILE_API gumtile_status gumtile_head_set_array(gumtile_head* head, const char* name, const void* data);
 
 /* Bytes of workspace for launches of up to `max_rows` rows (at most as many as prepared), and their
  * alignment. One workspace serves all launches and graphs in the order of one stream; concurrent streams need
@@ -412,10 +423,11 @@ typedef struct gumtile_kernel_choice {
   const char* schedule; /* these texts live until the head is prepared again or destroyed */
   const char* rule; /* "option", "user record …", "pack record …", "shipped record …", "built-in heuristic" or
                        "what the source has" */
-  const char* note; /* why something else was not taken, or "" */
+  const char* note;       /* why something else was not taken, or "" */
+  uint64_t wide_features; /* all of the set, of which `features` has the lower 32 bits */
 } gumtile_kernel_choice;
 #define GUMTILE_KERNEL_CHOICE_INIT \
-  { sizeof(gumtile_kernel_choice), 0, 0, 0, NULL, NULL, NULL }
+  { sizeof(gumtile_kernel_choice), 0, 0, 0, NULL, NULL, NULL, 0 }
 GUMTILE_API size_t gumtile_head_choice_count(const gumtile_head* head);
 /* GUMTILE_USAGE where there is no such choice. */
 GUMTILE_API gumtile_status gumtile_head_get_choice(const gumtile_head* head, size_t index,

@@ -4,41 +4,28 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gumtile/engine.h"
-#include "gumtile/programs.h"
+#include "gumtile/gumtile.h"
+#include "gumtile/head_program.h"
 #include "gumtile/schedule.h"
 
 namespace gumtile {
 
-/// What one sampling call reads and writes; addresses the device can read. A value type that costs nothing to
-/// make for every launch.
-struct SampleArgs {
-  int64_t rows = 0;
-  const void* hidden_states = nullptr;     ///< [rows, hidden]; with `hidden_index` the rows that it names
-  int64_t hidden_row_stride = 0;           ///< elements; 0: hidden size
-  const int32_t* row_slot = nullptr;       ///< [rows]; absent: slot = row; negative: inactive row
-  const int32_t* num_rows = nullptr;       ///< device word that bounds `rows`
-  const float* temperature = nullptr;      ///< [slots]; absent: 1
-  const uint64_t* seed = nullptr;          ///< [slots]; absent: 0
-  const uint64_t* offset = nullptr;        ///< [rows], the position; absent: 0
-  const int32_t* invalid_token = nullptr;  ///< a device word: the token of a failed row; absent: -1
-  /// [rows]: the row of `hidden_states` that each row takes, such as the last position of each prompt;
-  /// negative: a row of zeros; absent: the same row. Those of inactive rows are not looked at.
-  const int32_t* hidden_index = nullptr;
-  /// [rows]: the element of `token` that each row's token is stored at, such as its slot; negative: it is not
-  /// stored; absent: the row.
-  const int32_t* token_position = nullptr;
-  int32_t* token = nullptr;        ///< [rows], or what `token_position` names; of a head with i32 tokens
-  int64_t* token_i64 = nullptr;    ///< the same, of a head with i64 tokens (LmHeadOptions::token_dtype)
-  float* logprob = nullptr;        ///< [rows], optional
-  uint32_t* status = nullptr;      ///< [rows] StatusBits, optional
-  uint32_t* any_status = nullptr;  ///< one word, optional
-  void* workspace = nullptr;       ///< made ready by `workspace_init`
-  size_t workspace_bytes = 0;      ///< the same for every launch on a workspace
-  LaunchOptions launch;
+/// What one sampling call reads and writes: gumtile_sample_args, whose members gumtile.h documents; addresses
+/// that the device can read. A value type that costs nothing to make for every launch.
+struct SampleArgs : gumtile_sample_args {
+  SampleArgs() noexcept : gumtile_sample_args GUMTILE_SAMPLE_ARGS_INIT {}
+};
+
+/// An input or output of a fragment of the user's own, bound for one launch.
+struct NamedBinding {
+  std::string_view name;
+  Binding binding;
 };
 
 struct LmHeadOptions {
@@ -49,11 +36,17 @@ struct LmHeadOptions {
   DType hidden_dtype = DType::bf16;  ///< rounded to weights_dtype where it is another type
   DType weights_dtype = DType::bf16;
   NoiseScheme noise = NoiseScheme::grouped;
-  DType token_dtype = DType::i32;    ///< i32: tokens go to SampleArgs::token; i64: to SampleArgs::token_i64
+  DType token_dtype = DType::i32;  ///< of SampleArgs::token: i32 or i64
+  /// What all rows' logits get. Its arrays are device memory, borrowed like the weights.
+  HeadSettings settings = {};
+  /// The user's own, run after gumtile's of the same stage. Their inputs and outputs are bound by name at a
+  /// launch.
+  std::vector<Fragment> fragments = {};
   std::optional<Schedule> schedule;  ///< for every bucket, instead of tuning records and the built-in choice
 };
 
-/// The Program that a head runs for a set of features.
+/// What makes the Program that a head runs for a set of features, and that Program.
+SamplingOptions sampling_options(const LmHeadOptions& options, Features features);
 Program lm_head_program(const LmHeadOptions& options, Features features);
 
 /// What is prepared.
@@ -102,6 +95,10 @@ class LmHead {
   /// to be called while launches are being made; graphs captured before keep the old address.
   void set_weights(const void* weights, int64_t weights_row_stride = 0);
 
+  /// The same for an array of the settings, by its name in HeadSettings. Throws Error(usage) if the head was
+  /// made without it, or the device cannot read it.
+  void set_array(std::string_view name, const void* data);
+
   /// Bytes of workspace, aligned to 256, for launches of up to `max_rows` rows with any prepared features.
   /// Heads that share a workspace need the sum of theirs. Throws Error(usage) for more rows than are
   /// prepared.
@@ -113,9 +110,12 @@ class LmHead {
 
   /// Samples on `stream`. Does not allocate, synchronise or throw. Thread safe with a workspace for each
   /// stream. With no rows nothing is written. `not_prepared` before `prepare`, and where `args` asks for a
-  /// feature that no prepared set has; `invalid_argument` where tokens are asked for in the type that the
-  /// head does not give. The stream, and a capture on it, are then left as they were.
-  Status sample(StreamHandle stream, const SampleArgs& args) const noexcept;
+  /// feature that no prepared set has. The stream, and a capture on it, are then left as they were.
+  ///
+  /// `extra` binds what the options' fragments added, each by its name; a name that none of them has is an
+  /// `invalid_argument`, and so is a missing input that is not optional.
+  Status sample(StreamHandle stream, const gumtile_sample_args& args,
+                std::span<const NamedBinding> extra = {}) const noexcept;
 
   /// What is wrong with `args`, in words; empty where nothing is. Asks the driver about every pointer and, on
   /// the CPU, looks at every index: for debugging, not for every launch. `slots`: how many slots there are,
@@ -123,7 +123,7 @@ class LmHead {
   ///
   /// The first time that a head meets a null `seed` and rows that are not greedy it says what that means: in
   /// the engine's log, and in `note` where that is given.
-  std::vector<std::string> validate(const SampleArgs& args, int64_t slots = 0,
+  std::vector<std::string> validate(const gumtile_sample_args& args, int64_t slots = 0,
                                     std::string* note = nullptr) const;
 
   /// The kernel that serves a batch of `rows` with these features; null where none is prepared.

@@ -16,6 +16,8 @@
 #include "gumtile/module_cache.h"
 #include "gumtile/pack.h"
 #include "gumtile/tuning.h"
+#include "head/fields.h"
+#include "head/settings.h"
 #include "runtime/capi/default_source.h"
 #include "runtime/capi/structs.h"
 
@@ -213,31 +215,33 @@ gumtile::EngineOptions engine_options(const gumtile_engine_options& given) {
   return options;
 }
 
-gumtile::SampleArgs sample_args(const gumtile_head& head, const gumtile_sample_args& given) noexcept {
-  gumtile::SampleArgs args;
-  args.rows = given.rows;
-  args.hidden_states = given.hidden_states;
-  args.hidden_row_stride = given.hidden_row_stride;
-  args.row_slot = given.row_slot;
-  args.num_rows = given.num_rows;
-  args.temperature = given.temperature;
-  args.seed = given.seed;
-  args.offset = given.offset;
-  args.invalid_token = given.invalid_token;
-  if (head.head.options().token_dtype == gumtile::DType::i64)
-    args.token_i64 = static_cast<int64_t*>(given.token);
-  else
-    args.token = static_cast<int32_t*>(given.token);
-  args.token_position = given.token_position;
-  args.hidden_index = given.hidden_index;
-  args.logprob = given.logprob;
-  args.status = given.status;
-  args.any_status = given.any_status;
-  args.workspace = given.workspace;
-  args.workspace_bytes = given.workspace_bytes;
-  args.launch.programmatic_dependent = (given.flags & GUMTILE_SAMPLE_PROGRAMMATIC) != 0;
-  args.launch.weights_stable = (given.flags & GUMTILE_SAMPLE_WEIGHTS_STABLE) != 0;
-  return args;
+/// A member of a struct of options by its name in the table of fields.
+template <typename T>
+T option_named(const gumtile_head_options& given, std::string_view name) {
+  const std::span<const gumtile::head::Field> options = gumtile::head::head_options();
+  const std::vector<size_t> offsets = gumtile::head::member_offsets(options);
+  const gumtile::head::Field* option = gumtile::head::find_head_option(name);
+  if (option == nullptr) throw Error(ErrorCode::internal, fmt::format("there is no option '{}'", name));
+  T value{};
+  std::memcpy(&value,
+              reinterpret_cast<const char*>(&given) + offsets[static_cast<size_t>(option - options.data())],
+              sizeof value);
+  return value;
+}
+
+gumtile::HeadSettings settings_of(const gumtile_head_options& given) {
+  gumtile::HeadSettings settings;
+  for (const gumtile::head::ScalarSetting& scalar : gumtile::head::kScalarSettings)
+    settings.*scalar.value = option_named<float>(given, scalar.name);
+  for (const gumtile::head::ArraySetting& array : gumtile::head::kArraySettings) {
+    const auto* data = option_named<const void*>(given, array.name);
+    if (data == nullptr) continue;
+    const std::string dtype = fmt::format("{}_dtype", array.name);
+    settings.*array.data = data;
+    settings.*array.dtype =
+        matrix_dtype_of(option_named<int>(given, dtype), gumtile::DType::bf16, dtype.c_str());
+  }
+  return settings;
 }
 
 }  // namespace
@@ -386,6 +390,7 @@ gumtile_status gumtile_head_create(gumtile_engine* engine, const gumtile_head_op
     wanted.noise =
         noise == GUMTILE_NOISE_GROUPED ? gumtile::NoiseScheme::grouped : gumtile::NoiseScheme::per_token;
     if (given.schedule != nullptr) wanted.schedule = gumtile::Schedule::parse(given.schedule);
+    wanted.settings = settings_of(given);
     *head = new gumtile_head{
         engine->engine, gumtile::LmHead(engine->engine, wanted, given.weights, given.weights_row_stride), {}};
   });
@@ -401,8 +406,14 @@ gumtile_status gumtile_head_prepare(gumtile_head* head, const gumtile_prepare_op
         gumtile::capi::checked_struct(options, defaults, "gumtile_prepare_options");
     gumtile::PrepareOptions wanted;
     wanted.max_rows = given.max_rows;
+    if (given.feature_sets != nullptr && given.wide_feature_sets != nullptr)
+      throw Error(ErrorCode::usage,
+                  "feature_sets and wide_feature_sets are both set; one of them is expected");
     if (given.feature_sets != nullptr)
       wanted.feature_sets.assign(given.feature_sets, given.feature_sets + given.feature_set_count);
+    if (given.wide_feature_sets != nullptr)
+      wanted.feature_sets.assign(given.wide_feature_sets,
+                                 given.wide_feature_sets + given.wide_feature_set_count);
     if (given.progress != nullptr)
       wanted.progress = [&](int done, int total) {
         return given.progress(given.progress_user, done, total) != 0;
@@ -417,6 +428,28 @@ gumtile_status gumtile_head_set_weights(gumtile_head* head, const void* weights,
   return guarded([&] {
     require_handle(head, "head");
     head->head.set_weights(weights, row_stride);
+  });
+}
+
+gumtile_status gumtile_head_set_array(gumtile_head* head, const char* name, const void* data) {
+  return guarded([&] {
+    require_handle(head, "head");
+    require_handle(name, "name");
+    head->head.set_array(name, data);
+  });
+}
+
+gumtile_status gumtile_parse_features(const char* text, uint64_t* features) {
+  return guarded([&] {
+    require_handle(text, "text");
+    require_handle(features, "place for the features");
+    const std::optional<gumtile::Features> found = gumtile::head::parse_feature_set(text);
+    if (!found)
+      throw Error(
+          ErrorCode::usage,
+          fmt::format("'{}' is not a set of features; expected \"token\", or names joined by '+' such as {}",
+                      text, gumtile::head::feature_set_name(gumtile::kAllFeatures)));
+    *features = *found;
   });
 }
 
@@ -440,7 +473,7 @@ gumtile_status gumtile_head_sample(const gumtile_head* head, void* stream, const
   gumtile_sample_args given = GUMTILE_SAMPLE_ARGS_INIT;
   if (head == nullptr || args == nullptr || !gumtile::capi::read_struct(args, given))
     return launched(gumtile::Status::invalid_argument);
-  return launched(head->head.sample(stream, sample_args(*head, given)));
+  return launched(head->head.sample(stream, given));
 }
 
 gumtile_status gumtile_head_validate(const gumtile_head* head, const gumtile_sample_args* args,
@@ -451,9 +484,8 @@ gumtile_status gumtile_head_validate(const gumtile_head* head, const gumtile_sam
     require_handle(args, "struct of arguments");
     const gumtile_sample_args defaults = GUMTILE_SAMPLE_ARGS_INIT;
     std::string note;
-    faults = head->head.validate(
-        sample_args(*head, gumtile::capi::checked_struct(args, defaults, "gumtile_sample_args")), slots,
-        &note);
+    faults = head->head.validate(gumtile::capi::checked_struct(args, defaults, "gumtile_sample_args"), slots,
+                                 &note);
     if (!note.empty()) fail(GUMTILE_OK, std::move(note));
   });
   if (status != GUMTILE_OK || faults.empty()) return status;
@@ -475,7 +507,8 @@ gumtile_status gumtile_head_get_choice(const gumtile_head* head, size_t index,
                   fmt::format("there is no choice {}; there are {}", index, head->choices.size()));
     const gumtile::KernelChoice& found = head->choices[index];
     gumtile_kernel_choice values = GUMTILE_KERNEL_CHOICE_INIT;
-    values.features = found.features;
+    values.features = static_cast<uint32_t>(found.features);
+    values.wide_features = found.features;
     values.max_rows = found.max_rows;
     values.schedule = found.schedule.c_str();
     values.rule = found.rule.c_str();

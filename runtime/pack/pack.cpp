@@ -13,6 +13,7 @@
 
 #include "gumtile/error.h"
 #include "gumtile/tuning.h"
+#include "head/fields.h"
 #include "runtime/cache/entry.h"
 #include "runtime/cpu/cpu_info.h"
 #include "runtime/io/fault.h"
@@ -25,10 +26,6 @@ namespace gumtile {
 namespace {
 
 using Format = KernelArtifact::Format;
-
-std::string feature_names(Features features) {
-  return (features & feature_logprob) != 0 ? "logprob" : "token";
-}
 
 class FilePack : public Pack {
  public:
@@ -172,7 +169,7 @@ class FilePack : public Pack {
     std::set<std::string> targets;
     for (const PackEntry& e : entries_) targets.insert(e.target);
     std::vector<std::string> features;
-    for (Features set : d.feature_sets) features.push_back(feature_names(set));
+    for (Features set : d.feature_sets) features.push_back(head::feature_set_name(set));
     std::vector<std::string_view> token_dtypes;
     for (DType dtype : d.token_dtypes) token_dtypes.push_back(name(dtype));
     return {fmt::format(
@@ -250,7 +247,7 @@ class FilePack : public Pack {
                 return fmt::format(
                     "weights {}, hidden states {}, tokens {}, noise {}, features {}, which the pack does "
                     "not have",
-                    name(weights), name(hidden), name(token), name(noise), feature_names(features));
+                    name(weights), name(hidden), name(token), name(noise), head::feature_set_name(features));
             }
     return fmt::format("the Program '{}', which is not the pack's", program.name);
   }

@@ -131,6 +131,20 @@ constexpr bool is_sound() {
 }
 static_assert(is_sound());
 
+size_t member_bytes(const Field& field) {
+  if (is_pointer(field)) return 8;
+  switch (field.type) {
+    case FieldType::i32:
+    case FieldType::u32:
+    case FieldType::f32:
+    case FieldType::dtype:
+    case FieldType::noise:
+      return 4;
+    default:
+      return 8;
+  }
+}
+
 constexpr std::string_view kNothing = "token";
 
 }  // namespace
@@ -165,6 +179,32 @@ std::optional<Features> parse_feature_set(std::string_view text) {
     begin = end + 1;
   }
   return features;
+}
+
+bool is_pointer(const Field& field) {
+  switch (field.kind) {
+    case FieldKind::input:
+    case FieldKind::output:
+    case FieldKind::array:
+      return true;
+    case FieldKind::member:
+    case FieldKind::setting:
+      break;
+  }
+  return field.type == FieldType::bytes || field.type == FieldType::own || field.type == FieldType::text;
+}
+
+std::vector<size_t> member_offsets(std::span<const Field> members) {
+  std::vector<size_t> all;
+  size_t at = 8;  // struct_size
+  for (const Field& field : members) {
+    const size_t bytes = member_bytes(field);
+    at = (at + bytes - 1) / bytes * bytes;
+    all.push_back(at);
+    at += bytes;
+  }
+  all.push_back((at + 7) / 8 * 8);
+  return all;
 }
 
 DType element_type(const Field& field, const SamplingOptions& options) {

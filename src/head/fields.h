@@ -115,6 +115,12 @@ std::string feature_set_name(Features features);
 /// The inverse; empty for what no set is named.
 std::optional<Features> parse_feature_set(std::string_view text);
 
+/// Where each member lies in a C struct that begins with struct_size, in bytes on a 64-bit machine, and as
+/// the last the size of the struct.
+std::vector<size_t> member_offsets(std::span<const Field> members);
+/// Whether a member is a pointer.
+bool is_pointer(const Field& field);
+
 /// The type of a field's elements for a head.
 DType element_type(const Field& field, const SamplingOptions& options);
 

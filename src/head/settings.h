@@ -6,7 +6,8 @@
 
 #include "gumtile/head_program.h"
 
-/// The members of HeadSettings by name, for what treats all of them alike: options of the command, files, packs.
+/// The members of HeadSettings by name, for what treats all of them alike: options of the command, files,
+/// packs.
 namespace gumtile::head {
 
 struct ScalarSetting {

@@ -109,19 +109,6 @@ std::string_view c_type(FieldType type) {
   return "";
 }
 
-bool is_pointer(const Field& field) {
-  switch (field.kind) {
-    case FieldKind::input:
-    case FieldKind::output:
-    case FieldKind::array:
-      return true;
-    case FieldKind::member:
-    case FieldKind::setting:
-      break;
-  }
-  return field.type == FieldType::bytes || field.type == FieldType::own || field.type == FieldType::text;
-}
-
 bool is_const(const Field& field) {
   return field.kind != FieldKind::output && field.type != FieldType::bytes;
 }
@@ -136,20 +123,6 @@ std::string initial(const Field& field) {
   if (is_pointer(field)) return "NULL";
   if (field.type == FieldType::dtype) return "(gumtile_dtype)0";
   return field.type == FieldType::noise ? "GUMTILE_NOISE_GROUPED" : "0";
-}
-
-size_t bytes_of(const Field& field) {
-  if (is_pointer(field)) return 8;
-  switch (field.type) {
-    case FieldType::i32:
-    case FieldType::u32:
-    case FieldType::f32:
-    case FieldType::dtype:
-    case FieldType::noise:
-      return 4;
-    default:
-      return 8;
-  }
 }
 
 std::string comment_of(const Field& field) {
@@ -177,7 +150,7 @@ std::string c_struct(std::string_view type, std::string_view init, std::span<con
     values.push_back(initial(field));
   }
   std::string assertions;
-  const std::vector<size_t> at = offsets(fields);
+  const std::vector<size_t> at = head::member_offsets(fields);
   for (size_t i = 0; i < fields.size(); ++i)
     assertions += fmt::format("GUMTILE_LAYOUT(offsetof({}, {}) == {});\n", type, fields[i].name, at[i]);
   assertions += fmt::format("GUMTILE_LAYOUT(sizeof({}) == {});\n", type, at.back());
@@ -300,19 +273,6 @@ std::string c_enumerations(const Tables& tables) {
       "/* Bits of a row's status word. */\n"
       "enum {{\n{}}};\n",
       without_last_comma(features), without_last_comma(status));
-}
-
-std::vector<size_t> offsets(std::span<const Field> members) {
-  std::vector<size_t> all;
-  size_t at = 8;  // struct_size
-  for (const Field& field : members) {
-    const size_t bytes = bytes_of(field);
-    at = (at + bytes - 1) / bytes * bytes;
-    all.push_back(at);
-    at += bytes;
-  }
-  all.push_back((at + 7) / 8 * 8);
-  return all;
 }
 
 std::string c_sample_args(const Tables& tables) {

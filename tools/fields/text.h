@@ -36,10 +36,6 @@ std::string docs_inputs(const Tables& tables);
 std::string docs_outputs(const Tables& tables);
 std::string docs_status(const Tables& tables);
 
-/// The offset of each member of the struct, in bytes on a 64-bit machine, and the size of the struct as the
-/// last.
-std::vector<size_t> offsets(std::span<const head::Field> members);
-
 /// `text` with what is between the lines that begin with `BEGIN` and `END` and name `section` replaced.
 /// Throws Error(bad_data) if `text` lacks them.
 std::string with_section(const std::string& text, std::string_view section, const std::string& content);

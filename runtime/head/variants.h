@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,15 +7,15 @@
 
 #include "gumtile/lm_head.h"
 #include "gumtile/plan.h"
-#include "runtime/engine/sampling_bindings.h"
+#include "runtime/head/bindings.h"
 
-namespace gumtile::engine {
+namespace gumtile::head {
 
 /// The kernels of a head for one set of features: one for each batch bucket.
 struct Variant {
   Features features;
   Program program;
-  SamplingBindings bindings;
+  CallBindings bindings;
   std::vector<const Kernel*> kernel_of_bucket;
   std::vector<KernelChoice> choices;  ///< by bucket
 };
@@ -36,7 +35,9 @@ class Variants {
 
   /// The variant that serves launches which ask for `features`; null where none is prepared.
   const Variant* serving(Features features) const noexcept {
-    return features > kAllFeatures ? nullptr : serving_[features];
+    for (const Variant* variant : by_size_)
+      if ((variant->features & features) == features) return variant;
+    return nullptr;
   }
   int64_t prepared_rows() const noexcept { return prepared_rows_; }
   /// Whether there are kernels, also ones that a call loaded which then failed: they rely on the alignment of
@@ -64,8 +65,8 @@ class Variants {
   LmHeadOptions options_;
   std::vector<std::unique_ptr<Variant>> variants_;
   std::vector<std::unique_ptr<LoadedSchedule>> kernels_;
-  std::array<const Variant*, kAllFeatures + 1> serving_{};
+  std::vector<const Variant*> by_size_;  ///< those with fewest features first
   int64_t prepared_rows_ = 0;
 };
 
-}  // namespace gumtile::engine
+}  // namespace gumtile::head

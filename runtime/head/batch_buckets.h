@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace gumtile::engine {
+namespace gumtile::head {
 
 /// Buckets up to 256 rows end at 1, 4 and then the powers of 2; later ones at multiples of 128.
 inline constexpr int64_t kLastPowerOfTwo = 256;
@@ -25,4 +25,4 @@ constexpr int64_t bucket_end(size_t bucket) {
   return kLastPowerOfTwo + kBucketStep * static_cast<int64_t>(bucket - 7);
 }
 
-}  // namespace gumtile::engine
+}  // namespace gumtile::head

@@ -1,4 +1,4 @@
-#include "runtime/engine/lm_head_variants.h"
+#include "runtime/head/variants.h"
 
 #include <fmt/format.h>
 
@@ -9,11 +9,12 @@
 #include <utility>
 
 #include "gumtile/error.h"
+#include "gumtile/programs.h"
 #include "gumtile/tuning.h"
-#include "runtime/engine/batch_buckets.h"
 #include "runtime/engine/parallel.h"
+#include "runtime/head/batch_buckets.h"
 
-namespace gumtile::engine {
+namespace gumtile::head {
 namespace {
 
 constexpr int kMaxThreads = 16;
@@ -57,7 +58,7 @@ Variant& Variants::variant(Features features) {
   for (const auto& known : variants_)
     if (known->features == features) return *known;
   Program program = lm_head_program(options_, features);
-  SamplingBindings bindings(program);
+  CallBindings bindings(program);
   return *variants_.emplace_back(
       std::make_unique<Variant>(Variant{features, std::move(program), bindings, {}, {}}));
 }
@@ -139,7 +140,7 @@ void Variants::load_missing(const std::vector<Wanted>& wanted, const PrepareOpti
   const auto progress = [&](size_t done) {
     return !options.progress || options.progress(static_cast<int>(done), static_cast<int>(missing.size()));
   };
-  if (!run_in_parallel(missing.size(), threads_for(options, missing.size()), load, progress))
+  if (!engine::run_in_parallel(missing.size(), threads_for(options, missing.size()), load, progress))
     throw Error(ErrorCode::cancelled, "preparing the head was cancelled");
 }
 
@@ -200,27 +201,28 @@ void Variants::prepare_all(const PrepareOptions& options, Problem problem, const
     variants_[i]->choices.swap(prepared[i].choices);
   }
   prepared_rows_ = rows;
-  for (Features asked = 0; asked <= kAllFeatures; ++asked) {
-    serving_[asked] = nullptr;
-    for (const auto& v : variants_)
-      if ((v->features & asked) == asked &&
-          (serving_[asked] == nullptr ||
-           std::popcount(v->features) < std::popcount(serving_[asked]->features)))
-        serving_[asked] = v.get();
-  }
+  by_size_.clear();
+  for (const auto& v : variants_) by_size_.push_back(v.get());
+  std::stable_sort(by_size_.begin(), by_size_.end(), [](const Variant* a, const Variant* b) {
+    return std::popcount(a->features) < std::popcount(b->features);
+  });
 }
 
 void Variants::bind_weights(const void* weights, int64_t weights_row_stride) {
   for (const auto& loaded : kernels_) loaded->kernel.bind_weights(weights, weights_row_stride);
 }
 
-}  // namespace gumtile::engine
+}  // namespace gumtile::head
 
 namespace gumtile {
 
+SamplingOptions sampling_options(const LmHeadOptions& options, Features features) {
+  return {options.noise,       options.hidden_dtype, options.weights_dtype, features,
+          options.token_dtype, options.settings,     options.fragments};
+}
+
 Program lm_head_program(const LmHeadOptions& options, Features features) {
-  return lm_head_sample(
-      {options.noise, options.hidden_dtype, options.weights_dtype, features, options.token_dtype, {}});
+  return lm_head_sample(sampling_options(options, features));
 }
 
 }  // namespace gumtile

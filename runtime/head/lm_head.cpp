@@ -7,9 +7,12 @@
 #include <utility>
 
 #include "gumtile/error.h"
-#include "runtime/engine/batch_buckets.h"
-#include "runtime/engine/host_indices.h"
-#include "runtime/engine/lm_head_variants.h"
+#include "head/settings.h"
+#include "runtime/head/batch_buckets.h"
+#include "runtime/head/bindings.h"
+#include "runtime/head/host_indices.h"
+#include "runtime/head/validate.h"
+#include "runtime/head/variants.h"
 
 namespace gumtile {
 namespace {
@@ -30,18 +33,14 @@ int alignment_of(const void* weights, int64_t row_stride, DType dtype) {
   return alignment;
 }
 
-Features features_of(const SampleArgs& args) {
-  return args.logprob != nullptr ? Features{feature_logprob} : kNoFeatures;
-}
-
 }  // namespace
 
 std::vector<int64_t> batch_buckets(int64_t max_rows) {
   std::vector<int64_t> ends;
   if (max_rows < 1) return ends;
-  const size_t last = engine::bucket_of(max_rows);
+  const size_t last = head::bucket_of(max_rows);
   ends.reserve(last + 1);
-  for (size_t bucket = 0; bucket <= last; ++bucket) ends.push_back(engine::bucket_end(bucket));
+  for (size_t bucket = 0; bucket <= last; ++bucket) ends.push_back(head::bucket_end(bucket));
   return ends;
 }
 
@@ -51,13 +50,13 @@ struct LmHead::Impl {
 
   std::shared_ptr<Engine> engine;
   LmHeadOptions options;
-  const void* weights = nullptr;
-  int64_t weights_row_stride = 0;
+  head::BorrowedArrays borrowed;
+  head::RequestedFeatures requested;
   int prepared_alignment = 0;  ///< bytes: what the kernels rely on, where there are any
-  engine::Variants variants;
+  head::Variants variants;
   std::atomic<bool> noted_null_seed = false;
 
-  int64_t row_stride(const SampleArgs& args) const {
+  int64_t row_stride(const gumtile_sample_args& args) const {
     return args.hidden_row_stride == 0 ? options.hidden_size : args.hidden_row_stride;
   }
 
@@ -99,8 +98,24 @@ struct LmHead::Impl {
     const std::string fault =
         engine->pointer_fault(data, (rows + static_cast<size_t>(options.hidden_size)) * element_bytes);
     require(fault.empty(), "the weights cannot be used: " + fault);
-    weights = data;
-    weights_row_stride = row_stride;
+    borrowed.weights = data;
+    borrowed.weights_row_stride = row_stride;
+  }
+
+  /// Checks and takes over an array of the settings.
+  void set_array(const head::ArraySetting& array, const void* data) {
+    const std::optional<DType>& dtype = options.settings.*array.dtype;
+    require(dtype.has_value(),
+            fmt::format("{}: the head was made without it; make one with {}_dtype", array.name, array.name));
+    require(is_float(*dtype),
+            fmt::format("{}: bf16, f16 or f32 is needed, not {}", array.name, name(*dtype)));
+    const size_t bytes = size_bytes(*dtype);
+    require(data != nullptr, fmt::format("{}: its address is null", array.name));
+    require(reinterpret_cast<uintptr_t>(data) % bytes == 0,
+            fmt::format("{}: its address must be a multiple of its element's {} bytes", array.name, bytes));
+    const std::string fault = engine->pointer_fault(data, static_cast<size_t>(options.vocab_size) * bytes);
+    require(fault.empty(), fmt::format("{}: it cannot be used: {}", array.name, fault));
+    borrowed.settings.*array.data = data;
   }
 };
 
@@ -114,6 +129,9 @@ LmHead::LmHead(std::shared_ptr<Engine> engine, const LmHeadOptions& options, con
           fmt::format("first_token is {}; at least 0 is needed", options.first_token));
   impl_ = std::make_unique<Impl>(std::move(engine), options);
   impl_->set_weights(weights, weights_row_stride);
+  for (const head::ArraySetting& array : head::kArraySettings)
+    if (options.settings.*array.dtype || options.settings.*array.data != nullptr)
+      impl_->set_array(array, options.settings.*array.data);
 }
 
 LmHead::~LmHead() = default;
@@ -135,16 +153,23 @@ void LmHead::prepare(const PrepareOptions& options) {
     require((features & ~kAllFeatures) == 0,
             fmt::format("feature set {:#x} has bits that stand for nothing; known are {:#x}", features,
                         kAllFeatures));
-  const int alignment = impl_->variants.has_kernels()
-                            ? impl_->prepared_alignment
-                            : impl_->alignment_of_weights(impl_->weights, impl_->weights_row_stride);
+  const int alignment =
+      impl_->variants.has_kernels()
+          ? impl_->prepared_alignment
+          : impl_->alignment_of_weights(impl_->borrowed.weights, impl_->borrowed.weights_row_stride);
   impl_->prepared_alignment = alignment;
-  impl_->variants.prepare(options, alignment, impl_->weights, impl_->weights_row_stride);
+  impl_->variants.prepare(options, alignment, impl_->borrowed.weights, impl_->borrowed.weights_row_stride);
 }
 
 void LmHead::set_weights(const void* weights, int64_t weights_row_stride) {
   impl_->set_weights(weights, weights_row_stride);
-  impl_->variants.bind_weights(impl_->weights, impl_->weights_row_stride);
+  impl_->variants.bind_weights(impl_->borrowed.weights, impl_->borrowed.weights_row_stride);
+}
+
+void LmHead::set_array(std::string_view name, const void* data) {
+  for (const head::ArraySetting& array : head::kArraySettings)
+    if (array.name == name) return impl_->set_array(array, data);
+  throw Error(ErrorCode::usage, fmt::format("a head has no array '{}'", name));
 }
 
 size_t LmHead::workspace_bytes(int64_t max_rows) const {
@@ -157,8 +182,7 @@ size_t LmHead::workspace_bytes(int64_t max_rows) const {
   for (const auto& variant : impl_->variants.all()) {
     for (int64_t end : batch_buckets(max_rows)) {
       const int64_t rows = std::min(end, max_rows);
-      const Kernel::WorkspaceBytes needed =
-          variant->kernel_of_bucket[engine::bucket_of(rows)]->workspace(rows);
+      const Kernel::WorkspaceBytes needed = variant->kernel_of_bucket[head::bucket_of(rows)]->workspace(rows);
       largest.state = std::max(largest.state, needed.state);
       largest.scratch = std::max(largest.scratch, needed.scratch);
     }
@@ -173,38 +197,40 @@ Status LmHead::workspace_init(StreamHandle stream, void* workspace, size_t works
 }
 
 const Kernel* LmHead::kernel_for(int64_t rows, Features features) const noexcept {
-  const engine::Variant* variant = impl_->variants.serving(features);
+  const head::Variant* variant = impl_->variants.serving(features);
   if (variant == nullptr || rows < 1 || rows > impl_->variants.prepared_rows()) return nullptr;
-  return variant->kernel_of_bucket[engine::bucket_of(rows)];
+  return variant->kernel_of_bucket[head::bucket_of(rows)];
 }
 
-Status LmHead::sample(StreamHandle stream, const SampleArgs& args) const noexcept {
+Status LmHead::sample(StreamHandle stream, const gumtile_sample_args& args,
+                      std::span<const NamedBinding> extra) const noexcept {
   if (args.rows == 0) return Status::ok;
   if (args.rows < 0) return Status::invalid_argument;
-  const engine::Variant* variant = impl_->variants.serving(features_of(args));
+  const head::Variant* variant = impl_->variants.serving(impl_->requested.of(args));
   if (variant == nullptr) return Status::not_prepared;
   if (args.rows > impl_->variants.prepared_rows()) return Status::too_many_rows;
   const int64_t hidden_row_stride = impl_->row_stride(args);
-  const bool wide = impl_->options.token_dtype == DType::i64;
-  const void* const token = wide ? static_cast<const void*>(args.token_i64) : args.token;
-  const void* const other_token = wide ? static_cast<const void*>(args.token) : args.token_i64;
-  if (args.hidden_states == nullptr || token == nullptr || other_token != nullptr ||
+  if (args.hidden_states == nullptr || args.token == nullptr ||
       hidden_row_stride < impl_->options.hidden_size)
     return Status::invalid_argument;
 
-  const engine::SamplingBindings::Arrays bound =
-      variant->bindings.bind(args, hidden_row_stride, impl_->weights, impl_->weights_row_stride);
-  const Kernel* kernel = variant->kernel_of_bucket[engine::bucket_of(args.rows)];
-  return kernel->launch(stream, args.rows, std::span(bound.inputs.data(), bound.input_count),
-                        std::span(bound.outputs.data(), bound.output_count), args.workspace,
-                        args.workspace_bytes, args.launch);
+  head::CallBindings::Arrays bound;
+  if (!variant->bindings.bind(args, hidden_row_stride, impl_->borrowed, extra, bound))
+    return Status::invalid_argument;
+  LaunchOptions launch;
+  launch.programmatic_dependent = (args.flags & GUMTILE_SAMPLE_PROGRAMMATIC) != 0;
+  launch.weights_stable = (args.flags & GUMTILE_SAMPLE_WEIGHTS_STABLE) != 0;
+  const Kernel* kernel = variant->kernel_of_bucket[head::bucket_of(args.rows)];
+  return kernel->launch(stream, args.rows, bound.inputs(), bound.outputs(), args.workspace,
+                        args.workspace_bytes, launch);
 }
 
-std::vector<std::string> LmHead::validate(const SampleArgs& args, int64_t slots, std::string* note) const {
+std::vector<std::string> LmHead::validate(const gumtile_sample_args& args, int64_t slots,
+                                          std::string* note) const {
   std::vector<std::string> faults;
   const LmHeadOptions& options = impl_->options;
   if (args.rows < 0) faults.push_back(fmt::format("rows is {}; at least 0 is needed", args.rows));
-  if (kernel_for(std::max<int64_t>(args.rows, 1), features_of(args)) == nullptr)
+  if (kernel_for(std::max<int64_t>(args.rows, 1), impl_->requested.of(args)) == nullptr)
     faults.push_back(
         fmt::format("no kernel is prepared for {} rows with these outputs; the head is prepared "
                     "for {} rows",
@@ -212,61 +238,25 @@ std::vector<std::string> LmHead::validate(const SampleArgs& args, int64_t slots,
   if (!faults.empty() || args.rows == 0) return faults;
 
   const auto rows = static_cast<size_t>(args.rows);
-  const size_t slot_count = slots > 0 ? static_cast<size_t>(slots) : rows;
-  const auto check = [&](const char* name, const void* data, size_t bytes, size_t alignment, bool optional) {
-    if (data == nullptr && optional) return;
-    if (reinterpret_cast<uintptr_t>(data) % alignment != 0)
-      faults.push_back(fmt::format("{}: {} is not a multiple of {} bytes", name, data, alignment));
-    const std::string fault = impl_->engine->pointer_fault(data, bytes);
-    if (!fault.empty()) faults.push_back(fmt::format("{}: {}", name, fault));
-  };
   const int64_t stride = impl_->row_stride(args);
   if (stride < options.hidden_size)
     faults.push_back(fmt::format("hidden_row_stride is {} elements, less than the hidden size {}", stride,
                                  options.hidden_size));
-  const size_t element = size_bytes(options.hidden_dtype);
-  // Which rows an index names is known on the device only.
-  const size_t hidden_rows = args.hidden_index == nullptr ? rows : 1;
-  check(
-      "hidden_states", args.hidden_states,
-      ((hidden_rows - 1) * static_cast<size_t>(stride) + static_cast<size_t>(options.hidden_size)) * element,
-      element, false);
-  check("hidden_index", args.hidden_index, rows * 4, 4, true);
-  check("row_slot", args.row_slot, rows * 4, 4, true);
-  check("num_rows", args.num_rows, 4, 4, true);
-  check("temperature", args.temperature, slot_count * 4, 4, true);
-  check("seed", args.seed, slot_count * 8, 8, true);
-  check("offset", args.offset, rows * 8, 8, true);
-  check("invalid_token", args.invalid_token, 4, 4, true);
-  check("token_position", args.token_position, rows * 4, 4, true);
-  // Nor is it known where tokens go that have positions.
-  const size_t tokens = args.token_position == nullptr ? rows : 1;
-  if (options.token_dtype == DType::i64)
-    check("token_i64", args.token_i64, tokens * 8, 8, false);
-  else
-    check("token", args.token, tokens * 4, 4, false);
-  check("logprob", args.logprob, rows * 4, 4, true);
-  check("status", args.status, rows * 4, 4, true);
-  check("any_status", args.any_status, 4, 4, true);
-  const size_t needed = kernel_for(args.rows, features_of(args))->workspace_bytes(args.rows);
+  const size_t needed = kernel_for(args.rows, impl_->requested.of(args))->workspace_bytes(args.rows);
   if (args.workspace_bytes < needed)
     faults.push_back(fmt::format("the workspace has {} bytes; {} are needed", args.workspace_bytes, needed));
-  check("workspace", args.workspace, args.workspace_bytes, 256, needed == 0);
-  if (!faults.empty()) return faults;
-
-  const bool on_host = !impl_->engine->device().target.is_cuda();
-  if (on_host) {
-    engine::IndexedArrays arrays;
-    arrays.slots = static_cast<int64_t>(slot_count);
-    arrays.hidden_row_bytes = stride * static_cast<int64_t>(element);
-    arrays.hidden_bytes = options.hidden_size * static_cast<int64_t>(element);
-    arrays.token_bytes = static_cast<int64_t>(size_bytes(options.token_dtype));
-    arrays.memory_fault = [&](const void* data, size_t bytes) {
-      return impl_->engine->pointer_fault(data, bytes);
-    };
-    faults = engine::host_index_faults(args, arrays);
+  if (needed != 0 || args.workspace != nullptr) {
+    if (reinterpret_cast<uintptr_t>(args.workspace) % kWorkspaceAlignment != 0)
+      faults.push_back(
+          fmt::format("workspace: {} is not a multiple of {} bytes", args.workspace, kWorkspaceAlignment));
+    const std::string fault = impl_->engine->pointer_fault(args.workspace, args.workspace_bytes);
+    if (!fault.empty()) faults.push_back("workspace: " + fault);
   }
-  if (faults.empty() && args.seed == nullptr && !(on_host && engine::is_greedy_on_host(args)))
+  const std::vector<std::string> arrays = head::array_faults(*impl_->engine, options, args, stride,
+                                                             slots > 0 ? static_cast<size_t>(slots) : rows);
+  faults.insert(faults.end(), arrays.begin(), arrays.end());
+  const bool on_host = !impl_->engine->device().target.is_cuda();
+  if (faults.empty() && args.seed == nullptr && !(on_host && head::is_greedy_on_host(args)))
     impl_->note_null_seed(note);
   return faults;
 }

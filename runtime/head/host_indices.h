@@ -7,7 +7,7 @@
 
 #include "gumtile/lm_head.h"
 
-namespace gumtile::engine {
+namespace gumtile::head {
 
 /// What the indices of a launch on the CPU point into.
 struct IndexedArrays {
@@ -23,9 +23,9 @@ struct IndexedArrays {
 /// name something that is not there: at most one fault for each. How long the hidden states and `token` are
 /// nobody says, so that what their indices name only has to be memory. Rows that are left out are not asked
 /// for their slot and position, but for their hidden states, which are read, too.
-std::vector<std::string> host_index_faults(const SampleArgs& args, const IndexedArrays& arrays);
+std::vector<std::string> host_index_faults(const gumtile_sample_args& args, const IndexedArrays& arrays);
 
 /// Whether every row of `args` that counts is greedy, as far as the host's memory tells.
-bool is_greedy_on_host(const SampleArgs& args);
+bool is_greedy_on_host(const gumtile_sample_args& args);
 
-}  // namespace gumtile::engine
+}  // namespace gumtile::head

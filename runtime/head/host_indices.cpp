@@ -1,21 +1,21 @@
-#include "runtime/engine/host_indices.h"
+#include "runtime/head/host_indices.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstddef>
 
-namespace gumtile::engine {
+namespace gumtile::head {
 namespace {
 
 /// Below it a row is greedy (docs/semantics.md).
 constexpr float kGreedyTemperature = 1e-5F;
 
-int64_t counted_rows(const SampleArgs& args) {
+int64_t counted_rows(const gumtile_sample_args& args) {
   return args.num_rows == nullptr ? args.rows : std::clamp<int64_t>(*args.num_rows, 0, args.rows);
 }
 
-bool is_left_out(const SampleArgs& args, int64_t row) {
+bool is_left_out(const gumtile_sample_args& args, int64_t row) {
   return args.row_slot != nullptr && args.row_slot[row] < 0;
 }
 
@@ -32,7 +32,7 @@ void add_first(std::vector<std::string>& faults, int64_t rows, const Fault& faul
 
 }  // namespace
 
-std::vector<std::string> host_index_faults(const SampleArgs& args, const IndexedArrays& arrays) {
+std::vector<std::string> host_index_faults(const gumtile_sample_args& args, const IndexedArrays& arrays) {
   std::vector<std::string> faults;
   if (args.num_rows != nullptr && (*args.num_rows < 0 || *args.num_rows > args.rows))
     faults.push_back(fmt::format("num_rows: 0 to {}, the rows of the launch, is expected, not {}", args.rows,
@@ -61,8 +61,7 @@ std::vector<std::string> host_index_faults(const SampleArgs& args, const Indexed
     });
   }
   if (args.token_position != nullptr) {
-    const auto* const token = args.token != nullptr ? reinterpret_cast<const std::byte*>(args.token)
-                                                    : reinterpret_cast<const std::byte*>(args.token_i64);
+    const auto* const token = static_cast<const std::byte*>(args.token);
     add_first(faults, counted, [&](int64_t row) {
       const int64_t position = args.token_position[row];
       if (position < 0 || is_left_out(args, row)) return std::string();
@@ -76,7 +75,7 @@ std::vector<std::string> host_index_faults(const SampleArgs& args, const Indexed
   return faults;
 }
 
-bool is_greedy_on_host(const SampleArgs& args) {
+bool is_greedy_on_host(const gumtile_sample_args& args) {
   if (args.temperature == nullptr) return false;
   const int64_t counted = counted_rows(args);
   for (int64_t row = 0; row < counted; ++row) {
@@ -88,4 +87,4 @@ bool is_greedy_on_host(const SampleArgs& args) {
   return true;
 }
 
-}  // namespace gumtile::engine
+}  // namespace gumtile::head
