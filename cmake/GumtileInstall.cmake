@@ -20,7 +20,7 @@ foreach(component runtime jit)
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/gumtile COMPONENT devel)
 endforeach()
 
-install(FILES include/gumtile/gumtile.h include/gumtile/gumtile.hpp
+install(FILES include/gumtile/gumtile.h include/gumtile/gumtile.hpp include/gumtile/version.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/gumtile COMPONENT devel)
 
 configure_package_config_file(cmake/gumtileConfig.cmake.in ${PROJECT_BINARY_DIR}/gumtileConfig.cmake

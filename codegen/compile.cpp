@@ -11,6 +11,7 @@
 #include "codegen/nvptx/kernel.h"
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
+#include "gumtile/version.h"
 #include "source_digest.h"
 #include "support/hash.h"
 
@@ -106,8 +107,8 @@ std::string emit(const KernelPlan& plan, Stage stage) {
 }
 
 std::string compiler_identity(const Target& target) {
-  std::string text =
-      fmt::format("gumtile {} ({}), LLVM {}", GUMTILE_VERSION, GUMTILE_SOURCE_DIGEST, LLVM_VERSION_STRING);
+  std::string text = fmt::format("gumtile {} ({}), LLVM {}", GUMTILE_VERSION_STRING, GUMTILE_SOURCE_DIGEST,
+                                 LLVM_VERSION_STRING);
   if (target.is_cuda()) return text;
   const codegen::HostMachine host = codegen::make_host_machine(target);
   return text + fmt::format(", {} {}", host.cpu, host.machine->getTargetFeatureString().str());

@@ -93,9 +93,7 @@ CompileOptions compile_options(const Options& options) {
 
 /// User records, then shipped ones.
 std::shared_ptr<const TuningRecords> tuning_records() {
-  return TuningRecords::load({}, [](LogLevel level, std::string_view message) {
-    if (level == LogLevel::warning) fmt::print(stderr, "gumtile: {}\n", message);
-  });
+  return TuningRecords::load({}, warnings_to_stderr());
 }
 
 int run(const Options& options) {

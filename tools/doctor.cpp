@@ -10,6 +10,7 @@
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
 #include "gumtile/module_cache.h"
+#include "gumtile/version.h"
 #include "runtime/cpu/cpu_info.h"
 #include "runtime/cuda/device.h"
 #include "tools/command.h"
@@ -112,7 +113,7 @@ Json to_json(const Findings& findings) {
   Json checks = Json::array();
   for (const SelfCheck& check : findings.checks)
     checks.push_back({{"device", check.device}, {"ok", check.fault.empty()}, {"fault", check.fault}});
-  return {{"gumtile", GUMTILE_VERSION},
+  return {{"gumtile", GUMTILE_VERSION_STRING},
           {"llvm", llvm_version().empty() ? Json(nullptr) : Json(llvm_version())},
           {"cpu",
            {{"name", host_cpu_name()},
@@ -138,7 +139,7 @@ Json to_json(const Findings& findings) {
 std::string to_text(const Findings& findings) {
   const cpu::CpuInfo& cpu = cpu::cpu_info();
   std::string text =
-      fmt::format("gumtile   {}\nLLVM      {}\nCPU       {} ({})\n", GUMTILE_VERSION,
+      fmt::format("gumtile   {}\nLLVM      {}\nCPU       {} ({})\n", GUMTILE_VERSION_STRING,
                   llvm_version().empty() ? "none: this gumtile takes kernels from packs" : llvm_version(),
                   cpu.brand, host_cpu_name());
   text += fmt::format("          {} threads on {} cores: {}\n", cpu.affinity_threads, cpu.physical_cores,

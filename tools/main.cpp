@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gumtile/error.h"
+#include "gumtile/version.h"
 #include "tools/command.h"
 #include "tools/output.h"
 
@@ -24,7 +25,7 @@ int report(const Error& error) {
 
 int run(int argc, char** argv) {
   CLI::App app{"Tile compiler and runtime for the sampling heads of language models", "gumtile"};
-  app.set_version_flag("--version", std::string("gumtile ") + GUMTILE_VERSION);
+  app.set_version_flag("--version", std::string("gumtile ") + GUMTILE_VERSION_STRING);
   app.require_subcommand(1);
   app.footer(
       "Exit codes: 0 ok, 1 a check failed, 64 usage, 65 bad data, 69 device or tool unavailable, 70 a fault "

@@ -89,11 +89,7 @@ std::string indented(std::string_view text, int spaces) {
   return out;
 }
 
-Log warnings_to_stderr() {
-  return [](LogLevel level, std::string_view message) {
-    if (level == LogLevel::warning) fmt::print(stderr, "gumtile: {}\n", message);
-  };
-}
+Log warnings_to_stderr() { return log_to_stderr(log_level_from_environment().value_or(LogLevel::warning)); }
 
 void write_stdout(std::string_view text) {
   const bool written =

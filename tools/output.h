@@ -34,7 +34,7 @@ double rounded(double value, int digits);
 /// `text` with every line moved to the right; ends with a line break.
 std::string indented(std::string_view text, int spaces);
 
-/// Writes warnings of the library to stderr.
+/// Writes warnings of the library to stderr, or what GUMTILE_LOG asks for instead.
 Log warnings_to_stderr();
 
 /// Writes a command's whole result. Throws Error(cannot_create) where stdout does not take it.

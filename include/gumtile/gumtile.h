@@ -24,6 +24,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gumtile/version.h"
+
 #if defined(GUMTILE_BUILDING_LIBRARY)
 #define GUMTILE_API __attribute__((visibility("default")))
 #else
@@ -92,7 +94,7 @@ typedef struct gumtile_head gumtile_head;
 
 /* ---- The library ---- */
 
-/* "0.1.0"; static. */
+/* GUMTILE_VERSION_STRING of the library, "0.1.0"; static. */
 GUMTILE_API const char* gumtile_version(void);
 /* GUMTILE_ABI_VERSION of the header that the library was built with. */
 GUMTILE_API int gumtile_abi_version(void);

@@ -17,6 +17,7 @@
 #include "runtime/engine/cpu_backend.h"
 #include "runtime/engine/gpu_backend.h"
 #include "runtime/engine/kernel_loader.h"
+#include "runtime/engine/set_up_log.h"
 
 namespace gumtile {
 namespace {
@@ -108,7 +109,8 @@ std::string_view name(Status status) {
   return "unknown";
 }
 
-EngineOptions default_engine_options(std::shared_ptr<KernelSource> source, const Log& log) {
+EngineOptions default_engine_options(std::shared_ptr<KernelSource> source, const Log& given) {
+  const Log log = with_environment_log(given);
   EngineOptions options;
   options.source = with_assembler(std::move(source), log);
   ModuleCacheOptions cache;
@@ -182,8 +184,10 @@ Engine::~Engine() {
 }
 
 std::shared_ptr<Engine> Engine::open(std::string_view device, EngineOptions options) {
+  options.log = with_environment_log(std::move(options.log));
   auto impl = std::make_unique<Impl>();
   impl->backend = open_backend(device, options);
+  engine::log_device(options.log, device, impl->backend->device());
   impl->loader =
       std::make_unique<engine::KernelLoader>(*impl->backend, options.source, options.cache, options.log);
   impl->options = std::move(options);

@@ -12,6 +12,7 @@
 #include "gumtile/tuning.h"
 #include "runtime/engine/batch_buckets.h"
 #include "runtime/engine/parallel.h"
+#include "runtime/engine/set_up_log.h"
 
 namespace gumtile::engine {
 namespace {
@@ -193,6 +194,10 @@ void Variants::prepare_all(const PrepareOptions& options, Problem problem, const
     p.kernel_of_bucket.push_back(find(wanted[i].variant->features, wanted[i].schedule));
     p.choices.push_back(std::move(choices[i]));
   }
+
+  for (size_t i = 0; i < variants_.size(); ++i)
+    log_choices(engine_->options().log, prepared[i].choices, variants_[i]->program, problem,
+                engine_->device());
 
   // From here on nothing fails.
   for (size_t i = 0; i < variants_.size(); ++i) {

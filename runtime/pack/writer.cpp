@@ -12,6 +12,7 @@
 
 #include "gumtile/error.h"
 #include "gumtile/pack.h"
+#include "gumtile/version.h"
 #include "runtime/cache/entry.h"
 #include "runtime/pack/format.h"
 #include "support/hash.h"
@@ -85,7 +86,7 @@ PackWriter::PackWriter(const PackRequest& request, std::string compiler) : impl_
   d.noise = request.head.noise;
   d.feature_sets = request.feature_sets;
   d.max_rows = request.max_rows;
-  d.gumtile_version = GUMTILE_VERSION;
+  d.gumtile_version = GUMTILE_VERSION_STRING;
   d.compiler = std::move(compiler);
 }
 

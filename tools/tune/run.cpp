@@ -11,6 +11,7 @@
 
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
+#include "gumtile/version.h"
 #include "tools/tune/candidates.h"
 #include "tools/tune/progress.h"
 
@@ -63,7 +64,7 @@ class TuneRun {
     TuningRecord record;
     record.key = tuning_key(result.device, program_of(head), problem_of(head, bucket));
     record.measured_first_column = head.first_token;
-    record.gumtile_version = GUMTILE_VERSION;
+    record.gumtile_version = GUMTILE_VERSION_STRING;
     record.compiler = compiler_identity(result.device.target);
     record.driver = measurer.driver();
     record.date = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
