@@ -68,9 +68,9 @@ std::optional<LogLevel> log_level_from_environment() {
     if (text == known) return level;
   static std::atomic_flag told;
   if (!told.test_and_set() && is_stderr_open())
-    write_line(LogLevel::warning,
-               fmt::format("GUMTILE_LOG is '{}'; expected off, warning, info or debug. It counts as info",
-                           value));
+    write_line(
+        LogLevel::warning,
+        fmt::format("GUMTILE_LOG is '{}'; expected off, warning, info or debug. It counts as info", value));
   return LogLevel::info;
 }
 

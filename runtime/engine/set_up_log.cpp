@@ -31,9 +31,9 @@ std::string why_slower_family(const Schedule& chosen, const Program& program, co
 
 void log_device(const Log& log, std::string_view asked, const DeviceDescription& device) {
   if (!log) return;
-  std::string text = fmt::format("opened {} ({}), target {}, {} {}", device.id, device.name,
-                                 device.target.str(), device.workers,
-                                 device.target.is_cuda() ? "multiprocessors" : "threads");
+  std::string text =
+      fmt::format("opened {} ({}), target {}, {} {}", device.id, device.name, device.target.str(),
+                  device.workers, device.target.is_cuda() ? "multiprocessors" : "threads");
   if (asked == "auto" && !device.target.is_cuda()) {
     std::string why_not;
     const bool are_old = !cuda::list_devices(&why_not).empty();
@@ -66,11 +66,11 @@ void log_choices(const Log& log, const std::vector<KernelChoice>& choices, const
     if (next != nullptr && next->schedule == choice.schedule && next->rule == choice.rule &&
         next->note == choice.note)
       continue;
-    std::string text = fmt::format(
-        "head {} x {}, {} to {} rows, {}: schedule '{}' by {}{}{}", problem.columns, problem.contracted,
-        first_row, choice.max_rows,
-        (choice.features & feature_logprob) != 0 ? "with log-probabilities" : "tokens only", choice.schedule,
-        choice.rule, choice.note.empty() ? "" : "; ", choice.note);
+    std::string text =
+        fmt::format("head {} x {}, {} to {} rows, {}: schedule '{}' by {}{}{}", problem.columns,
+                    problem.contracted, first_row, choice.max_rows,
+                    (choice.features & feature_logprob) != 0 ? "with log-probabilities" : "tokens only",
+                    choice.schedule, choice.rule, choice.note.empty() ? "" : "; ", choice.note);
     const std::string slower =
         why_slower_family(Schedule::parse(choice.schedule), program, problem, device.target);
     if (!slower.empty()) text += "; " + slower;
