@@ -1,9 +1,12 @@
 #include "runtime/engine/set_up_log.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <string>
+#include <string_view>
 #include <variant>
+#include <vector>
 
 #include "ir/analysis.h"
 #include "plan/legality.h"
@@ -12,10 +15,18 @@
 namespace gumtile::engine {
 namespace {
 
+/// A kernel serves all batch buckets with its schedule, so that a number of rows would say too little. The
+/// outputs tell the Programs of a head apart.
 std::string what(const KernelPlan& plan) {
-  return fmt::format("'{}' for {}, {} x {}, up to {} rows, schedule '{}'", plan.program.name,
-                     plan.target.str(), plan.problem.columns, plan.problem.contracted, plan.problem.max_rows,
-                     plan.schedule.str());
+  std::vector<std::string_view> outputs;
+  for (const LaunchSpec::Argument& output : plan.launch.outputs) outputs.push_back(output.name);
+  return fmt::format("'{}' ({}) for {}, {} x {}, schedule '{}'", plan.program.name, fmt::join(outputs, ", "),
+                     plan.target.str(), plan.problem.columns, plan.problem.contracted, plan.schedule.str());
+}
+
+std::string rows_text(int64_t first, int64_t last) {
+  return first == last ? fmt::format("{} row{}", last, last == 1 ? "" : "s")
+                       : fmt::format("{} to {} rows", first, last);
 }
 
 /// Why the chosen family is not the fastest that GPUs have; empty if it is.
@@ -67,8 +78,8 @@ void log_choices(const Log& log, const std::vector<KernelChoice>& choices, const
         next->note == choice.note)
       continue;
     std::string text =
-        fmt::format("head {} x {}, {} to {} rows, {}: schedule '{}' by {}{}{}", problem.columns,
-                    problem.contracted, first_row, choice.max_rows,
+        fmt::format("head {} x {}, {}, {}: schedule '{}' by {}{}{}", problem.columns, problem.contracted,
+                    rows_text(first_row, choice.max_rows),
                     (choice.features & feature_logprob) != 0 ? "with log-probabilities" : "tokens only",
                     choice.schedule, choice.rule, choice.note.empty() ? "" : "; ", choice.note);
     const std::string slower =
