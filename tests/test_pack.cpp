@@ -399,10 +399,16 @@ TEST_CASE("where the device refuses a pack's cubin the PTX behind it is loaded")
   const TestFile both(make_pack(request, "cubin"));
   PickyBackend backend;
   std::vector<std::string> messages;
-  engine::KernelLoader loader(
-      backend, open_pack(both.path()), nullptr,
-      [&](LogLevel /*level*/, std::string_view message) { messages.emplace_back(message); });
+  std::string taken;
+  engine::KernelLoader loader(backend, open_pack(both.path()), nullptr,
+                              [&](LogLevel level, std::string_view message) {
+                                if (level == LogLevel::warning)
+                                  messages.emplace_back(message);
+                                else
+                                  taken = message;
+                              });
   loader.load(plan);
+  CHECK(taken.ends_with("from a pack"));
   CHECK(backend.loads == 1);
   CHECK(loader.stats().ready_made == 1);
   CHECK(loader.stats().compiles == 0);
