@@ -4,6 +4,7 @@
 # shellcheck source=tests/consumer/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
+export GUMTILE_TUNING_DIR=$work/tuning
 readme=$prefix/share/doc/gumtile/README.md
 for language in cpp:next_token.cpp cmake:CMakeLists.txt; do
   awk -v language="${language%%:*}" -f "$here/../markdown_blocks.awk" "$readme" >"$work/${language#*:}"
