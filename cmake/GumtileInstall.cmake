@@ -67,3 +67,11 @@ if(TARGET gumtile_command)
   install(FILES ${PROJECT_BINARY_DIR}/completions/gumtile.fish
     DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d COMPONENT command)
 endif()
+
+# All that is installed, without tests and examples: less to build before `cmake --install`.
+add_custom_target(gumtile_installable)
+foreach(target gumtile_shared gumtile_runtime_shared gumtile_completions)
+  if(TARGET ${target})
+    add_dependencies(gumtile_installable ${target})
+  endif()
+endforeach()
