@@ -9,6 +9,7 @@
 
 #include "gumtile/error.h"
 #include "runtime/cpu/cpu_info.h"
+#include "support/float_environment.h"
 
 // How a call runs. The caller fills in job_, opens inside_, announces the job's number and takes tasks. A
 // worker that notices the number enters (adds itself to inside_, only while that is open), takes tasks until
@@ -158,6 +159,7 @@ void ThreadPool::run_job(const Job& job) {
 }
 
 void ThreadPool::worker_main(int worker) {
+  const DefaultFloatEnvironment default_arithmetic;  // not that of the thread that started this one
   uint32_t seen = 0;                                 // the latest number noticed
   uint64_t each_done = 0;                            // the latest each_worker job done
   for (;;) {

@@ -15,6 +15,7 @@
 #include "runtime/cpu/shared_object.h"
 #include "runtime/cpu/thread_pool.h"
 #include "runtime/engine/timing.h"
+#include "support/float_environment.h"
 
 namespace gumtile::engine {
 namespace {
@@ -60,6 +61,7 @@ class CpuKernel final : public LoadedKernel {
 
   Status run(StreamHandle /*stream*/, const ArgumentWords& words, const LaunchOptions& /*options*/,
              const BoundWeights* /*weights*/) const noexcept override {
+    const DefaultFloatEnvironment default_arithmetic;
     const auto rows = static_cast<int64_t>(words[word_rows]);
     if (words[word_staged] != 0) run_rows(stage_, rows, words);
     const int64_t tiles = spec().tiles();
