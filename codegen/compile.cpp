@@ -13,6 +13,7 @@
 #include "gumtile/error.h"
 #include "gumtile/version.h"
 #include "source_digest.h"
+#include "support/float_environment.h"
 #include "support/hash.h"
 
 namespace gumtile {
@@ -60,6 +61,7 @@ class Compilation {
       throw Error(ErrorCode::internal, "LLVM rejected the generated code", {diagnostics_});
   }
 
+  DefaultFloatEnvironment default_arithmetic_;  ///< of constants that LLVM folds; first, so that it lasts
   LaunchSpec launch_;
   std::string diagnostics_;
   llvm::LLVMContext context_;

@@ -7,6 +7,7 @@
 set -uo pipefail
 
 gumtile=$(realpath "${1:?usage: test_cli.sh PATH_TO_GUMTILE}")
+fake_ptxas=$(realpath "$(dirname "$0")/fake_ptxas.py")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
@@ -214,14 +215,21 @@ if command -v ptxas >/dev/null; then
   succeeds inspect --emit cubin --target sm_90a "${small[@]}"
   if [[ $(head -c 4 stdout) != $'\x7fELF' ]]; then fail "$command_line: is not an ELF file"; fi
 fi
-# One that stands for ptxas: the result is its file, byte for byte.
+# One that stands for ptxas: the result is its file, byte for byte, if that is a cubin for the target.
 mkdir ptxas_in
-# shellcheck disable=SC2016 # the script's own words
-printf '#!/bin/sh\nprintf "cubin for $1 without a line end" >"$3"\n' >ptxas_in/ptxas
-chmod +x ptxas_in/ptxas
-GUMTILE_PTXAS=$folder/ptxas_in/ptxas succeeds inspect --emit cubin --target sm_90a "${small[@]}"
-printf 'cubin for -arch=sm_90a without a line end' | cmp -s - stdout || fail "$command_line: has other bytes than ptxas wrote"
+if command -v python3 >/dev/null; then
+  # shellcheck disable=SC2016 # the script's own words
+  printf '#!/bin/sh\n"%s" "$@" && cp "$3" "%s/kept.cubin"\n' "$fake_ptxas" "$folder" >ptxas_in/ptxas
+  chmod +x ptxas_in/ptxas
+  GUMTILE_PTXAS=$folder/ptxas_in/ptxas succeeds inspect --emit cubin --target sm_90a "${small[@]}"
+  cmp -s kept.cubin stdout || fail "$command_line: has other bytes than ptxas wrote"
+  for wrong in machine architecture kernel class truncated; do
+    FAKE_PTXAS=$wrong GUMTILE_PTXAS=$fake_ptxas fails 70 'something else than a cubin for sm_90a' \
+      inspect --emit cubin --target sm_90a "${small[@]}"
+  done
+fi
 printf '#!/bin/sh\necho "no such register" >&2\nexit 3\n' >ptxas_in/ptxas
+chmod +x ptxas_in/ptxas
 GUMTILE_PTXAS=$folder/ptxas_in/ptxas fails 70 'no such register' inspect --emit cubin --target sm_90a "${small[@]}"
 if command -v python3 >/dev/null; then
   checks=$((checks + 1))

@@ -9,6 +9,7 @@
 #include "gumtile/compiler.h"
 #include "gumtile/pack.h"
 #include "gumtile/tuning.h"
+#include "runtime/io/output_file.h"
 #include "tools/command.h"
 #include "tools/compile_kernels.h"
 #include "tools/model_config.h"
@@ -108,6 +109,7 @@ int run(const Options& options) {
   const CompileOptions compile = compile_options(options);
   const auto start = std::chrono::steady_clock::now();
   const std::vector<PackPlan> plans = plan_pack(request);
+  const io::OutputFile output(options.output);  // now, since compiling may take minutes
   const CompiledKernels compiled = compile_kernels(plans, compile);
   for (const std::string& note : compiled.without_cubin) fmt::print(stderr, "gumtile: {}\n", note);
 
@@ -115,17 +117,23 @@ int run(const Options& options) {
   for (size_t i = 0; i < plans.size(); ++i)
     for (const KernelArtifact& artifact : compiled.artifacts[i]) writer.add(plans[i], artifact);
   for (std::string& text : pack_tuning_records(request)) writer.add_tuning_record(std::move(text));
-  const uint64_t bytes = writer.write(options.output);
+  const std::string bytes = writer.bytes();
+  output.write(bytes);
   const double seconds = milliseconds_since(start) * 1e-3;
 
-  const std::shared_ptr<Pack> pack = open_pack(options.output);
+  const std::shared_ptr<Pack> pack = read_pack(bytes, options.output);
+  std::string text;
   if (options.format == "json") {
-    Json json = pack_json(*pack, options.output, bytes);
+    Json json = pack_json(*pack, options.output, bytes.size());
     json["seconds"] = rounded(seconds, 3);
-    write_stdout(json.dump(2) + "\n");
+    text = json.dump(2) + "\n";
   } else {
-    write_stdout(pack_text(*pack, options.output, bytes) + fmt::format("made in {:.1f} s\n", seconds));
+    text = pack_text(*pack, options.output, bytes.size()) + fmt::format("made in {:.1f} s\n", seconds);
   }
+  if (output.is_stdout())  // which has the pack
+    fmt::print(stderr, "{}", text);
+  else
+    write_stdout(text);
   return 0;
 }
 

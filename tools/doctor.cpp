@@ -11,7 +11,9 @@
 #include "gumtile/error.h"
 #include "gumtile/module_cache.h"
 #include "gumtile/version.h"
+#include "runtime/cpu/cgroup.h"
 #include "runtime/cpu/cpu_info.h"
+#include "runtime/cpu/memory_limit.h"
 #include "runtime/cuda/device.h"
 #include "tools/command.h"
 #include "tools/output.h"
@@ -76,6 +78,8 @@ struct Findings {
   std::vector<cuda::DeviceInfo> devices;
   std::string why_no_device;
   std::optional<std::string> assembler;  ///< the path of ptxas
+  int threads = cpu::usable_threads();
+  cpu::CgroupLimits limits = cpu::cgroup_limits();
   CacheFindings cache;
   std::vector<SelfCheck> checks;
 };
@@ -119,10 +123,15 @@ Json to_json(const Findings& findings) {
            {{"name", host_cpu_name()},
             {"brand", cpu.brand},
             {"features", cpu_features(cpu)},
-            {"threads", cpu.affinity_threads},
+            {"threads", findings.threads},
+            {"affinity_threads", cpu.affinity_threads},
+            {"quota_cpus", findings.limits.cpus ? Json(rounded(*findings.limits.cpus, 3)) : Json(nullptr)},
             {"cores", cpu.physical_cores},
             {"l2_bytes", cpu.l2_bytes},
-            {"l3_bytes", cpu.l3_bytes}}},
+            {"l3_bytes", cpu.l3_bytes},
+            {"memory_bytes", cpu::memory_limit_bytes()},
+            {"memory_limit_bytes",
+             findings.limits.memory_bytes ? Json(*findings.limits.memory_bytes) : Json(nullptr)}}},
           {"devices", devices},
           {"assembler", findings.assembler ? Json(*findings.assembler) : Json(nullptr)},
           {"why_no_device", findings.devices.empty() ? Json(findings.why_no_device) : Json(nullptr)},
@@ -142,8 +151,15 @@ std::string to_text(const Findings& findings) {
       fmt::format("gumtile   {}\nLLVM      {}\nCPU       {} ({})\n", GUMTILE_VERSION_STRING,
                   llvm_version().empty() ? "none: this gumtile takes kernels from packs" : llvm_version(),
                   cpu.brand, host_cpu_name());
-  text += fmt::format("          {} threads on {} cores: {}\n", cpu.affinity_threads, cpu.physical_cores,
-                      fmt::join(cpu_features(cpu), " "));
+  text += fmt::format("          {} {} on {} {}: {}\n", cpu.affinity_threads,
+                      cpu.affinity_threads == 1 ? "thread" : "threads", cpu.physical_cores,
+                      cpu.physical_cores == 1 ? "core" : "cores", fmt::join(cpu_features(cpu), " "));
+  if (findings.limits.cpus)
+    text += fmt::format("          a quota of {:.3g} CPUs (control group): {} of {} threads are used\n",
+                        *findings.limits.cpus, findings.threads, cpu.affinity_threads);
+  if (findings.limits.memory_bytes)
+    text += fmt::format("          a limit of {} MiB of memory (control group)\n",
+                        *findings.limits.memory_bytes >> 20);
   for (const cuda::DeviceInfo& d : findings.devices)
     text +=
         fmt::format("cuda:{:<4} {}, sm_{}{}, {:.1f} GiB, {} multiprocessors, driver for CUDA {}\n", d.ordinal,

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -75,6 +76,11 @@ int run_reporting_errors(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     return report(Error(ErrorCode::device_unavailable, "out of memory"));
   } catch (const std::exception& error) {
+    const auto* of_system = dynamic_cast<const std::system_error*>(&error);
+    if (of_system != nullptr && of_system->code() == std::errc::resource_unavailable_try_again)
+      return report(Error(
+          ErrorCode::device_unavailable,
+          fmt::format("the system refuses another thread ({}); raise the limit on processes", error.what())));
     return report(Error(ErrorCode::internal, fmt::format("a fault of gumtile itself: {}", error.what())));
   }
 }

@@ -13,6 +13,8 @@
 #include "gumtile/module_cache.h"
 #include "gumtile/tuning.h"
 #include "runtime/cpu/fork.h"
+#include "runtime/cuda/device.h"
+#include "runtime/cuda/driver.h"
 #include "runtime/engine/backend.h"
 #include "runtime/engine/cpu_backend.h"
 #include "runtime/engine/gpu_backend.h"
@@ -54,8 +56,18 @@ std::unique_ptr<engine::Backend> open_first(const EngineOptions& options) {
                   "GPUs are not looked for, since this process was forked from one that had done so");
     return engine::open_cpu(options.cpu_threads);
   }
-  for (const cuda::DeviceInfo& info : cuda::list_devices())
+  std::string why_not;
+  const std::vector<cuda::DeviceInfo> devices = cuda::list_devices(&why_not);
+  for (const cuda::DeviceInfo& info : devices)
     if (info.sm_major >= kOldestSmMajor) return engine::open_gpu(info, options);
+  if (!devices.empty())
+    why_not = fmt::format("'{}' is sm_{}{}, and gumtile needs sm_{}0 or later", devices.front().name,
+                          devices.front().sm_major, devices.front().sm_minor, kOldestSmMajor);
+  // Whoever has a GPU wonders why it is not used; whoever has none does not.
+  const bool surprising = !devices.empty() || cuda::Driver::is_broken();
+  if (options.log)
+    options.log(surprising ? LogLevel::warning : LogLevel::info,
+                fmt::format("device 'auto' is the CPU: {}", why_not));
   return engine::open_cpu(options.cpu_threads);
 }
 

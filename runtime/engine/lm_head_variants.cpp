@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <bit>
 #include <mutex>
-#include <thread>
 #include <utility>
 
 #include "gumtile/error.h"
 #include "gumtile/tuning.h"
+#include "runtime/cpu/cpu_info.h"
 #include "runtime/engine/batch_buckets.h"
 #include "runtime/engine/parallel.h"
 #include "runtime/engine/set_up_log.h"
@@ -20,7 +20,7 @@ namespace {
 constexpr int kMaxThreads = 16;
 
 int threads_for(const PrepareOptions& options, size_t tasks) {
-  const int processors = static_cast<int>(std::thread::hardware_concurrency());
+  const int processors = cpu::usable_threads();
   const int wanted = options.threads > 0 ? options.threads : std::clamp(processors, 1, kMaxThreads);
   return static_cast<int>(std::min(tasks, static_cast<size_t>(wanted)));
 }
