@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gumtile/error.h"
+#include "tools/bus_error.h"
 #include "tools/command.h"
 #include "tools/output.h"
 
@@ -82,6 +83,7 @@ int run_reporting_errors(int argc, char** argv) {
 }  // namespace gumtile::tools
 
 int main(int argc, char** argv) {
+  gumtile::tools::install_bus_error_handler();
   try {
     return gumtile::tools::run_reporting_errors(argc, argv);
   } catch (...) {  // reporting failed, too
