@@ -71,7 +71,7 @@ TEST_CASE("numbers as Python's json module writes them") {
   const io::ModelConfig config = read(
       R"({"time_step_limit": [0.0, Infinity], "low": -Infinity, "rate": NaN, "text": "NaN \"Infinity", "vocab_size": 7})");
   CHECK(config.vocab_size.value == 7);
-  for (const char* bad : {R"({"a": nan})", R"({"a": Infinite})", R"({"a": NaNNaN})", R"({NaN: 1})"})
+  for (const char* bad : {R"({"a": nan})", R"({"a": Infinite})", R"({"a": NaNNaN})"})
     check_error(ErrorCode::bad_data, {"config.json", "JSON"}, [&] { read(bad); });
 }
 

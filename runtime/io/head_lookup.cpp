@@ -198,17 +198,15 @@ class Lookup {
 
   void refuse_other_heads() {
     const bool is_tied = config_ != nullptr && config_->tied == true;
-    const Names parts = names_that(tensors_.names(), [&](const std::string& name) {
-      return is_head_part(name) && !(is_tied && is_bias(name));
-    });
-    if (!parts.empty())
+    Names others = names_that(tensors_.names(), may_be_head_part);
+    const bool has_head_part = std::ranges::any_of(
+        others, [&](const std::string& name) { return is_head_part(name) && !(is_tied && is_bias(name)); });
+    if (has_head_part)
       refuse(
           fmt::format("has no lm_head.weight that can be read, but {} of a head in another form (quantised, "
                       "adapted, wrapped or under another name)",
-                      described(tensors_, parts)));
-    Names others = names_that(tensors_.names(), [](const std::string& name) {
-      return may_be_head_part(name) && !is_head_part(name);
-    });
+                      described(tensors_, others)));
+    std::erase_if(others, is_bias);  // told with the other parts that are not applied
     if (!embeddings_.empty()) std::ranges::copy(like_embedding(), std::back_inserter(others));
     const bool is_only_matrix = embeddings_.empty() && others == tensors_.readable_matrices();
     if (others.empty() || is_only_matrix) return;  // only_matrix() decides
