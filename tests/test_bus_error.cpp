@@ -1,6 +1,5 @@
-#include <sys/wait.h>
-
 #include <doctest/doctest.h>
+#include <sys/wait.h>
 
 #include "runtime/io/mappings.h"
 #include "tensor_file_fixture.h"

@@ -211,7 +211,8 @@ TEST_CASE("heads of layers, drafts and other modalities are not the model's") {
 TEST_CASE("config.json says whether the head is the embedding") {
   const auto embedding = [](const std::string& config) { return Model({kEmbedding}, config); };
   for (const char* config :
-       {R"({"tie_word_embeddings": false})", R"({"text_config": {"tie_word_embeddings": false}})",
+       {R"({"tie_word_embeddings": false})", R"({"tie_word_embeddings": 0})",
+        R"({"text_config": {"tie_word_embeddings": false}})",
         R"({"tie_word_embeddings": true, "thinker_config": {"text_config": {"tie_word_embeddings": false}}})",
         R"({"quantization_config": {"quant_method": "gptq", "lm_head": true}})",
         R"({"quantization_config": {"config_groups": {"group_0": {"targets": ["Linear", "re:.*lm_head"]}}}})",
@@ -224,16 +225,18 @@ TEST_CASE("config.json says whether the head is the embedding") {
   }
   for (
       const char* config :
-      {"{}", R"({"tie_word_embeddings": true})", R"({"quantization_config": {"lm_head": false}})",
-       R"({"quantization_config": {"ignore": ["lm_head"]}})",
-       R"({"quantization_config": {"modules_to_not_convert": ["lm_head"], "dynamic": {"-:lm_head": {}}}})",
-       R"({"quantization_config": {"llm_int8_skip_modules": ["lm_head"], "extra_config": {"lm_head": {"bits": 16}}}})"}) {
+      {R"({"tie_word_embeddings": true})",
+       R"({"tie_word_embeddings": true, "quantization_config": {"lm_head": false}})",
+       R"({"tie_word_embeddings": true, "quantization_config": {"ignore": ["lm_head"]}})",
+       R"({"tie_word_embeddings": true, "quantization_config": {"modules_to_not_convert": ["lm_head"], "dynamic": {"-:lm_head": {}}}})",
+       R"({"tie_word_embeddings": true, "quantization_config": {"llm_int8_skip_modules": ["lm_head"], "extra_config": {"lm_head": {"bits": 16}}}})"}) {
     CAPTURE(config);
     CHECK(embedding(config).head() == kEmbedding.name);
     CHECK(embedding(config).notes().empty());
     CHECK(Model({kEmbedding, kHead}, config).head() == "lm_head.weight");
   }
-  CHECK(contains(Model({kEmbedding}).notes(), "tied"));  // nothing says so
+  for (const char* config : {"", "{}", R"({"tie_word_embeddings": null})"})  // nothing says so
+    CHECK(contains(embedding(config).notes(), "tied"));
   // Where it is tied, a bias is told, and so is another head.
   const std::string tied = R"({"tie_word_embeddings": true})";
   CHECK(contains(Model({kEmbedding, {"lm_head.bias", "BF16", {kVocab}}}, tied).notes(), "'lm_head.bias'"));
@@ -254,7 +257,7 @@ TEST_CASE("a tensor that is named is taken, with what is beside it told") {
 }
 
 TEST_CASE("what changes logits and is not applied is told") {
-  for (const char* bias : {"lm_head.bias", "final_logits_bias"})
+  for (const char* bias : {"lm_head.bias", "final_logits_bias", "logit_scale"})
     CHECK(contains(Model({kHead, {bias, "BF16", {kVocab}}}).notes(), fmt::format("'{}'", bias)));
   for (const char* member :
        {R"("logit_scale": 0.0625)", R"("logit_scale": "inv_sqrt_d_model")", R"("logits_scaling": 8)",

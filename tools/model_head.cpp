@@ -42,6 +42,19 @@ void take_tensor(const HeadOptions& options, ModelHead& head) {
   head.tensor = file.weights.name();
 }
 
+/// Weights that are in the folder, but not where they are looked for.
+void tell_of_other_weights(const std::string& folder) {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error))
+    if (entry.path().extension() == ".safetensors") {
+      say(fmt::format(
+          "{}: has {}, but neither model.safetensors nor its index; sizes and type are those of config.json "
+          "(to take a file's: --model FILE)",
+          io::in_quotes(folder), io::in_quotes(entry.path().filename().string())));
+      return;
+    }
+}
+
 void take_config(const HeadOptions& options, const io::ModelConfig& config, ModelHead& head) {
   head.file = config.path;
   if (options.dtype.empty() && !config.quantised_head.empty())
@@ -115,10 +128,13 @@ ModelHead resolve_head(const std::string& command, const HeadOptions& options) {
   ModelHead head;
   if (!options.model.empty()) {
     const PathAndTensor model = split_path_and_tensor(options.model);
-    if (has_weights(model))
+    if (has_weights(model)) {
       take_tensor(options, head);
-    else
-      take_config(options, io::read_model_config(io::config_path_beside(model.path)), head);
+    } else {
+      const io::ModelConfig config = io::read_model_config((fs::path(model.path) / "config.json").string());
+      tell_of_other_weights(model.path);
+      take_config(options, config, head);
+    }
   }
   override_by_options(options, head);
   if (head.vocab_size == 0 || head.hidden_size == 0)

@@ -36,6 +36,9 @@ std::string described(const TensorCatalog& tensors, const Names& names) {
   return out;
 }
 
+/// Whether a tensor changes the logits after the product: the head's matrix is complete without it.
+bool changes_logits(std::string_view name) { return is_bias(name) || is_logit_factor(name); }
+
 /// One look-up: the tensors and what the configuration says of them.
 class Lookup {
  public:
@@ -109,15 +112,15 @@ class Lookup {
     const StoredTensor& tensor = tensors_.describe(name);
     if (tensor.type->is_readable() && tensor.shape.size() == 2) return;
     bad_file(tensors_.path(),
-             "{} {} cannot be read, expected a matrix of dtype {}; {} it first, or name another tensor as "
+             "{} {} cannot be read, expected a matrix of one of {}; {} it first, or name another tensor as "
              "PATH:TENSOR",
              what, described(tensors_, name), kReadableDTypes,
              tensor.type->is_readable() ? "reshape" : "convert");
   }
 
   void expect_nothing_beside(const std::string& name, const char* what) const {
-    const Names parts =
-        names_that(parts_beside(tensors_, name), [](const std::string& part) { return !is_bias(part); });
+    const Names parts = names_that(parts_beside(tensors_, name),
+                                   [](const std::string& part) { return !changes_logits(part); });
     if (!parts.empty())
       refuse(fmt::format("{} is {}, but has {} beside it, without which it is not complete", what,
                          described(tensors_, name), described(tensors_, parts)));
@@ -206,7 +209,7 @@ class Lookup {
           fmt::format("has no lm_head.weight that can be read, but {} of a head in another form (quantised, "
                       "adapted, wrapped or under another name)",
                       described(tensors_, others)));
-    std::erase_if(others, is_bias);  // told with the other parts that are not applied
+    std::erase_if(others, changes_logits);  // told with the other parts that are not applied
     if (!embeddings_.empty()) std::ranges::copy(like_embedding(), std::back_inserter(others));
     const bool is_only_matrix = embeddings_.empty() && others == tensors_.readable_matrices();
     if (others.empty() || is_only_matrix) return;  // only_matrix() decides
@@ -237,12 +240,12 @@ class Lookup {
     expect_readable(name, "the embedding");
     expect_nothing_beside(name, "the embedding that the head is tied to");
     check_shape(name);
-    if (config_ == nullptr)
+    if (config_ == nullptr || !config_->tied)
       note(
-          "has no lm_head.weight, and no config.json is beside it; took the embedding {}, as for a head that "
-          "is "
-          "tied to it",
-          described(tensors_, name));
+          "has no lm_head.weight; took the embedding {}, as for a head that is tied to it, although {} says "
+          "so",
+          described(tensors_, name),
+          config_ == nullptr ? "no config.json beside it" : "no tie_word_embeddings in config.json");
     return name;
   }
 
@@ -291,7 +294,7 @@ std::vector<std::string> parts_beside(const TensorCatalog& tensors, const std::s
     const bool is_of_same_module = !module.empty() && name.size() > module.size() &&
                                    name.starts_with(module) && name[module.size()] == '.';
     return is_of_same_module || name.starts_with(tensor + ".") || name.starts_with(tensor + "_") ||
-           (is_bias(name) && may_be_head_part(name));
+           (changes_logits(name) && may_be_head_part(name));
   });
 }
 

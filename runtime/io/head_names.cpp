@@ -128,6 +128,13 @@ bool is_bias(std::string_view name) {
   return has_word(components(lower).back(), {"bias"});
 }
 
+bool is_logit_factor(std::string_view name) {
+  const std::string lower = in_lower_case(name);
+  const std::string_view last = components(lower).back();
+  return has_word(last, {"logit", "logits"}) &&
+         has_word(last, {"scale", "scaling", "cap", "softcap", "multiplier"});
+}
+
 bool is_never_head(std::string_view name) {
   return any_component(name, [](std::string_view component) {
     return has_word(component,

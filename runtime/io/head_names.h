@@ -27,6 +27,9 @@ bool is_any_embedding(std::string_view name);  ///< of tokens, positions, types
 /// Whether the name is of a vector or scalar that is added to logits.
 bool is_bias(std::string_view name);
 
+/// Whether the name is of a factor or cap of logits: "logit_scale".
+bool is_logit_factor(std::string_view name);
+
 /// Whether a matrix of this name goes with another one or is no head by its name: a scale, a norm, an
 /// adapter, a classifier.
 bool is_never_head(std::string_view name);

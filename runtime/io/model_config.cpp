@@ -77,8 +77,8 @@ std::optional<bool> tied_in(const std::vector<Level>& levels) {
   std::optional<bool> tied;
   for (const Level& level : levels)
     for (const char* name : {"tie_word_embeddings", "tie_embeddings"})
-      if (const auto member = level.object->find(name); member != level.object->end() && member->is_boolean())
-        tied = member->get<bool>() && tied.value_or(true);
+      if (const auto member = level.object->find(name); member != level.object->end() && !member->is_null())
+        tied = *member != json(false) && *member != json(0) && tied.value_or(true);
   return tied;
 }
 
