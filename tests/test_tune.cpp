@@ -18,7 +18,6 @@
 #include "gumtile/error.h"
 #include "gumtile/tuning.h"
 #include "runtime/tune/shipped.h"
-#include "tools/model_config.h"
 #include "tools/tune/candidates.h"
 #include "tools/tune/problem.h"
 
@@ -449,26 +448,4 @@ TEST_CASE("the ranges of a vocabulary are tuned once for each kind") {
   CHECK(odd.back().head.vocab_size == 250);
   CHECK_THROWS_AS(shard_problems(head_of(1003, 64), 0), Error);
   CHECK_THROWS_AS(shard_problems(head_of(3, 64), 4), Error);
-}
-
-TEST_CASE("a model's configuration") {
-  const TemporaryFolder folder;
-  const auto read = [&](const std::string& text) {
-    write_file(folder.path() / "config.json", text);
-    return read_model_config(folder.path().string());
-  };
-  ModelConfig config = read(R"({"vocab_size": 1000, "hidden_size": 64, "torch_dtype": "float16"})");
-  CHECK(config.vocab_size == 1000);
-  CHECK(config.hidden_size == 64);
-  CHECK(config.dtype == DType::f16);
-  config = read(R"({"dtype": "bfloat16", "text_config": {"vocab_size": 7, "hidden_size": 8}})");
-  CHECK(config.vocab_size == 7);
-  CHECK(config.dtype == DType::bf16);
-  CHECK(read(R"({"vocab_size": 7, "hidden_size": 8, "torch_dtype": null})").dtype == DType::bf16);
-  for (const char* bad :
-       {"{", "[]", R"({"hidden_size": 8})", R"({"vocab_size": "7", "hidden_size": 8})",
-        R"({"vocab_size": 0, "hidden_size": 8})", R"({"vocab_size": 1e30, "hidden_size": 8})",
-        R"({"vocab_size": 7, "hidden_size": 8, "torch_dtype": "int8"})"})
-    CHECK_THROWS_AS(read(bad), Error);
-  CHECK_THROWS_AS(read_model_config((folder.path() / "missing").string()), Error);
 }

@@ -12,7 +12,7 @@
 #include "runtime/io/output_file.h"
 #include "tools/command.h"
 #include "tools/compile_kernels.h"
-#include "tools/model_config.h"
+#include "tools/model_head.h"
 #include "tools/open_engine.h"
 #include "tools/options.h"
 #include "tools/output.h"
@@ -44,21 +44,12 @@ void require(bool holds, const std::string& message) {
   if (!holds) throw Error(ErrorCode::usage, message);
 }
 
-/// The sizes and types of the head, from the model's configuration where options do not say. With `--tp N` it
-/// is the first of N equal ranges of the vocabulary, unless `--first-token` names another.
-LmHeadOptions head_options(const Options& options) {
+/// The sizes and types of the head that the options or the model have. With `--tp N` it is the first of N
+/// equal ranges of the vocabulary, unless `--first-token` names another.
+LmHeadOptions head_options(const Options& options, const ModelHead& model) {
   LmHeadOptions head;
-  head.vocab_size = options.vocab_size;
-  head.hidden_size = options.hidden_size;
-  DType weights = DType::bf16;
-  if (!options.model.empty()) {
-    const ModelConfig config = read_model_config(options.model);
-    if (head.vocab_size == 0) head.vocab_size = config.vocab_size;
-    if (head.hidden_size == 0) head.hidden_size = config.hidden_size;
-    weights = config.dtype;
-  }
-  require(head.vocab_size != 0 && head.hidden_size != 0,
-          "the head's sizes are missing; give --vocab-size and --hidden-size, or --model DIR");
+  head.vocab_size = model.vocab_size;
+  head.hidden_size = model.hidden_size;
   require_shape("compile", {head.vocab_size, head.hidden_size, 1});
   require(head.vocab_size % options.tp == 0,
           fmt::format("--tp: a vocabulary of {} does not divide into {} equal ranges; give a range's own "
@@ -66,7 +57,7 @@ LmHeadOptions head_options(const Options& options) {
                       head.vocab_size, options.tp));
   head.vocab_size /= options.tp;
   head.first_token = options.first_token;
-  head.weights_dtype = options.dtype.empty() ? weights : parse_matrix_dtype("--dtype", options.dtype);
+  head.weights_dtype = model.dtype;
   head.hidden_dtype = options.hidden_dtype.empty()
                           ? head.weights_dtype
                           : parse_matrix_dtype("--hidden-dtype", options.hidden_dtype);
@@ -100,7 +91,9 @@ std::shared_ptr<const TuningRecords> tuning_records() {
 int run(const Options& options) {
   const std::string identity = compiler_identity(target_for_device(8, 0));  // says so where there is none
   PackRequest request;
-  request.head = head_options(options);
+  const ModelHead model =
+      resolve_head("compile", {options.model, options.vocab_size, options.hidden_size, options.dtype});
+  request.head = head_options(options, model);
   request.feature_sets = parse_feature_sets("--features", options.features);
   request.token_dtypes = parse_token_dtypes("--token-dtype", options.token_dtypes);
   request.max_rows = options.max_rows;
@@ -126,9 +119,13 @@ int run(const Options& options) {
   if (options.format == "json") {
     Json json = pack_json(*pack, options.output, bytes.size());
     json["seconds"] = rounded(seconds, 3);
-    text = json.dump(2) + "\n";
+    if (!options.model.empty()) json["head"] = origin_json(model);
+    text = json.dump(2, ' ', false, Json::error_handler_t::replace) + "
+";
   } else {
-    text = pack_text(*pack, options.output, bytes.size()) + fmt::format("made in {:.1f} s\n", seconds);
+    text = pack_text(*pack, options.output, bytes.size()) + origin_text(model) +
+           fmt::format("made in {:.1f} s
+", seconds);
   }
   if (output.is_stdout())  // which has the pack
     fmt::print(stderr, "{}", text);
@@ -141,7 +138,9 @@ int run(const Options& options) {
 
 Action add_compile(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("--model", options->model, "a folder with a config.json, which names sizes and type");
+  app.add_option(
+      "--model", options->model,
+      "a model's folder, or FILE[:TENSOR]: sizes and type of its head, else those in its config.json");
   app.add_option("--vocab-size", options->vocab_size, "rows of the weights")->check(CLI::PositiveNumber);
   app.add_option("--hidden-size", options->hidden_size, "columns of the weights")->check(CLI::PositiveNumber);
   app.add_option("--first-token", options->first_token, "the token of the weights' first row")

@@ -9,6 +9,7 @@
 
 #include "gumtile/error.h"
 #include "gumtile/version.h"
+#include "tools/bus_error.h"
 #include "tools/command.h"
 #include "tools/output.h"
 
@@ -89,6 +90,7 @@ int run_reporting_errors(int argc, char** argv) {
 }  // namespace gumtile::tools
 
 int main(int argc, char** argv) {
+  gumtile::tools::install_bus_error_handler();
   try {
     return gumtile::tools::run_reporting_errors(argc, argv);
   } catch (...) {  // reporting failed, too

@@ -7,7 +7,7 @@
 
 #include "gumtile/error.h"
 #include "tools/command.h"
-#include "tools/model_config.h"
+#include "tools/model_head.h"
 #include "tools/options.h"
 #include "tools/output.h"
 #include "tools/tune/output.h"
@@ -68,20 +68,12 @@ bool parse_features(const std::string& text) {
   return logprob;
 }
 
-MeasuredHead parse_head_options(const Options& options) {
+MeasuredHead parse_head_options(const Options& options, const ModelHead& model) {
   MeasuredHead head;
-  head.vocab_size = options.vocab_size;
-  head.hidden_size = options.hidden_size;
-  if (!options.model.empty()) {
-    const ModelConfig config = read_model_config(options.model);
-    head.vocab_size = config.vocab_size;
-    head.hidden_size = config.hidden_size;
-    head.weights_dtype = config.dtype;
-  } else if (options.vocab_size == 0 || options.hidden_size == 0) {
-    throw Error(ErrorCode::usage, "tune: give --vocab-size and --hidden-size, or --model");
-  }
+  head.vocab_size = model.vocab_size;
+  head.hidden_size = model.hidden_size;
+  head.weights_dtype = model.dtype;
   require_shape("tune", {head.vocab_size, head.hidden_size, options.max_rows});
-  if (!options.dtype.empty()) head.weights_dtype = parse_matrix_dtype("--dtype", options.dtype);
   head.hidden_dtype = options.hidden_dtype.empty()
                           ? head.weights_dtype
                           : parse_matrix_dtype("--hidden-dtype", options.hidden_dtype);
@@ -120,7 +112,9 @@ std::chrono::milliseconds milliseconds(double seconds) {
 TuneSettings parse_settings(const Options& options) {
   TuneSettings settings;
   settings.device = options.device;
-  settings.problems = shard_problems(parse_head_options(options), options.shards);
+  settings.origin =
+      resolve_head("tune", {options.model, options.vocab_size, options.hidden_size, options.dtype});
+  settings.problems = shard_problems(parse_head_options(options, settings.origin), options.shards);
   settings.buckets = parse_buckets(options);
   settings.budget_seconds = options.budget_seconds;
   settings.resume = options.resume;
@@ -141,8 +135,9 @@ TuneSettings parse_settings(const Options& options) {
 /// The command that searches the same again.
 std::string command_line(const Options& o) {
   std::string text = "gumtile tune";
-  text += o.model.empty() ? fmt::format(" --vocab-size {} --hidden-size {}", o.vocab_size, o.hidden_size)
-                          : fmt::format(" --model {}", o.model);
+  if (!o.model.empty()) text += " --model " + o.model;
+  if (o.vocab_size != 0) text += fmt::format(" --vocab-size {}", o.vocab_size);
+  if (o.hidden_size != 0) text += fmt::format(" --hidden-size {}", o.hidden_size);
   if (o.shards != 1) text += fmt::format(" --tp {}", o.shards);
   if (!o.dtype.empty()) text += " --dtype " + o.dtype;
   if (!o.hidden_dtype.empty()) text += " --hidden-dtype " + o.hidden_dtype;
@@ -168,7 +163,7 @@ int run(const Options& options) {
   }
   const TuneResult result = run_tuning(settings);
   if (!options.report.empty()) write_report(options, result);
-  write_stdout(render_tuning(result, options.format));
+  write_stdout(render_tuning(result, settings.origin, options.format));
   fmt::print(stderr, "records are in '{}'{}{}{}\n", settings.folder.string(),
              settings.folder == default_tuning_folder()
                  ? ""
@@ -188,9 +183,9 @@ Action add_tune(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("--vocab-size", o->vocab_size, "rows of the weights");
   app.add_option("--hidden-size", o->hidden_size, "columns of the weights");
-  app.add_option("--model", o->model, "a model's folder: sizes and type from its config.json")
-      ->excludes("--vocab-size")
-      ->excludes("--hidden-size");
+  app.add_option(
+      "--model", o->model,
+      "a model's folder, or FILE[:TENSOR]: sizes and type of its head, else those in its config.json");
   app.add_option("--tp", o->shards, "GPUs that share the vocabulary: tunes for each one's range")
       ->capture_default_str();
   app.add_option("--dtype", o->dtype, "of the weights: bf16, f16 or f32 (default: the model's, else bf16)");

@@ -45,7 +45,7 @@ Json bucket_json(const BucketResult& bucket) {
           {"record", Json::parse(tuning_record_text(bucket.record))}};
 }
 
-std::string to_json(const TuneResult& result) {
+std::string to_json(const TuneResult& result, const ModelHead& origin) {
   Json problems = Json::array();
   for (const ProblemResult& problem : result.problems) {
     Json buckets = Json::array();
@@ -56,7 +56,8 @@ std::string to_json(const TuneResult& result) {
                         {"read_floor_us", rounded(read_floor_us(problem), 3)},
                         {"buckets", buckets}});
   }
-  return Json{{"interrupted", result.interrupted}, {"problems", problems}}.dump(2) + "\n";
+  Json json = {{"interrupted", result.interrupted}, {"head", origin_json(origin)}, {"problems", problems}};
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::vector<std::string> bucket_row(const ProblemResult& problem, const BucketResult& bucket) {
@@ -77,8 +78,8 @@ std::vector<std::string> bucket_row(const ProblemResult& problem, const BucketRe
 
 }  // namespace
 
-std::string render_tuning(const TuneResult& result, const std::string& format) {
-  if (format == "json") return to_json(result);
+std::string render_tuning(const TuneResult& result, const ModelHead& origin, const std::string& format) {
+  if (format == "json") return to_json(result, origin);
   std::string text;
   for (const ProblemResult& problem : result.problems) {
     Table table{{"batch", "built-in us", "tuned us", "of built-in", "of read floor", "measured", "schedule"},
@@ -88,7 +89,7 @@ std::string render_tuning(const TuneResult& result, const std::string& format) {
     text += fmt::format("{}\n{}", problem_title(problem), format == "md" ? "\n" : "");
     text += format == "md" ? to_markdown(table) : to_text(table);
   }
-  return text;
+  return text + origin_text(origin);
 }
 
 }  // namespace gumtile::tools

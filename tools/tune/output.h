@@ -17,6 +17,6 @@ size_t count_measured(const TuningRecord& record);
 std::string problem_title(const ProblemResult& result);
 
 /// A tuner's result as table, md or json.
-std::string render_tuning(const TuneResult& result, const std::string& format);
+std::string render_tuning(const TuneResult& result, const ModelHead& origin, const std::string& format);
 
 }  // namespace gumtile::tools

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gumtile/tuning.h"
+#include "tools/model_head.h"
 #include "tools/tune/measurer.h"
 #include "tools/tune/problem.h"
 #include "tools/tune/search.h"
@@ -13,6 +14,7 @@ namespace gumtile::tools {
 
 struct TuneSettings {
   std::string device = "auto";
+  ModelHead origin;  ///< where the problems' sizes come from
   std::vector<TuneProblem> problems;
   std::vector<int64_t> buckets;  ///< upper ends
   double budget_seconds = 180;   ///< for all of them

@@ -77,7 +77,9 @@ std::string explain_choices(const TuneSettings& settings, const std::string& for
                          {"rule", why.rule},
                          {"not_used", why.not_used},
                          {"of_other_devices", why.of_other_devices}});
-    return Json{{"device", device_json(device)}, {"choices", choices}}.dump(2) + "\n";
+    const Json json = {
+        {"device", device_json(device)}, {"head", origin_json(settings.origin)}, {"choices", choices}};
+    return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   }
   Table table{{"batch", "from token", "schedule", "chosen by"}, {}};
   std::string notes;
@@ -92,7 +94,7 @@ std::string explain_choices(const TuneSettings& settings, const std::string& for
     notes +=
         fmt::format("not used: {} records of other devices; --format json lists them\n", of_other_devices);
   const std::string text = format == "md" ? to_markdown(table) + "\n" : to_text(table);
-  return text + notes;
+  return text + notes + origin_text(settings.origin);
 }
 
 }  // namespace gumtile::tools
