@@ -41,12 +41,12 @@ std::string name_of(const CLI::Option& option) {
   return name;
 }
 
-/// The description, the values of an enumeration, and the default.
+/// The description, the values of an enumeration, and the default, which a description may end with.
 std::string meaning_of(const CLI::Option& option) {
   std::string text = option.get_description();
-  if (const std::vector<std::string> values = enumerated_values(option);
-      !values.empty() && placeholder(option) != "DEVICE")
-    text += fmt::format("{}{}", text.empty() ? "" : ": ", joined(values));
+  const std::vector<std::string> values = enumerated_values(option);
+  if (!values.empty() && placeholder(option) != "DEVICE")  // what a device may be takes words
+    text.insert(std::min(text.find(" (default: "), text.size()), ": " + joined(values));
   if (option.get_required() && !option.get_positional()) text += " (required)";
   if (!option.get_default_str().empty()) text += fmt::format(" (default: {})", option.get_default_str());
   return text;
@@ -54,7 +54,8 @@ std::string meaning_of(const CLI::Option& option) {
 
 std::vector<Entry> commands_of(const CLI::App& app) {
   std::vector<Entry> entries;
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App* c) { return !c->get_group().empty(); }))
+  for (const CLI::App* command :
+       app.get_subcommands([](const CLI::App* c) { return !c->get_group().empty(); }))
     entries.push_back({command->get_name(), command->get_description()});
   return entries;
 }
@@ -100,6 +101,33 @@ std::string usage(const CLI::App& app) {
   return fmt::format("Usage: {}\n", text);
 }
 
+/// Words one after the other in lines of at most `width` columns.
+std::string fill(const std::vector<std::string>& words, size_t width, const std::string& line_end) {
+  std::string out;
+  size_t column = 0;
+  for (const std::string& word : words) {
+    const size_t word_width = display_width(word);
+    if (column != 0 && column + 1 + word_width > width) {
+      out += line_end;
+      column = 0;
+    } else if (column != 0) {
+      out += ' ';
+      ++column;
+    }
+    out += word;
+    column += word_width;
+  }
+  return out;
+}
+
+/// Where to break a word that is wider than `width`.
+size_t break_of(std::string_view word, size_t width) {
+  size_t end = 0;
+  while (end < word.size() && display_width(word.substr(0, end + 1)) <= width) ++end;
+  const size_t good = word.substr(0, end).find_last_of(",/");
+  return good == std::string_view::npos ? end : good + 1;
+}
+
 /// Lines as they are, wrapped with the indentation that each has. Commands go on after a backslash.
 std::string footer(const std::string& lines, size_t width) {
   std::string text;
@@ -107,7 +135,7 @@ std::string footer(const std::string& lines, size_t width) {
     const size_t indent = std::min(line.find_first_not_of(' '), line.size());
     const std::string_view words = std::string_view(line).substr(indent);
     text += std::string(indent, ' ');
-    text += words.starts_with("gumtile ") ? wrapped(words, width - indent - 2, indent + 4, " \\\n")
+    text += words.starts_with("gumtile ") ? wrapped_command(words, width - indent, indent + 4)
                                           : wrapped(words, width - indent, indent);
     text += '\n';
   }
@@ -130,26 +158,29 @@ size_t help_width() {
   return width == 0 ? kUsual : std::max(width, kLeastWidth);
 }
 
-std::string wrapped(std::string_view text, size_t width, size_t indent, std::string_view line_end) {
-  std::string out;
-  size_t column = 0;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find(' '), text.size());
-    const std::string_view word = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (word.empty()) continue;
-    const size_t word_width = display_width(word);
-    if (column != 0 && column + 1 + word_width > width) {
-      out.append(line_end).append(indent, ' ');
-      column = 0;
-    } else if (column != 0) {
-      out += ' ';
-      ++column;
-    }
-    out += word;
-    column += word_width;
+std::string wrapped(std::string_view text, size_t width, size_t indent) {
+  std::vector<std::string> words;
+  for (std::string_view word : CLI::detail::split(std::string(text), ' ')) {
+    for (; display_width(word) > width; word.remove_prefix(break_of(word, width)))
+      words.emplace_back(word.substr(0, break_of(word, width)));
+    if (!word.empty()) words.emplace_back(word);
   }
-  return out;
+  return fill(words, width, "\n" + std::string(indent, ' '));
+}
+
+std::string wrapped_command(std::string_view command, size_t width, size_t indent) {
+  // An option and its value stay on one line.
+  std::vector<std::string> words;
+  bool is_option = false;
+  for (const std::string& word : CLI::detail::split(std::string(command), ' ')) {
+    if (is_option && !word.starts_with('-'))
+      words.back() += " " + word;
+    else
+      words.push_back(word);
+    is_option = word.starts_with('-');
+  }
+  constexpr size_t kBackslash = 2;
+  return fill(words, width - indent - kBackslash, " \\\n" + std::string(indent, ' '));
 }
 
 std::string command_path(const CLI::App& app) {

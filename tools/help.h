@@ -19,7 +19,10 @@ std::string examples(std::initializer_list<std::string_view> commands);
 /// $COLUMNS, else the terminal's width, else 80.
 size_t help_width();
 
-/// Lines of at most `width` columns, as far as words allow; all but the first are indented by `indent`.
-std::string wrapped(std::string_view text, size_t width, size_t indent, std::string_view line_end = "\n");
+/// Lines of at most `width` columns; all but the first are indented by `indent`. A word that is wider is
+/// broken, after a comma or a slash if it has one.
+std::string wrapped(std::string_view text, size_t width, size_t indent);
+/// A command in such lines, whose words stay whole, with backslashes at the ends of all but the last.
+std::string wrapped_command(std::string_view command, size_t width, size_t indent);
 
 }  // namespace gumtile::tools

@@ -83,11 +83,12 @@ int run(int argc, char** argv) {
   app.set_help_flag("-h,--help", "print this help");
   app.set_version_flag("-V,--version", std::string("gumtile ") + GUMTILE_VERSION_STRING, "print the version");
   app.require_subcommand(1);
+  const Commands commands = add_commands(app);
+  // Subcommands would inherit it if it were there before them.
   app.footer(
       "'gumtile help COMMAND' explains a command.\n\n"
       "Exit codes: 0 ok, 1 a check failed, 64 usage, 65 bad data, 69 device or tool unavailable, 70 a fault "
       "of gumtile, 73 output cannot be written, 74 input cannot be read, 130 interrupted.");
-  const Commands commands = add_commands(app);
   if (argc <= 1) {
     write_stderr(help_text(app) + "\n");
     throw Error(ErrorCode::usage, "no command given");
@@ -121,7 +122,7 @@ int run_reporting_errors(int argc, char** argv) {
 }  // namespace gumtile::tools
 
 int main(int argc, char** argv) {
-  gumtile::tools::open_missing_streams();
+  gumtile::tools::prepare_streams();
   try {
     return gumtile::tools::run_reporting_errors(argc, argv);
   } catch (...) {  // reporting failed, too

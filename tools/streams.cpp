@@ -7,39 +7,14 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <ctime>
 
 #include "gumtile/error.h"
 
 namespace gumtile::tools {
 namespace {
 
-/// While this lives, a write of this thread to a pipe that nobody reads fails, and does not end the process.
-class HeldPipeSignal {
- public:
-  HeldPipeSignal() noexcept {
-    sigemptyset(&pipe_);
-    sigaddset(&pipe_, SIGPIPE);
-    sigset_t pending;
-    sigpending(&pending);
-    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
-    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
-  }
-  ~HeldPipeSignal() {
-    const timespec none{};
-    if (!was_pending_)
-      while (sigtimedwait(&pipe_, nullptr, &none) < 0 && errno == EINTR) {
-      }
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-  HeldPipeSignal(const HeldPipeSignal&) = delete;
-  HeldPipeSignal& operator=(const HeldPipeSignal&) = delete;
-
- private:
-  sigset_t pipe_{};
-  sigset_t before_{};
-  bool was_pending_ = false;
-};
+/// Whether a program that writes to a pipe that nobody reads is to end, as shells expect.
+bool ends_at_broken_pipes = false;
 
 /// Waits up to `patience_ms` (negative: forever) for a stream that takes nothing at the moment. False, with
 /// errno, if it does not take all of `text`.
@@ -63,7 +38,7 @@ bool write_all(int descriptor, std::string_view text, int patience_ms) noexcept 
 
 }  // namespace
 
-void open_missing_streams() noexcept {
+void prepare_streams() noexcept {
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(stream, F_GETFD) >= 0 || errno != EBADF) continue;
     // The lowest free descriptor is this one. Opened the other way round, so that a result is not lost in
@@ -71,16 +46,21 @@ void open_missing_streams() noexcept {
     const int flags = stream == STDIN_FILENO ? O_WRONLY : O_RDONLY;
     if (::open("/dev/null", flags) < 0) ::open("/", O_RDONLY);
   }
+  ends_at_broken_pipes = std::signal(SIGPIPE, SIG_IGN) == SIG_DFL;
 }
 
 void write_stdout(std::string_view text) {
-  if (!write_all(STDOUT_FILENO, text, -1))
-    throw Error(ErrorCode::cannot_create,
-                fmt::format("the result cannot be written to stdout: {}", std::strerror(errno)));
+  if (write_all(STDOUT_FILENO, text, -1)) return;
+  const int why = errno;
+  if (why == EPIPE && ends_at_broken_pipes) {
+    std::signal(SIGPIPE, SIG_DFL);
+    std::raise(SIGPIPE);
+  }
+  throw Error(ErrorCode::cannot_create,
+              fmt::format("the result cannot be written to stdout: {}", std::strerror(why)));
 }
 
 void write_stderr(std::string_view text) noexcept {
-  const HeldPipeSignal held;
   constexpr int kPatienceMs = 1000;
   write_all(STDERR_FILENO, text, kPatienceMs);
 }

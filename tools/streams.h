@@ -7,15 +7,17 @@
 
 #include "gumtile/log.h"
 
-/// The command's standard streams. Results go to stdout, and a result that cannot be written is an error. What
-/// goes to stderr is help for whoever watches: that nobody can read it changes neither results nor exit codes.
+/// The command's standard streams. Results go to stdout, and a result that cannot be written is an error.
+/// What goes to stderr is help for whoever watches: that nobody can read it changes neither results nor exit
+/// codes.
 namespace gumtile::tools {
 
-/// Gives standard streams that are closed a file that can be neither read nor written, so that no file that is
-/// opened later takes their place. The first call of main.
-void open_missing_streams() noexcept;
+/// The first call of main. Gives standard streams that are closed a file that can be neither read nor
+/// written, so that no file that is opened later takes their place; a stderr that nobody reads ends nothing.
+void prepare_streams() noexcept;
 
-/// Writes a result, or a whole part of one. Throws Error(cannot_create) if stdout does not take all of it.
+/// Writes a result, or a whole part of one. Throws Error(cannot_create) if stdout does not take all of it; if
+/// it is a pipe that nobody reads, the process ends by SIGPIPE.
 void write_stdout(std::string_view text);
 
 /// Writes to stderr if it can be written.

@@ -14,7 +14,8 @@ namespace {
 
 std::vector<std::string> commands_of(const CLI::App& app) {
   std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App* c) { return !c->get_group().empty(); }))
+  for (const CLI::App* command :
+       app.get_subcommands([](const CLI::App* c) { return !c->get_group().empty(); }))
     names.push_back(command->get_name());
   return names;
 }
@@ -78,9 +79,8 @@ const CLI::App& parsed_command(const CLI::App& root) {
 Error unknown_command(const CLI::App& app, std::string_view word) {
   const std::vector<std::string> known = commands_of(app);
   const std::string meant = did_you_mean(word, known);
-  return Error(ErrorCode::usage,
-               fmt::format("unknown command '{}'{}", word,
-                           meant.empty() ? "; known are " + joined(known, "and") : meant));
+  return Error(ErrorCode::usage, fmt::format("unknown command '{}'{}", word,
+                                             meant.empty() ? "; known are " + joined(known, "and") : meant));
 }
 
 Error usage_error(const CLI::App& root, const CLI::ParseError& error) {

@@ -54,6 +54,10 @@ CLI::Validator list_of(std::vector<std::string> values) {
       set);
 }
 
+CLI::Validator suggested(const std::vector<std::string>& values) {
+  return CLI::Validator([](const std::string&) { return std::string(); }, set_text(values));
+}
+
 CLI::Validator device_name() {
   const std::vector<std::string> values{"auto", "cpu", "cuda:0"};
   return CLI::Validator(

@@ -14,6 +14,8 @@ namespace gumtile::tools {
 CLI::Validator one_of(std::vector<std::string> values);
 /// Some of `values`, separated by commas.
 CLI::Validator list_of(std::vector<std::string> values);
+/// Anything; `values` are what help and completion list.
+CLI::Validator suggested(const std::vector<std::string>& values);
 /// auto, cpu or cuda:N.
 CLI::Validator device_name();
 /// An integer in decimal. For `Option::transform`: CLI11 would read a leading 0 as octal.
