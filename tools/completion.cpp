@@ -176,7 +176,7 @@ Action add_completion(CLI::App& app) {
       ->type_name("SHELL")
       ->required()
       ->check(one_of({"bash", "zsh", "fish"}));
-  app.footer(examples({"source <(gumtile completion bash)", "gumtile completion fish | source"}));
+  app.footer(examples({"source <(gumtile completion bash)", "gumtile completion zsh > _gumtile"}));
   return [&app, shell] {
     std::vector<Node> nodes;
     describe(*app.get_parent(), "gumtile", nodes);

@@ -91,14 +91,14 @@ std::string section(std::string_view title, const std::vector<Entry>& entries, s
   return text;
 }
 
-std::string usage(const CLI::App& app) {
+std::string usage(const CLI::App& app, size_t width) {
   std::string text = command_path(app);
   if (!commands_of(app).empty()) text += " COMMAND";
   text += " [OPTIONS]";
   for (const CLI::Option* option : app.get_options())
     if (option->get_positional())
       text += option->get_required() ? " " + placeholder(*option) : " [" + placeholder(*option) + "]";
-  return fmt::format("Usage: {}\n", text);
+  return wrapped("Usage: " + text, width, 7) + "\n";
 }
 
 /// Words one after the other in lines of at most `width` columns.
@@ -196,7 +196,7 @@ std::string examples(std::initializer_list<std::string_view> commands) {
 
 std::string help_text(const CLI::App& app) {
   const size_t width = help_width();
-  std::string text = wrapped(app.get_description(), width, 0) + "\n\n" + usage(app);
+  std::string text = wrapped(app.get_description(), width, 0) + "\n\n" + usage(app, width);
   text += section("Arguments", options_of(app, true), width);
   text += section("Commands", commands_of(app), width);
   text += section("Options", options_of(app, false), width);

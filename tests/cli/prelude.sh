@@ -44,7 +44,7 @@ fails() {
   shift 2
   run "$code" "$@"
   if [[ -s stdout ]]; then fail "$command_line: wrote to stdout although it failed"; fi
-  if ! grep -qF -- "$text" stderr; then fail "$command_line: the message does not name '$text'"; fi
+  if ! grep -qaF -- "$text" stderr; then fail "$command_line: the message does not name '$text'"; fi
 }
 
 # json EXPRESSION: holds for the JSON `d` on stdout.

@@ -6,7 +6,8 @@ source "$(dirname "$0")/prelude.sh"
 small=(--vocab-size 64 --hidden-size 16)
 touch file
 bench=(bench "${small[@]}" --batches 1 --repeats 1 --device cpu)
-tune=(tune "${small[@]}" --batches 1 --budget 1s --candidates 1 --device cpu --out records)
+tune=(tune "${small[@]}" --batches 1 --budget 1s --candidates 1 --device cpu)
+export GUMTILE_TUNING_DIR=$folder/records
 
 # ends CODE COMMAND...: a command with its own redirections.
 ends() {
@@ -20,7 +21,7 @@ ends() {
 # has_result FILE TEXT
 has_result() {
   checks=$((checks + 1))
-  if ! grep -q -- "$2" "$1"; then fail "$command_line: lost its result"; fi
+  if ! grep -qa -- "$2" "$1"; then fail "$command_line: lost its result"; fi
 }
 # streams ACTION GUMTILE_ARGUMENTS...: the command with streams as ACTION says; its stdout goes to the file result.
 streams() {
@@ -44,7 +45,7 @@ for action in no_stderr full_stderr unread_stderr no_streams_but_stdout; do
   ends 0 streams $action sample --synthetic 64x16x1 --device cpu --format json
   has_result result '"token"'
   ends 0 streams $action "${bench[@]}" --format csv
-  has_result result '^64,16,1,host'
+  has_result result '^64,16,1,"host'
   ends 0 streams $action "${tune[@]}" --format json
   has_result result '"problems"'
   ends 0 streams $action compile "${small[@]}" --max-rows 1 --features token --targets host:x86-64-v3 -o made.gtpack
@@ -99,7 +100,7 @@ succeeds "${bench[@]}" --pack "$name/head.gtpack" --no-logprob --format csv
 writes sample --synthetic 64x16x1 --device cpu --pack "$name/head.gtpack" --no-logprob --format json
 writes "${tune[@]}" --out "$name" --format json
 GUMTILE_TUNING_DIR=$name writes "${tune[@]}" --why --format json
-TMPDIR=$name writes "${tune[@]}" --format json
+TMPDIR=$name writes "${tune[@]}" --out again --format json
 fails 64 "$(printf 'caf\351')" "$(printf 'caf\351')"
 
 finish
