@@ -2,7 +2,7 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdio>
+#include <memory>
 #include <optional>
 
 #include "gumtile/assembler.h"
@@ -12,11 +12,13 @@
 #include "runtime/io/output_file.h"
 #include "tools/command.h"
 #include "tools/compile_kernels.h"
+#include "tools/help.h"
 #include "tools/model_head.h"
 #include "tools/open_engine.h"
 #include "tools/options.h"
 #include "tools/output.h"
 #include "tools/pack_contents.h"
+#include "tools/units.h"
 
 namespace gumtile::tools {
 namespace {
@@ -37,7 +39,7 @@ struct Options {
   std::string schedule;
   std::string ptxas;
   std::string output;
-  std::string format = "table";
+  std::string format;
 };
 
 void require(bool holds, const std::string& message) {
@@ -74,12 +76,10 @@ CompileOptions compile_options(const Options& options) {
   else if (options.ptxas != "none")
     compile.ptxas = options.ptxas;
   require(options.ptxas.empty() || compile.ptxas.empty() || access(compile.ptxas.c_str(), X_OK) == 0,
-          fmt::format("--ptxas: '{}' is no program that can be run", compile.ptxas));
-  if (isatty(STDERR_FILENO) != 0)
-    compile.progress = [](int done, int total) {
-      fmt::print(stderr, "\rcompiling: {} of {} kernels{}", done, total, done == total ? "\n" : "");
-      std::fflush(stderr);
-    };
+          fmt::format("--ptxas: '{}' is not a program that can be run", compile.ptxas));
+  compile.progress = [status = std::make_shared<StatusLine>()](int done, int total) {
+    status->show(fmt::format("compiling: {} of {}", done, count_text(total, "kernel")));
+  };
   return compile;
 }
 
@@ -99,12 +99,13 @@ int run(const Options& options) {
   request.max_rows = options.max_rows;
   request.targets = parse_targets("--targets", options.targets);
   request.tuning = tuning_records();
-  const CompileOptions compile = compile_options(options);
+  CompileOptions compile = compile_options(options);
   const auto start = std::chrono::steady_clock::now();
   const std::vector<PackPlan> plans = plan_pack(request);
   const io::OutputFile output(options.output);  // now, since compiling may take minutes
   const CompiledKernels compiled = compile_kernels(plans, compile);
-  for (const std::string& note : compiled.without_cubin) fmt::print(stderr, "gumtile: {}\n", note);
+  compile.progress = {};  // takes the line on the terminal away
+  for (const std::string& note : compiled.without_cubin) print_stderr("gumtile: {}\n", note);
 
   PackWriter writer(request, "LLVM " + llvm_version());
   for (size_t i = 0; i < plans.size(); ++i)
@@ -120,15 +121,13 @@ int run(const Options& options) {
     Json json = pack_json(*pack, options.output, bytes.size());
     json["seconds"] = rounded(seconds, 3);
     if (!options.model.empty()) json["head"] = origin_json(model);
-    text = json.dump(2, ' ', false, Json::error_handler_t::replace) + "
-";
+    text = json_text(json);
   } else {
     text = pack_text(*pack, options.output, bytes.size()) + origin_text(model) +
-           fmt::format("made in {:.1f} s
-", seconds);
+           fmt::format("made in {}\n", duration_text(1e6 * seconds));
   }
   if (output.is_stdout())  // which has the pack
-    fmt::print(stderr, "{}", text);
+    print_stderr("{}", text);
   else
     write_stdout(text);
   return 0;
@@ -138,40 +137,31 @@ int run(const Options& options) {
 
 Action add_compile(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option(
-      "--model", options->model,
-      "a model's folder, or FILE[:TENSOR]: sizes and type of its head, else those in its config.json");
-  app.add_option("--vocab-size", options->vocab_size, "rows of the weights")->check(CLI::PositiveNumber);
-  app.add_option("--hidden-size", options->hidden_size, "columns of the weights")->check(CLI::PositiveNumber);
-  app.add_option("--first-token", options->first_token, "the token of the weights' first row")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  app.add_option("--tp", options->tp, "the vocabulary is in so many equal ranges; the pack is for one")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app.add_option("--dtype", options->dtype,
-                 "of the weights: bf16, f16 or f32 (default: the model's, else bf16)");
-  app.add_option("--hidden-dtype", options->hidden_dtype, "of the hidden states (default: as the weights)");
-  app.add_option("--token-dtype", options->token_dtypes, "comma list of types of tokens: i32, i64")
-      ->capture_default_str();
-  app.add_option("--noise", options->noise, "grouped or per_token")->capture_default_str();
-  app.add_option("--features", options->features,
-                 "comma list of heads to have kernels for: token (tokens alone), logprob (tokens and "
-                 "log-probabilities); token,logprob makes both")
-      ->capture_default_str();
-  app.add_option("--max-rows", options->max_rows, "the largest batch")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app.add_option("--targets", options->targets,
-                 "comma list: host (all of its variants), host:x86-64-v3, sm_80, sm_90a, ...")
-      ->capture_default_str();
-  app.add_option("--schedule", options->schedule, "for every batch, instead of tuned and built-in choices");
-  app.add_option("--ptxas", options->ptxas,
-                 "makes cubins beside the PTX: a path, or none (default: the one that doctor shows)");
-  app.add_option("-o,--output", options->output, "the pack's file")->required();
-  app.add_option("--format", options->format, "table or json")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
+  add_text(app, "--model", options->model, "DIR|FILE[:TENSOR]",
+           "a model: sizes and type of its head, else those in its config.json");
+  add_integer(app, "--vocab-size", options->vocab_size, "rows of the weights (default: the model's)");
+  add_integer(app, "--hidden-size", options->hidden_size, "columns of the weights (default: the model's)");
+  add_integer(app, "--first-token", options->first_token, "the token of the weights' first row", 0);
+  add_integer(app, "--tp", options->tp, "the vocabulary is in so many equal ranges; the pack is for one");
+  add_matrix_dtype(app, "--dtype", options->dtype, "type of the weights (default: the model's, else bf16)");
+  add_matrix_dtype(app, "--hidden-dtype", options->hidden_dtype,
+                   "type of the hidden states (default: as the weights)");
+  add_choices(app, "--token-dtype", options->token_dtypes, "TYPE", {"i32", "i64"},
+              "types of tokens to have kernels for");
+  add_noise(app, options->noise);
+  add_choices(app, "--features", options->features, "SET", {"token", "logprob"},
+              "heads to have kernels for, with tokens alone and with log-probabilities, too");
+  add_integer(app, "--max-rows", options->max_rows, "the largest batch");
+  add_text(app, "--targets", options->targets, "TARGET,...",
+           "host (all of its variants), host:x86-64-v3, sm_80, sm_90a, ...");
+  add_text(app, "--schedule", options->schedule, "SCHEDULE",
+           "for every batch, instead of tuned and built-in choices");
+  add_text(app, "--ptxas", options->ptxas, "FILE",
+           "makes cubins beside the PTX: a path, or none (default: the one that doctor shows)");
+  add_text(app, "-o,--output", options->output, "FILE", "the pack's file")->required();
+  add_format(app, options->format, {"table", "json"});
+  app.footer(examples({"gumtile compile --model path/to/model --targets sm_90a -o head.gtpack",
+                       "gumtile compile --vocab-size 32000 --hidden-size 1024 --max-rows 8 -o head.gtpack"}));
   return [options] { return run(*options); };
 }
 

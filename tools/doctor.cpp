@@ -16,8 +16,11 @@
 #include "runtime/cpu/memory_limit.h"
 #include "runtime/cuda/device.h"
 #include "tools/command.h"
+#include "tools/help.h"
+#include "tools/options.h"
 #include "tools/output.h"
 #include "tools/self_check.h"
+#include "tools/units.h"
 
 namespace gumtile::tools {
 namespace {
@@ -151,9 +154,8 @@ std::string to_text(const Findings& findings) {
       fmt::format("gumtile   {}\nLLVM      {}\nCPU       {} ({})\n", GUMTILE_VERSION_STRING,
                   llvm_version().empty() ? "none: this gumtile takes kernels from packs" : llvm_version(),
                   cpu.brand, host_cpu_name());
-  text += fmt::format("          {} {} on {} {}: {}\n", cpu.affinity_threads,
-                      cpu.affinity_threads == 1 ? "thread" : "threads", cpu.physical_cores,
-                      cpu.physical_cores == 1 ? "core" : "cores", fmt::join(cpu_features(cpu), " "));
+  text += fmt::format("          {} on {}: {}\n", count_text(cpu.affinity_threads, "thread"),
+                      count_text(cpu.physical_cores, "core"), fmt::join(cpu_features(cpu), " "));
   if (findings.limits.cpus)
     text += fmt::format("          a quota of {:.3g} CPUs (control group): {} of {} threads are used\n",
                         *findings.limits.cpus, findings.threads, cpu.affinity_threads);
@@ -161,21 +163,20 @@ std::string to_text(const Findings& findings) {
     text += fmt::format("          a limit of {} MiB of memory (control group)\n",
                         *findings.limits.memory_bytes >> 20);
   for (const cuda::DeviceInfo& d : findings.devices)
-    text +=
-        fmt::format("cuda:{:<4} {}, sm_{}{}, {:.1f} GiB, {} multiprocessors, driver for CUDA {}\n", d.ordinal,
-                    d.name, d.sm_major, d.sm_minor, static_cast<double>(d.memory_bytes) / (1 << 30),
-                    d.multiprocessors, cuda_version(d.driver_version));
+    text += fmt::format("cuda:{:<4} {}, sm_{}{}, {}, {}, driver for CUDA {}\n", d.ordinal, d.name, d.sm_major,
+                        d.sm_minor, bytes_text(d.memory_bytes),
+                        count_text(d.multiprocessors, "multiprocessor"), cuda_version(d.driver_version));
   if (findings.devices.empty()) text += fmt::format("GPU       none: {}\n", findings.why_no_device);
   text += fmt::format("assembler {}\n",
                       !findings.assembler ? "none: drivers assemble what is compiled"
                       : access(findings.assembler->c_str(), X_OK) == 0
                           ? *findings.assembler
-                          : *findings.assembler + ", which is no program that can be run (GUMTILE_PTXAS)");
+                          : *findings.assembler + ", which is not a program that can be run (GUMTILE_PTXAS)");
   const CacheFindings& cache = findings.cache;
   text += cache.why_not_used.empty()
-              ? fmt::format("cache     {} ({}; {} kernels, {:.1f} MiB)\n", cache.folder.string(),
-                            cache.writable ? "writable" : "not writable", cache.contents.entries,
-                            static_cast<double>(cache.contents.bytes) / (1 << 20))
+              ? fmt::format("cache     {} ({}; {}, {})\n", cache.folder.string(),
+                            cache.writable ? "writable" : "not writable",
+                            count_text(cache.contents.entries, "kernel"), bytes_text(cache.contents.bytes))
               : fmt::format("cache     not used: {}\n", cache.why_not_used);
   for (const SelfCheck& check : findings.checks)
     text += fmt::format("check     {}: {}\n", check.device, check.fault.empty() ? "ok" : check.fault);
@@ -184,7 +185,7 @@ std::string to_text(const Findings& findings) {
 
 int run(bool json) {
   const Findings findings = examine();
-  write_stdout(json ? to_json(findings).dump(2) + "\n" : to_text(findings));
+  write_stdout(json ? json_text(to_json(findings)) : to_text(findings));
   for (const SelfCheck& check : findings.checks)
     if (!check.fault.empty()) return 1;
   return 0;
@@ -193,9 +194,12 @@ int run(bool json) {
 }  // namespace
 
 Action add_doctor(CLI::App& app) {
+  auto format = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  app.add_flag("--json", *json, "one JSON object");
-  return [json] { return run(*json); };
+  add_format(app, *format, {"table", "json"});
+  app.add_flag("--json", *json, "the same as --format json");
+  app.footer(examples({"gumtile doctor", "gumtile doctor --json"}));
+  return [format, json] { return run(*json || *format == "json"); };
 }
 
 }  // namespace gumtile::tools

@@ -10,7 +10,7 @@ set -uo pipefail
 gumtile=$(realpath "${1:?usage: $0 PATH_TO_GUMTILE}")
 script=$(basename "$0")
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+trap '[[ $BASHPID != $$ ]] || rm -rf "$folder"' EXIT # not when a subshell ends
 cd "$folder" || exit 1
 export GUMTILE_CACHE_DIR=$folder/cache XDG_DATA_HOME=$folder/data # nothing of the user's
 
@@ -44,7 +44,7 @@ fails() {
   shift 2
   run "$code" "$@"
   if [[ -s stdout ]]; then fail "$command_line: wrote to stdout although it failed"; fi
-  if ! grep -qF -- "$text" stderr; then fail "$command_line: the message does not name '$text'"; fi
+  if ! grep -qaF -- "$text" stderr; then fail "$command_line: the message does not name '$text'"; fi
 }
 
 # json EXPRESSION: holds for the JSON `d` on stdout.
