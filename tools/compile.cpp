@@ -9,6 +9,7 @@
 #include "gumtile/compiler.h"
 #include "gumtile/pack.h"
 #include "gumtile/tuning.h"
+#include "runtime/io/output_file.h"
 #include "tools/command.h"
 #include "tools/compile_kernels.h"
 #include "tools/help.h"
@@ -108,6 +109,7 @@ int run(const Options& options) {
   CompileOptions compile = compile_options(options);
   const auto start = std::chrono::steady_clock::now();
   const std::vector<PackPlan> plans = plan_pack(request);
+  const io::OutputFile output(options.output);  // now, since compiling may take minutes
   const CompiledKernels compiled = compile_kernels(plans, compile);
   compile.progress = {};  // takes the line on the terminal away
   for (const std::string& note : compiled.without_cubin) print_stderr("gumtile: {}\n", note);
@@ -116,18 +118,25 @@ int run(const Options& options) {
   for (size_t i = 0; i < plans.size(); ++i)
     for (const KernelArtifact& artifact : compiled.artifacts[i]) writer.add(plans[i], artifact);
   for (std::string& text : pack_tuning_records(request)) writer.add_tuning_record(std::move(text));
-  const uint64_t bytes = writer.write(options.output);
+  const std::string bytes = writer.bytes();
+  output.write(bytes);
   const double seconds = milliseconds_since(start) * 1e-3;
 
-  const std::shared_ptr<Pack> pack = open_pack(options.output);
+  const std::shared_ptr<Pack> pack = read_pack(bytes, options.output);
+  std::string text;
   if (options.format == "json") {
-    Json json = pack_json(*pack, options.output, bytes);
+    Json json = pack_json(*pack, options.output, bytes.size());
     json["seconds"] = rounded(seconds, 3);
-    write_stdout(json_text(json));
+    text = json_text(json);
   } else {
-    write_stdout(pack_text(*pack, options.output, bytes) +
-                 fmt::format("made in {}\n", duration_text(1e6 * seconds)));
+    text = pack_text(*pack, options.output, bytes.size()) +
+           fmt::format("made in {}
+", duration_text(1e6 * seconds));
   }
+  if (output.is_stdout())  // which has the pack
+    write_stderr(text);
+  else
+    write_stdout(text);
   return 0;
 }
 

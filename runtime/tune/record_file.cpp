@@ -1,15 +1,12 @@
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cctype>
-#include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 #include "gumtile/error.h"
 #include "gumtile/tuning.h"
+#include "runtime/io/posix_file.h"
 #include "support/hash.h"
 
 namespace gumtile {
@@ -38,43 +35,6 @@ std::string slug(std::string_view text) {
               fmt::format("the tuning record '{}' cannot be written: {}", path.string(), why));
 }
 
-/// A file that is removed unless it was renamed.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const fs::path& target)
-      : target_(target),
-        path_(target.parent_path() / fmt::format(".{}.{}.tmp", target.filename().string(), ::getpid())) {
-    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (descriptor_ < 0) cannot_write(target_, std::strerror(errno));
-  }
-  ~TemporaryFile() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-    if (!path_.empty()) ::unlink(path_.c_str());
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-
-  void write(std::string_view text) {
-    while (!text.empty()) {
-      const ssize_t written = ::write(descriptor_, text.data(), text.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) cannot_write(target_, std::strerror(errno));
-      text.remove_prefix(static_cast<size_t>(written));
-    }
-    if (::fsync(descriptor_) != 0) cannot_write(target_, std::strerror(errno));
-  }
-
-  void publish() {
-    if (::rename(path_.c_str(), target_.c_str()) != 0) cannot_write(target_, std::strerror(errno));
-    path_.clear();
-  }
-
- private:
-  fs::path target_;
-  fs::path path_;
-  int descriptor_ = -1;
-};
-
 fs::path absolute_variable(const char* name) {
   const char* value = std::getenv(name);
   const fs::path path(value == nullptr ? "" : value);
@@ -100,9 +60,8 @@ fs::path save_tuning_record(const fs::path& folder, const TuningRecord& record) 
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) cannot_write(path, error.message());
-  TemporaryFile file(path);
-  file.write(tuning_record_text(record));
-  file.publish();
+  if (const int code = io::replace_file(path.string(), tuning_record_text(record)); code != 0)
+    cannot_write(path, std::strerror(code));
   if (record.complete) fs::remove(partial, error);
   return path;
 }
