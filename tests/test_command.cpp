@@ -103,8 +103,7 @@ TEST_CASE("integers are decimal") {
 TEST_CASE("enumerations list their values") {
   CLI::App app;
   std::string value;
-  CLI::Option* option =
-      app.add_option("--set", value)->type_name("FILE[:TENSOR]")->check(list_of({"a", "b"}));
+  CLI::Option* option = app.add_option("--set", value)->type_name("FILE[:TENSOR]")->check(list_of({"a", "b"}));
   CHECK(enumerated_values(*option) == std::vector<std::string>{"a", "b"});
   CHECK_NOTHROW(app.parse("--set a,b", false));
   CHECK_THROWS_AS(app.parse("--set a,,b", false), CLI::ValidationError);
