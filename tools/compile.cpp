@@ -127,7 +127,7 @@ int run(const Options& options) {
            fmt::format("made in {}\n", duration_text(1e6 * seconds));
   }
   if (output.is_stdout())  // which has the pack
-    print_stderr("{}", text);
+    write_stderr(text);
   else
     write_stdout(text);
   return 0;

@@ -207,9 +207,7 @@ std::shared_ptr<Engine> Engine::open(std::string_view device, EngineOptions opti
 }
 
 std::shared_ptr<Engine> Engine::open(std::string_view device, std::shared_ptr<KernelSource> source) {
-  EngineOptions options;
-  options.source = std::move(source);
-  return open(device, std::move(options));
+  return open(device, source == nullptr ? EngineOptions{} : default_engine_options(std::move(source)));
 }
 
 const DeviceDescription& Engine::device() const { return impl_->backend->device(); }

@@ -1,8 +1,13 @@
 #include <fmt/format.h>
+#include <sys/file.h>
 
+#include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 
 #include "gumtile/error.h"
 #include "gumtile/tuning.h"
@@ -35,6 +40,44 @@ std::string slug(std::string_view text) {
               fmt::format("the tuning record '{}' cannot be written: {}", path.string(), why));
 }
 
+/// Until the end of the scope other processes that save into a folder wait. A file system that has no locks
+/// gives none: then the last one to write wins, with what it has read before.
+class FolderLock {
+ public:
+  explicit FolderLock(const fs::path& folder)
+      : folder_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    while (folder_.is_open() && ::flock(folder_.get(), LOCK_EX) != 0 && errno == EINTR) {
+    }
+  }
+
+ private:
+  io::FileDescriptor folder_;
+};
+
+/// The record in a file; nothing if it is missing, cannot be read or is not a record: then it is written
+/// anew.
+std::optional<TuningRecord> read_record(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return std::nullopt;
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  try {
+    return parse_tuning_record(text, path.string());
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+fs::path partial_of(const fs::path& path) { return path.string() + ".partial"; }
+
+/// Whether a record of another compiler or driver takes the place of the one that chooses: it has to be about
+/// as thorough, since what one version offers is not quite what another one does.
+bool replaces(const TuningRecord& known, const TuningRecord& found) {
+  const auto decided = [](const TuningRecord& record) {
+    return std::count_if(record.candidates.begin(), record.candidates.end(), is_decided);
+  };
+  return (found.complete || !known.complete) && 4 * decided(found) >= 3 * decided(known);
+}
+
 fs::path absolute_variable(const char* name) {
   const char* value = std::getenv(name);
   const fs::path path(value == nullptr ? "" : value);
@@ -53,17 +96,35 @@ std::string tuning_file_name(const TuningKey& key) {
                      hash_hex(all).substr(0, 16));
 }
 
-fs::path save_tuning_record(const fs::path& folder, const TuningRecord& record) {
-  const fs::path complete = folder / tuning_file_name(record.key);
-  const fs::path partial = complete.string() + ".partial";
-  const fs::path& path = record.complete ? complete : partial;
+std::optional<TuningRecord> known_tuning(const fs::path& folder, const TuningRecord& record) {
+  const fs::path path = folder / tuning_file_name(record.key);
+  std::optional<TuningRecord> known = read_record(path);
+  if (known && !are_comparable(*known, record)) known.reset();
+  std::optional<TuningRecord> partial = read_record(partial_of(path));
+  if (partial && !are_comparable(*partial, record)) partial.reset();
+  if (known && partial) return merge_tuning_records(*known, *partial);
+  return known ? known : partial;
+}
+
+SavedTuning save_tuning_record(const fs::path& folder, const TuningRecord& record) {
+  const fs::path chosen = folder / tuning_file_name(record.key);
+  const fs::path partial = partial_of(chosen);
   std::error_code error;
   fs::create_directories(folder, error);
-  if (error) cannot_write(path, error.message());
-  if (const int code = io::replace_file(path.string(), tuning_record_text(record)); code != 0)
-    cannot_write(path, std::strerror(code));
-  if (record.complete) fs::remove(partial, error);
-  return path;
+  if (error) cannot_write(chosen, error.message());
+  const FolderLock lock(folder);
+
+  SavedTuning saved{chosen, record, true};
+  if (const std::optional<TuningRecord> known = known_tuning(folder, record))
+    saved.record = merge_tuning_records(*known, record);
+  const std::optional<TuningRecord> choosing = read_record(chosen);
+  saved.chooses = !saved.record.winner.empty() &&
+                  (!choosing || are_comparable(*choosing, record) || replaces(*choosing, saved.record));
+  if (!saved.chooses) saved.path = partial;
+  if (const int code = io::replace_file(saved.path.string(), tuning_record_text(saved.record)); code != 0)
+    cannot_write(saved.path, std::strerror(code));
+  if (saved.chooses) fs::remove(partial, error);
+  return saved;
 }
 
 fs::path default_tuning_folder() {

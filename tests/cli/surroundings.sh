@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # The `gumtile` command among outputs of other kinds, assemblers that fail, signals, and limits of the system.
 #
-#   tests/test_surroundings.sh PATH_TO_GUMTILE
+#   tests/cli/surroundings.sh PATH_TO_GUMTILE
 #
 # Needs no GPU. What needs root, control groups, python3 or a C compiler is left out where that is not there.
 # shellcheck disable=SC2317 # functions that others call
 set -uo pipefail
 
-gumtile=$(realpath "${1:?usage: test_surroundings.sh PATH_TO_GUMTILE}")
-fake_ptxas=$(realpath "$(dirname "$0")/fake_ptxas.py")
+gumtile=$(realpath "${1:?usage: surroundings.sh PATH_TO_GUMTILE}")
+fake_ptxas=$(realpath "$(dirname "$0")/../fake_ptxas.py")
 folder=$(mktemp -d)
 groups=()
 cleanup() {
