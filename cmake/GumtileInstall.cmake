@@ -20,7 +20,7 @@ foreach(component runtime jit)
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/gumtile COMPONENT devel)
 endforeach()
 
-install(FILES include/gumtile/gumtile.h include/gumtile/gumtile.hpp
+install(FILES include/gumtile/gumtile.h include/gumtile/gumtile.hpp include/gumtile/version.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/gumtile COMPONENT devel)
 
 configure_package_config_file(cmake/gumtileConfig.cmake.in ${PROJECT_BINARY_DIR}/gumtileConfig.cmake
@@ -40,9 +40,11 @@ foreach(name gumtile gumtile-runtime)
   install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT devel)
 endforeach()
 
-install(FILES README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT devel)
+# As they lie in the source tree, so that links between them hold.
+install(FILES README.md CHANGELOG.md CONTRIBUTING.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT devel)
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT devel)
-install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT devel)
+install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT devel USE_SOURCE_PERMISSIONS)
+install(DIRECTORY bench/results DESTINATION ${CMAKE_INSTALL_DOCDIR}/bench COMPONENT devel)
 
 if(TARGET gumtile_command)
   set_target_properties(gumtile_command PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
@@ -65,3 +67,11 @@ if(TARGET gumtile_command)
   install(FILES ${PROJECT_BINARY_DIR}/completions/gumtile.fish
     DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d COMPONENT command)
 endif()
+
+# All that is installed, without tests and examples: less to build before `cmake --install`.
+add_custom_target(gumtile_installable)
+foreach(target gumtile_shared gumtile_runtime_shared gumtile_completions)
+  if(TARGET ${target})
+    add_dependencies(gumtile_installable ${target})
+  endif()
+endforeach()

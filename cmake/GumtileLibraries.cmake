@@ -2,8 +2,7 @@
 # export the C interface and nothing else, and keep what they link to themselves.
 add_library(gumtile_capi_objects OBJECT ${PROJECT_SOURCE_DIR}/runtime/capi/capi.cpp)
 target_link_libraries(gumtile_capi_objects PRIVATE gumtile_pack $<BUILD_INTERFACE:gumtile_flags>)
-target_compile_definitions(gumtile_capi_objects PRIVATE GUMTILE_BUILDING_LIBRARY
-  GUMTILE_VERSION="${PROJECT_VERSION}")
+target_compile_definitions(gumtile_capi_objects PRIVATE GUMTILE_BUILDING_LIBRARY)
 
 # Each soname carries the major version of the interface, which is the project's.
 function(gumtile_shared_library NAME OUTPUT SOURCE)

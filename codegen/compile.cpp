@@ -11,7 +11,9 @@
 #include "codegen/nvptx/kernel.h"
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
+#include "gumtile/version.h"
 #include "source_digest.h"
+#include "support/float_environment.h"
 #include "support/hash.h"
 
 namespace gumtile {
@@ -59,6 +61,7 @@ class Compilation {
       throw Error(ErrorCode::internal, "LLVM rejected the generated code", {diagnostics_});
   }
 
+  DefaultFloatEnvironment default_arithmetic_;  ///< of constants that LLVM folds; first, so that it lasts
   LaunchSpec launch_;
   std::string diagnostics_;
   llvm::LLVMContext context_;
@@ -106,8 +109,8 @@ std::string emit(const KernelPlan& plan, Stage stage) {
 }
 
 std::string compiler_identity(const Target& target) {
-  std::string text =
-      fmt::format("gumtile {} ({}), LLVM {}", GUMTILE_VERSION, GUMTILE_SOURCE_DIGEST, LLVM_VERSION_STRING);
+  std::string text = fmt::format("gumtile {} ({}), LLVM {}", GUMTILE_VERSION_STRING, GUMTILE_SOURCE_DIGEST,
+                                 LLVM_VERSION_STRING);
   if (target.is_cuda()) return text;
   const codegen::HostMachine host = codegen::make_host_machine(target);
   return text + fmt::format(", {} {}", host.cpu, host.machine->getTargetFeatureString().str());

@@ -1,15 +1,14 @@
 #include "codegen/dump.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+
+#include "runtime/io/posix_file.h"
 
 namespace gumtile::codegen {
 namespace {
@@ -27,27 +26,10 @@ std::string readable(std::string text) {
   return text.substr(0, kMaxReadable);
 }
 
-int write_all(int file, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(file, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return errno;
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  return 0;
-}
-
-/// Writes a file beside its place and renames it; 0 or an errno.
+/// 0 or an errno.
 int write_file(const std::string& folder, const std::string& name, std::string_view bytes) {
   if (mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) return errno;
-  std::string temporary = folder + "/.dump-XXXXXX";
-  const int file = mkostemp(temporary.data(), O_CLOEXEC);  // with mode 0600
-  if (file < 0) return errno;
-  int error = write_all(file, bytes);
-  close(file);
-  if (error == 0 && rename(temporary.c_str(), (folder + "/" + name).c_str()) != 0) error = errno;
-  if (error != 0) unlink(temporary.c_str());
-  return error;
+  return io::replace_file(folder + "/" + name, bytes, S_IRUSR | S_IWUSR);
 }
 
 }  // namespace

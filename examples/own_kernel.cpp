@@ -1,12 +1,12 @@
-// A kernel of one's own: how sure is a linear classifier of its answer? For each row of x the Program finds
-// the class with the largest logit of x * W^T + bias, by how much it leads the runner-up, and its
-// probability. The logits are never stored. The tutorial in docs/dsl-tutorial.md goes through this file.
+// A kernel of one's own: how sure is a linear classifier of its answer? The tutorial, docs/dsl-tutorial.md,
+// explains this file block by block.
 //
 //   own_kernel [auto | cpu | cuda:N]
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <limits>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,17 +21,30 @@ namespace {
 
 using namespace gumtile;
 
+struct Classifier {
+  Axis classes;
+  Expr logit;
+};
+
+Classifier classifier(ProgramBuilder& p) {
+  const Axis rows = p.axis("rows");
+  const Axis classes = p.axis("classes");
+  const Axis features = p.axis("features");
+  const Tensor x = p.input("x", DType::bf16, {rows, features});
+  const Tensor w = p.input("w", DType::bf16, {classes, features});
+  const Tensor bias = p.optional_input("bias", DType::f32, {classes});
+  const Expr product = p.contract(x, w, features);                // per (row, class)
+  return {classes, product + bias.at({p.index(classes), 0.0f})};  // 0 where no bias is bound
+}
+
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
-/// The best value with its index, and the value of the runner-up.
 struct TopTwo {
   Expr best;
   Expr index;
   Expr runner_up;
 };
 
-/// A reduction is a monoid: an identity, the state that one element is lifted to, and a combine of two states
-/// that is associative and commutative.
 TopTwo top_two(ProgramBuilder& p, Expr x, Expr index, Axis axis) {
   auto combine = [](std::span<const Expr> a, std::span<const Expr> b) {
     const Expr right_wins = (b[0] > a[0]) | ((b[0] == a[0]) & (b[1] < a[1]));
@@ -48,15 +61,7 @@ TopTwo top_two(ProgramBuilder& p, Expr x, Expr index, Axis axis) {
 
 Program make_program() {
   ProgramBuilder p("confidence");
-  const Axis rows = p.axis("rows");
-  const Axis classes = p.axis("classes");
-  const Axis features = p.axis("features");
-  const Tensor x = p.input("x", DType::bf16, {rows, features});
-  const Tensor w = p.input("w", DType::bf16, {classes, features});
-  const Tensor bias = p.optional_input("bias", DType::f32, {classes});
-
-  const Expr product = p.contract(x, w, features);                  // per (row, class)
-  const Expr logit = product + bias.at({p.index(classes), 0.0f});   // 0 where no bias is bound
+  const auto [classes, logit] = classifier(p);
   const TopTwo top = top_two(p, logit, p.index(classes), classes);  // per row
   const Expr lse = logsumexp(p, logit, p.split(classes, 0x39));     // per row, in the same sweep
   p.output("class", cast(top.index, DType::i32));
@@ -65,10 +70,9 @@ Program make_program() {
   return p.build();  // verified
 }
 
-/// Small integers and a bias in quarters: every logit is exact in f32 on every machine.
 struct Data {
   static constexpr int64_t kRows = 5, kClasses = 1000, kFeatures = 64;
-  std::vector<uint16_t> x, w;
+  std::vector<uint16_t> x, w;  // bf16 bits
   std::vector<float> bias;
 
   Data() {
@@ -99,6 +103,14 @@ Result run_interpreter(const Program& program, const Data& data) {
   return result;
 }
 
+/// Classes and leads are exact here; the probability goes through approximations of exp and log.
+bool agree(const Result& a, const Result& b) {
+  bool same = a.classes == b.classes && a.lead == b.lead;
+  for (size_t i = 0; i < a.probability.size(); ++i)
+    same &= std::fabs(a.probability[i] - b.probability[i]) <= 1e-5f;
+  return same;
+}
+
 Result run_engine(const std::shared_ptr<Engine>& engine, const KernelPlan& plan, const Data& data) {
   const Kernel kernel = engine->load(plan);  // compiles
   const DeviceArray<uint16_t> x(engine, data.x);
@@ -109,25 +121,15 @@ Result run_engine(const std::shared_ptr<Engine>& engine, const KernelPlan& plan,
   const DeviceArray<float> probability(engine, Data::kRows);
   const DeviceArray<std::byte> workspace(engine, kernel.workspace_bytes(Data::kRows));
 
-  // Inputs and outputs in the order in which the Program declares them.
   const std::vector<Binding> inputs{
       {x.data(), Data::kFeatures}, {w.data(), Data::kFeatures}, {bias.data(), 0}};
   const std::vector<Binding> outputs{{classes.data(), 0}, {lead.data(), 0}, {probability.data(), 0}};
-  kernel.workspace_init(nullptr, workspace.data(),
-                        workspace.size_bytes());  // before a workspace's first launch
+  kernel.workspace_init(nullptr, workspace.data(), workspace.size_bytes());  // before its first launch
   const Status status =
       kernel.launch(nullptr, Data::kRows, inputs, outputs, workspace.data(), workspace.size_bytes());
   if (status != Status::ok)
     throw Error(ErrorCode::internal, "the launch failed: " + std::string(name(status)));
   return {classes.read(), lead.read(), probability.read()};
-}
-
-/// Classes and leads are exact here; the probability goes through approximations of exp and log.
-bool agree(const Result& a, const Result& b) {
-  bool same = a.classes == b.classes && a.lead == b.lead;
-  for (size_t i = 0; i < a.probability.size(); ++i)
-    same &= std::fabs(a.probability[i] - b.probability[i]) <= 1e-5f;
-  return same;
 }
 
 int run(const char* device) {
@@ -145,7 +147,6 @@ int run(const char* device) {
   problem.contracted = Data::kFeatures;
   problem.max_rows = Data::kRows;
 
-  // How it is computed: the built-in choice, then one by hand. Neither changes what is computed.
   const Schedule by_hand = Schedule::parse(target.is_cuda() ? "simt:b8,k16" : "host:b1,v512");
   bool good = true;
   for (const Schedule& schedule : {default_schedule(program, problem, target), by_hand}) {

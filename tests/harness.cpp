@@ -197,7 +197,10 @@ namespace {
 
 std::shared_ptr<Engine> open_or_null(const char* device) {
   try {
-    return Engine::open(device, with_assembler(make_jit()));
+    EngineOptions
+        options;  // without a cache, so that what is compiled is what is tested, and without records
+    options.source = with_assembler(make_jit());
+    return Engine::open(device, options);
   } catch (const Error& error) {
     fmt::print(stderr, "no engine on {}: {}\n", device, error.what());
     return nullptr;

@@ -1,12 +1,7 @@
 // Assembling PTX by a process. Most cases use scripts in ptxas's place: what is tested is how we run it.
 #include <doctest/doctest.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -18,43 +13,18 @@
 
 #include "gumtile/assembler.h"
 #include "gumtile/error.h"
-#include "runtime/assembler/process.h"
 #include "tests/environment.h"
+#include "tests/ptxas_script.h"
 
 namespace gumtile {
 namespace {
 
+using test::copied;
+using test::kCopies;
+using Script = test::PtxasScript;
 using test::Variable;
 
 namespace fs = std::filesystem;
-
-/// An executable script, gone at the end of the scope.
-class Script {
- public:
-  explicit Script(const std::string& lines) {
-    std::string folder = fs::temp_directory_path() / "gumtile-script-XXXXXX";
-    if (mkdtemp(folder.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-    folder_ = folder;
-    std::ofstream(path()) << "#!/bin/sh\n" << lines << '\n';
-    chmod(path().c_str(), 0700);
-  }
-  ~Script() {
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-  }
-  Script(const Script&) = delete;
-  Script& operator=(const Script&) = delete;
-
-  std::string folder() const { return folder_.string(); }
-  std::string path() const { return (folder_ / "ptxas").string(); }
-
- private:
-  fs::path folder_;
-};
-
-/// Its arguments are: -arch=sm_90a, -o, the cubin, the PTX.
-constexpr const char* kCopies =
-    R"([ "$1" = -arch=sm_90a ] && [ "$2" = -o ] && { echo cubin; cat "$4"; } > "$3")";
 
 const char* const kEmptyKernel =
     ".version 8.0\n.target sm_90a\n.address_size 64\n.visible .entry k() { ret; }\n";
@@ -113,7 +83,7 @@ TEST_CASE("PTX goes in and a cubin comes out, in many threads at once") {
       });
   }
   for (size_t i = 0; i < cubins.size(); ++i)
-    CHECK(cubins[i] == "cubin\n" + std::string(1000 * i, 'p') + std::to_string(i));
+    CHECK(cubins[i] == copied(std::string(1000 * i, 'p') + std::to_string(i)));
 }
 
 TEST_CASE("faults of the assembler are told in its words") {
@@ -139,7 +109,7 @@ TEST_CASE("a cubin is added to PTX; where that fails, the PTX stays and a warnin
   const Log log = [&](LogLevel, std::string_view message) { warnings.emplace_back(message); };
   KernelArtifact artifact = ptx_artifact();
   add_cubin(artifact, script.path(), log);
-  CHECK(artifact.cubin == "cubin\nptx");
+  CHECK(artifact.cubin == copied("ptx"));
   CHECK(artifact.code == "ptx");
   CHECK(warnings.empty());
 
@@ -159,7 +129,7 @@ TEST_CASE("a cubin is added to PTX; where that fails, the PTX stays and a warnin
 }
 
 TEST_CASE("where an application ignores its children's ends, only a whole cubin counts") {
-  const Script script(kCopies);
+  const Script script(R"(head -c 100 "$(dirname "$0")/cubin" > "$3")");
   const std::optional<std::string> ptxas = find_assembler();
   const auto before = std::signal(SIGCHLD, SIG_IGN);
   const Error error = failure_of(script.path());
@@ -180,18 +150,6 @@ TEST_CASE("the assembler does not inherit what its caller does with signals") {
   std::signal(SIGINT, handled);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   CHECK(std::string(error.what()).find("ended by signal 2") != std::string::npos);
-}
-
-TEST_CASE("an assembler that hangs is killed") {
-  const Script script("exec sleep 60");
-  const auto start = std::chrono::steady_clock::now();
-  try {
-    assembler::run_program({script.path()}, {}, std::chrono::milliseconds(200));
-    FAIL("no Error was thrown");
-  } catch (const Error& error) {
-    CHECK(std::string(error.what()).find("took too long") != std::string::npos);
-  }
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(30));
 }
 
 /// Hands out PTX, ready-made or not.
@@ -216,12 +174,12 @@ TEST_CASE("a source with an assembler gives cubins for what is compiled, and not
   const Variable named("GUMTILE_PTXAS", script.path().c_str());
   CHECK(with_assembler(nullptr) == nullptr);
   const std::shared_ptr<KernelSource> assembling = with_assembler(source);
-  CHECK(assembling->get({}).cubin == "cubin\nptx");
-  CHECK(assembling->find({})->cubin == "cubin\nptx");
+  CHECK(assembling->get({}).cubin == copied("ptx"));
+  CHECK(assembling->find({})->cubin == copied("ptx"));
   CHECK(assembling->identity(kTarget) == "the source's");
   // What was assembled once is known.
   std::ofstream(script.path()) << "#!/bin/sh\nexit 1\n";
-  CHECK(assembling->get({}).cubin == "cubin\nptx");
+  CHECK(assembling->get({}).cubin == copied("ptx"));
   source->ready_made = true;
   CHECK(assembling->get({}).cubin.empty());
 }

@@ -64,6 +64,13 @@ class FakeSource : public KernelSource {
   std::function<KernelArtifact(const KernelPlan&)> make_;
 };
 
+/// Options for a source and nothing else: kernels made by hand have no place in a user's cache.
+EngineOptions bare(std::shared_ptr<KernelSource> source) {
+  EngineOptions options;
+  options.source = std::move(source);
+  return options;
+}
+
 std::shared_ptr<FakeSource> source_of(const KernelArtifact& artifact) {
   return std::make_shared<FakeSource>([artifact](const KernelPlan&) { return artifact; });
 }
@@ -246,12 +253,14 @@ TEST_CASE("an engine loads only with a source, and plans and artifacts for its k
   KernelArtifact artifact = host_artifact("no shared object", argmax_spec());
   KernelPlan for_gpu;
   for_gpu.target = Target::parse("sm_80");
-  const Error wrong_plan = error_of([&] { Engine::open("cpu", source_of(artifact))->load(for_gpu); });
+  const Error wrong_plan = error_of([&] { Engine::open("cpu", bare(source_of(artifact)))->load(for_gpu); });
   CHECK(wrong_plan.code() == ErrorCode::usage);
   CHECK(contains(wrong_plan, "sm_80"));
-  CHECK(error_of([&] { Engine::open("cpu", source_of(artifact))->load({}); }).code() == ErrorCode::bad_data);
+  CHECK(error_of([&] { Engine::open("cpu", bare(source_of(artifact)))->load({}); }).code() ==
+        ErrorCode::bad_data);
   artifact.format = KernelArtifact::Format::ptx;
-  CHECK(error_of([&] { Engine::open("cpu", source_of(artifact))->load({}); }).code() == ErrorCode::internal);
+  CHECK(error_of([&] { Engine::open("cpu", bare(source_of(artifact)))->load({}); }).code() ==
+        ErrorCode::internal);
 }
 
 TEST_CASE("a launch specification that cannot be is refused before its code is touched") {
@@ -274,7 +283,7 @@ TEST_CASE("a launch specification that cannot be is refused before its code is t
     CAPTURE(fault.first);
     LaunchSpec spec = argmax_spec();
     fault.second(spec);
-    const std::shared_ptr<Engine> engine = Engine::open("cpu", source_of(host_artifact("", spec)));
+    const std::shared_ptr<Engine> engine = Engine::open("cpu", bare(source_of(host_artifact("", spec))));
     const Error error = error_of([&] { engine->load({}); });
     CHECK(error.code() == ErrorCode::internal);
     CHECK(contains(error, fault.first));
@@ -467,7 +476,8 @@ TEST_CASE("a kernel on the CPU: launch, workspace and refusals") {
   std::unique_ptr<Kernel> kernel;
   {
     // The kernel keeps what it needs of the engine.
-    const std::shared_ptr<Engine> engine = Engine::open("cpu", source_of(host_artifact(code, argmax_spec())));
+    const std::shared_ptr<Engine> engine =
+        Engine::open("cpu", bare(source_of(host_artifact(code, argmax_spec()))));
     kernel = std::make_unique<Kernel>(engine->load({}));
   }
   CHECK(kernel->artifact().launch.sweep == "sweep");
@@ -599,7 +609,7 @@ TEST_CASE("a kernel on a GPU gets its arguments, in and out of graphs") {
   artifact.code = kArgumentsPtx;
   artifact.launch = spec;
   artifact.ptx_version = 64;
-  const std::shared_ptr<Engine> engine = Engine::open("auto", source_of(artifact));
+  const std::shared_ptr<Engine> engine = Engine::open("auto", bare(source_of(artifact)));
   REQUIRE(engine->device().target.is_cuda());
   KernelPlan plan;
   plan.target = engine->device().target;
@@ -635,7 +645,7 @@ TEST_CASE("a kernel on a GPU gets its arguments, in and out of graphs") {
   CHECK(kernel.launch(nullptr, int64_t{1} << 40, {}, {}, nullptr, 0) == Status::too_many_rows);
 
   artifact.code = ".version 99.0\n.target sm_70\n.address_size 64\n";
-  const Error error = error_of([&] { Engine::open("auto", source_of(artifact))->load(plan); });
+  const Error error = error_of([&] { Engine::open("auto", bare(source_of(artifact)))->load(plan); });
   CHECK(contains(error, "the driver supports CUDA"));
 }
 
@@ -742,7 +752,7 @@ KernelArtifact showing_artifact(const KernelPlan& plan) {
 TEST_CASE("a sampling head binds its arguments by name and shares kernels between buckets") {
   if (compile_c("int x;").empty()) return;
   const auto source = std::make_shared<FakeSource>(showing_artifact);
-  const std::shared_ptr<Engine> engine = Engine::open("cpu", source);
+  const std::shared_ptr<Engine> engine = Engine::open("cpu", bare(source));
   alignas(16) const std::array<uint16_t, 4 * 24> weights = {};
   LmHeadOptions options;
   options.vocab_size = 4;

@@ -85,10 +85,17 @@ Sampled sample(LmHead& head, Engine& engine, const Data& data, int64_t rows, boo
   return result;
 }
 
+/// An engine that has this source and nothing else.
+std::shared_ptr<Engine> bare_engine(std::shared_ptr<KernelSource> source) {
+  EngineOptions options;
+  options.source = std::move(source);
+  return Engine::open("cpu", options);
+}
+
 /// What an engine with this source samples.
 Sampled sample_with(const std::shared_ptr<KernelSource>& source, const Data& data, bool logprob,
                     EngineStats* stats = nullptr) {
-  const std::shared_ptr<Engine> engine = Engine::open("cpu", source);
+  const std::shared_ptr<Engine> engine = bare_engine(source);
   LmHead head(engine, host_request().head, data.weights());
   head.prepare(8, {kNoFeatures, feature_logprob});
   if (stats != nullptr) *stats = engine->stats();
@@ -154,7 +161,7 @@ TEST_CASE("a pack says what it has and what was asked for") {
   request.feature_sets = {kNoFeatures};
   const TestFile file(make_pack(request));
   const Data data;
-  const std::shared_ptr<Engine> engine = Engine::open("cpu", open_pack(file.path()));
+  const std::shared_ptr<Engine> engine = bare_engine(open_pack(file.path()));
   const auto prepare = [&](LmHeadOptions options, Features features, const void* weights) {
     return error_of([&] { LmHead(engine, options, weights).prepare(1, {features}); });
   };
@@ -222,7 +229,7 @@ TEST_CASE("a schedule that the pack lacks is replaced by one that it has, with a
   request.max_rows = 1;
   const TestFile file(make_pack(request));
   const Data data;
-  const std::shared_ptr<Engine> engine = Engine::open("cpu", open_pack(file.path()));
+  const std::shared_ptr<Engine> engine = bare_engine(open_pack(file.path()));
   LmHead head(engine, host_request().head, data.weights());
   head.prepare(8);  // also buckets beyond the pack's: its kernels take any number of rows
   for (const KernelChoice& choice : head.choices()) {
@@ -239,7 +246,7 @@ TEST_CASE("weights that are aligned better than the pack's are served") {
   request.head.hidden_size = 71;  // dense rows are aligned to 2 bytes
   const TestFile file(make_pack(request));
   const Data data;
-  const std::shared_ptr<Engine> engine = Engine::open("cpu", open_pack(file.path()));
+  const std::shared_ptr<Engine> engine = bare_engine(open_pack(file.path()));
   LmHead head(engine, request.head, data.weights(), kPackHidden);  // rows of 144 bytes
   head.prepare(1);
   CHECK(engine->stats().ready_made == 1);
@@ -326,49 +333,6 @@ TEST_CASE("GPU packs hold what each known card would choose; cubins go first, PT
   CHECK(contains(error_of([&] { plan_pack(request); }), "host:znver4"));
 }
 
-TEST_CASE(
-    "a pack takes tuning records along, of cards that nobody knew, and engines on those cards use them") {
-  PackRequest request = host_request();
-  request.targets = {Target::parse("sm_90a")};
-  request.feature_sets = {kNoFeatures};
-  request.max_rows = 4;
-  const DeviceDescription card{"NVIDIA Unheard-of", "cuda:0", request.targets[0], 99, size_t{1} << 36, 9e12};
-  const Program program = lm_head_program(request.head, kNoFeatures);
-  const Problem problem{kPackVocab, kPackHidden, 4, 16, 0};
-  const Schedule heuristic =
-      default_schedule(program, problem, card.target, {card.workers, card.memory_bytes_per_second});
-  WgmmaSchedule faster = std::get<WgmmaSchedule>(heuristic.family);
-  faster.stages -= 1;
-  TuningRecord record;
-  record.key = tuning_key(card, program, problem);
-  record.winner = Schedule{faster}.str();
-  record.heuristic = heuristic.str();
-  record.candidates = {{heuristic.str(), 20, 19, 21, ""}, {record.winner, 10, 9, 11, ""}};
-  record.gumtile_version = "0.1.0";
-  record.compiler = "LLVM 22";
-  record.date = "2026-01-02T03:04:05Z";
-  const std::string text = tuning_record_text(record);
-  const TuningRecordText mine[] = {{"mine.json", text}};
-  request.tuning = TuningRecords::from_texts(mine, {});
-
-  CHECK(pack_tuning_records(request) == std::vector<std::string>{text});
-  PackWriter writer(request, "test");
-  for (const PackPlan& plan : plan_pack(request)) writer.add(plan, compile(plan.plan));
-  for (const std::string& each : pack_tuning_records(request)) writer.add_tuning_record(each);
-  const TestFile file(writer.bytes());
-  const std::shared_ptr<Pack> pack = open_pack(file.path());
-  CHECK_NOTHROW(pack->get(make_plan(program, problem, Schedule{faster}, card.target)));
-
-  const auto records = load_tuning({pack}, "/nonexistent");
-  const auto found = records->find(record.key);
-  REQUIRE(found.has_value());
-  CHECK(found->schedule == Schedule{faster});
-  CHECK(found->rule == "pack record " + pack->hash());
-  DeviceDescription other = card;
-  other.name = "NVIDIA H200";
-  CHECK_FALSE(records->find(tuning_key(other, program, problem)).has_value());
-}
-
 /// A device that refuses every cubin.
 class PickyBackend : public engine::Backend {
  public:
@@ -399,10 +363,16 @@ TEST_CASE("where the device refuses a pack's cubin the PTX behind it is loaded")
   const TestFile both(make_pack(request, "cubin"));
   PickyBackend backend;
   std::vector<std::string> messages;
-  engine::KernelLoader loader(
-      backend, open_pack(both.path()), nullptr,
-      [&](LogLevel /*level*/, std::string_view message) { messages.emplace_back(message); });
+  std::string taken;
+  engine::KernelLoader loader(backend, open_pack(both.path()), nullptr,
+                              [&](LogLevel level, std::string_view message) {
+                                if (level == LogLevel::warning)
+                                  messages.emplace_back(message);
+                                else
+                                  taken = message;
+                              });
   loader.load(plan);
+  CHECK(taken.ends_with("from a pack"));
   CHECK(backend.loads == 1);
   CHECK(loader.stats().ready_made == 1);
   CHECK(loader.stats().compiles == 0);

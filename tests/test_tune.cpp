@@ -18,80 +18,15 @@
 #include "gumtile/error.h"
 #include "gumtile/tuning.h"
 #include "runtime/tune/shipped.h"
-#include "tools/model_config.h"
+#include "tests/tune_fixture.h"
 #include "tools/tune/candidates.h"
 #include "tools/tune/problem.h"
 
-namespace fs = std::filesystem;
 using namespace gumtile;
 using namespace gumtile::tools;
+using namespace gumtile::test;
 
 namespace {
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "gumtile-tune-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
-std::string read_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
-void write_file(const fs::path& path, const std::string& text) {
-  std::ofstream(path, std::ios::binary) << text;
-}
-
-DeviceDescription h100() {
-  return {"NVIDIA H100 80GB HBM3", "cuda:0", Target::parse("sm_90a"), 132, size_t{80} << 30, 3.352e12};
-}
-DeviceDescription h200() {
-  return {"NVIDIA H200", "cuda:0", Target::parse("sm_90a"), 132, size_t{141} << 30, 4.8e12};
-}
-
-MeasuredHead head_of(int64_t vocab, int64_t hidden) {
-  MeasuredHead head;
-  head.vocab_size = vocab;
-  head.hidden_size = hidden;
-  return head;
-}
-
-/// Of a problem that no shipped record is for.
-TuningKey key_on(const DeviceDescription& device, int64_t rows = 16) {
-  const MeasuredHead head = head_of(151935, 4096);
-  return tuning_key(device, program_of(head), problem_of(head, rows));
-}
-
-const std::string kHeuristic = Schedule{WgmmaSchedule{}}.str();
-const std::string kFaster = Schedule::parse("wgmma:b64,v256,stages=4").str();
-
-TuningRecord record_of(const TuningKey& key) {
-  TuningRecord record;
-  record.key = key;
-  record.winner = kFaster;
-  record.candidates = {
-      {kHeuristic, 300.25, 299.5, 301, ""},
-      {kFaster, 290.5, 290, 291.125, ""},
-      {"wgmma:b64,v64,k64,stages=9,wg=1x1,cluster=1x1,l2=128,box=64", 0, 0, 0, "other tokens \"x\""}};
-  record.heuristic = kHeuristic;
-  record.gumtile_version = "0.1.0";
-  record.compiler = "LLVM 22";
-  record.driver = "13.0";
-  record.date = "2026-01-02T03:04:05Z";
-  return record;
-}
 
 std::string fault_of(const std::string& text) {
   try {
@@ -269,80 +204,6 @@ TEST_CASE("a user's record goes before a shipped one, the first before others") 
         "shipped record s.json");
 }
 
-TEST_CASE("records are loaded from a folder; what is no record is logged and left out") {
-  const TemporaryFolder folder;
-  const fs::path saved = save_tuning_record(folder.path() / "deep", record_of(key_on(h200())));
-  write_file(folder.path() / "deep" / "a.json", "{");
-  write_file(folder.path() / "deep" / "b.txt", "not read");
-  fs::create_directory(folder.path() / "deep" / "c.json");
-  fs::create_symlink("nowhere", folder.path() / "deep" / "d.json");
-  std::vector<std::string> said;
-  const auto records =
-      TuningRecords::load(folder.path() / "deep", [&](LogLevel level, std::string_view message) {
-        CHECK(level == LogLevel::warning);
-        said.emplace_back(message);
-      });
-  CHECK(said.size() == 3);
-  REQUIRE(records->find(key_on(h200())));
-  CHECK(records->find(key_on(h200()))->rule == fmt::format("user record {}", saved.string()));
-  CHECK_FALSE(TuningRecords::load(folder.path() / "missing")->find({}));
-}
-
-TEST_CASE("an incomplete record is kept beside, chooses nothing, and goes when the complete one comes") {
-  const TemporaryFolder folder;
-  TuningRecord record = record_of(key_on(h200()));
-  record.complete = false;
-  const fs::path partial = save_tuning_record(folder.path(), record);
-  CHECK(partial.extension() == ".partial");
-  CHECK_FALSE(TuningRecords::load(folder.path())->find(record.key));
-  record.complete = true;
-  const fs::path complete = save_tuning_record(folder.path(), record);
-  CHECK(complete.filename() == tuning_file_name(record.key));
-  CHECK_FALSE(fs::exists(partial));
-  CHECK(parse_tuning_record(read_file(complete), "x") == record);
-}
-
-TEST_CASE("a record is written as a whole: a reader sees the old or the new one") {
-  const TemporaryFolder folder;
-  TuningRecord record = record_of(key_on(h200()));
-  const fs::path path = save_tuning_record(folder.path(), record);
-  bool torn = false;
-  {
-    std::jthread reader([&](const std::stop_token& stop) {
-      while (!stop.stop_requested()) {
-        try {
-          parse_tuning_record(read_file(path), "x");
-        } catch (const Error&) {
-          torn = true;
-        }
-      }
-    });
-    for (int i = 0; i < 200; ++i) {
-      record.candidates.resize(3 + static_cast<size_t>(i) % 2);
-      if (record.candidates.size() == 4) record.candidates[3] = {"simt:b8,v256,k32", 1, 1, 1, "slow"};
-      save_tuning_record(folder.path(), record);
-    }
-  }
-  CHECK_FALSE(torn);
-  CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 1);  // no temporary file is left
-
-  write_file(folder.path() / "file", "");
-  CHECK_THROWS_AS(save_tuning_record(folder.path() / "file", record), Error);
-}
-
-TEST_CASE("where a user's records are") {
-  ::unsetenv("GUMTILE_TUNING_DIR");
-  ::setenv("XDG_DATA_HOME", "/data", 1);
-  CHECK(default_tuning_folder() == "/data/gumtile/tuning");
-  ::setenv("XDG_DATA_HOME", "relative", 1);
-  ::setenv("HOME", "/home/u", 1);
-  CHECK(default_tuning_folder() == "/home/u/.local/share/gumtile/tuning");
-  ::unsetenv("HOME");
-  CHECK(default_tuning_folder().empty());
-  ::setenv("GUMTILE_TUNING_DIR", "own", 1);
-  CHECK(default_tuning_folder() == "own");
-}
-
 TEST_CASE("shipped records are records, each under the name of its key") {
   for (const TuningRecordText& file : tune::shipped_records()) {
     CAPTURE(file.name);
@@ -449,26 +310,4 @@ TEST_CASE("the ranges of a vocabulary are tuned once for each kind") {
   CHECK(odd.back().head.vocab_size == 250);
   CHECK_THROWS_AS(shard_problems(head_of(1003, 64), 0), Error);
   CHECK_THROWS_AS(shard_problems(head_of(3, 64), 4), Error);
-}
-
-TEST_CASE("a model's configuration") {
-  const TemporaryFolder folder;
-  const auto read = [&](const std::string& text) {
-    write_file(folder.path() / "config.json", text);
-    return read_model_config(folder.path().string());
-  };
-  ModelConfig config = read(R"({"vocab_size": 1000, "hidden_size": 64, "torch_dtype": "float16"})");
-  CHECK(config.vocab_size == 1000);
-  CHECK(config.hidden_size == 64);
-  CHECK(config.dtype == DType::f16);
-  config = read(R"({"dtype": "bfloat16", "text_config": {"vocab_size": 7, "hidden_size": 8}})");
-  CHECK(config.vocab_size == 7);
-  CHECK(config.dtype == DType::bf16);
-  CHECK(read(R"({"vocab_size": 7, "hidden_size": 8, "torch_dtype": null})").dtype == DType::bf16);
-  for (const char* bad :
-       {"{", "[]", R"({"hidden_size": 8})", R"({"vocab_size": "7", "hidden_size": 8})",
-        R"({"vocab_size": 0, "hidden_size": 8})", R"({"vocab_size": 1e30, "hidden_size": 8})",
-        R"({"vocab_size": 7, "hidden_size": 8, "torch_dtype": "int8"})"})
-    CHECK_THROWS_AS(read(bad), Error);
-  CHECK_THROWS_AS(read_model_config((folder.path() / "missing").string()), Error);
 }

@@ -1,35 +1,40 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <deque>
+#include <functional>
 #include <iostream>
 #include <map>
+#include <utility>
 
 #include "gumtile/lm_head.h"
 #include "tools/bench_ceiling.h"
 #include "tools/bench_inputs.h"
+#include "tools/bench_output.h"
 #include "tools/command.h"
+#include "tools/help.h"
+#include "tools/model_config.h"
 #include "tools/open_engine.h"
 #include "tools/options.h"
-#include "tools/output.h"
+#include "tools/units.h"
 
 namespace gumtile::tools {
 namespace {
 
 struct Options {
-  int64_t vocab_size = 151936;
-  int64_t hidden_size = 4096;
+  std::string model;
+  int64_t vocab_size = 0;
+  int64_t hidden_size = 0;
+  std::string shapes;
   std::string batches = "1,4,16,64";
   std::string device = "auto";
-  std::string dtype = "bf16";
+  std::string dtype;
   std::string hidden_dtype;
   std::string noise = "grouped";
-  std::string schedule;
+  std::vector<std::string> schedules;
   std::string pack;
-  std::string format = "table";
+  std::string format;
   int repeats = 30;
   int launches = 1;
   bool programmatic = false;
@@ -37,33 +42,46 @@ struct Options {
   bool no_logprob = false;
 };
 
-struct Measurement {
-  int64_t rows = 0;
-  std::string schedule;
-  Engine::Timing timing;
-  double gigabytes_per_second = 0;  ///< bytes of the weights over the median
-  double teraflops_per_second = 0;
-  double of_read = 0;    ///< share of the read ceiling
-  double launch_us = 0;  ///< host time of a launch; 0 on the CPU, where it includes the work
-};
+constexpr SyntheticShape kDefaultShape{151936, 4096, 1};
+constexpr std::string_view kChosenSchedule = "auto";
 
-struct Report {
-  Options options;
-  DeviceDescription device;
-  ReadCeiling read;
-  std::vector<Measurement> measurements;
-};
+/// The shapes to measure, and in `options` the type of the weights.
+std::vector<SyntheticShape> resolve(Options& options) {
+  if (!options.shapes.empty()) {
+    if (options.dtype.empty()) options.dtype = "bf16";
+    return parse_shapes("--shapes", options.shapes);
+  }
+  SyntheticShape shape = kDefaultShape;
+  if (!options.model.empty()) {
+    const ModelConfig config = read_model_config(options.model);
+    shape = {config.vocab_size, config.hidden_size, 1};
+    if (options.dtype.empty()) options.dtype = name(config.dtype);
+  }
+  if (options.vocab_size != 0) shape.vocab_size = options.vocab_size;
+  if (options.hidden_size != 0) shape.hidden_size = options.hidden_size;
+  if (options.dtype.empty()) options.dtype = "bf16";
+  return {shape};
+}
 
-/// The command that measures one batch size again, as it was measured.
-std::string command_line(const Report& report, const std::string& batches) {
-  const Options& o = report.options;
+std::string shape_options(const std::vector<SyntheticShape>& shapes) {
+  if (shapes.size() == 1)
+    return fmt::format("--vocab-size {} --hidden-size {}", shapes[0].vocab_size, shapes[0].hidden_size);
+  std::string text;
+  for (const SyntheticShape& shape : shapes)
+    text += fmt::format("{}{}x{}", text.empty() ? "--shapes " : ",", shape.vocab_size, shape.hidden_size);
+  return text;
+}
+
+/// The command that measures these shapes, batches and schedules again, as they were measured.
+std::string command_line(const Options& o, const DeviceDescription& device,
+                         const std::vector<SyntheticShape>& shapes, const std::string& batches,
+                         const std::vector<std::string>& schedules) {
   std::string text = fmt::format(
-      "gumtile bench --vocab-size {} --hidden-size {} --batches {} --device {} --dtype {} --hidden-dtype {} "
-      "--noise {} "
-      "--repeats {}",
-      o.vocab_size, o.hidden_size, batches, report.device.id, o.dtype, o.hidden_dtype, o.noise, o.repeats);
-  if (!o.schedule.empty()) text += " --schedule " + o.schedule;
-  if (!o.pack.empty()) text += " --pack " + o.pack;
+      "gumtile bench {} --batches {} --device {} --dtype {} --hidden-dtype {} --noise {} --repeats {}",
+      shape_options(shapes), batches, device.id, o.dtype, o.hidden_dtype, o.noise, o.repeats);
+  for (const std::string& schedule : schedules)
+    if (schedules.size() > 1 || schedule != kChosenSchedule) text += " --schedule " + schedule;
+  if (!o.pack.empty()) text += " --pack " + shell_quoted(o.pack);
   if (o.no_logprob) text += " --no-logprob";
   if (o.launches != 1) text += fmt::format(" --launches {}", o.launches);
   if (o.programmatic) text += " --programmatic";
@@ -77,6 +95,13 @@ std::deque<LmHead> make_heads(const std::shared_ptr<Engine>& engine, const LmHea
   for (const DeviceArray& copy : weights)
     heads.emplace_back(engine, options, copy.data()).prepare(max_rows, {features});
   return heads;
+}
+
+/// The kernel that serves a batch, and who chose it.
+KernelChoice choice_for(const LmHead& head, int64_t rows) {
+  for (const KernelChoice& choice : head.choices())  // by bucket; there is one feature set
+    if (choice.max_rows >= rows) return choice;
+  throw Error(ErrorCode::internal, fmt::format("no kernel is prepared for a batch of {}", rows));
 }
 
 /// Heads, and what a batch reads and writes; measures it as often as asked.
@@ -114,10 +139,10 @@ class Bench {
     const double elements = static_cast<double>(head.vocab_size) * static_cast<double>(head.hidden_size);
     Measurement m;
     m.rows = args_.rows;
-    m.schedule = heads_.front()
-                     .kernel_for(args_.rows, options_.no_logprob ? kNoFeatures : Features{feature_logprob})
-                     ->artifact()
-                     .schedule;
+    const KernelChoice choice = choice_for(heads_.front(), args_.rows);
+    m.schedule = choice.schedule;
+    m.rule = choice.rule;
+    m.note = choice.note;
     m.timing = timing;
     m.launch_us = launch_host_us();
     m.gigabytes_per_second = elements * static_cast<double>(size_bytes(head.weights_dtype)) / seconds * 1e-9;
@@ -147,121 +172,139 @@ class Bench {
   double launch_us_ = 0;
 };
 
-Json measurement_json(const Report& report, const Measurement& m) {
-  return {{"batch", m.rows},
-          {"schedule", m.schedule},
-          {"median_us", rounded(m.timing.median_us, 3)},
-          {"p5_us", rounded(m.timing.p5_us, 3)},
-          {"p95_us", rounded(m.timing.p95_us, 3)},
-          {"gigabytes_per_second", rounded(m.gigabytes_per_second, 3)},
-          {"teraflops_per_second", rounded(m.teraflops_per_second, 6)},
-          {"of_read_ceiling", rounded(m.of_read, 4)},
-          {"launch_host_us", rounded(m.launch_us, 3)},
-          {"command", command_line(report, std::to_string(m.rows))}};
-}
-
-Json head_json(const Report& report) {
-  const Options& o = report.options;
-  return {
-      {"device", report.device.id},
-      {"device_name", report.device.name},
-      {"target", report.device.target.str()},
-      {"vocab_size", o.vocab_size},
-      {"hidden_size", o.hidden_size},
-      {"weights_dtype", o.dtype},
-      {"hidden_dtype", o.hidden_dtype},
-      {"noise", o.noise},
-      {"logprob", !o.no_logprob},
-      {"repeats", o.repeats},
-      {"ceiling",
-       {{"method", report.read.method},
-        {"gigabytes_per_second", rounded(report.read.bytes_per_second * 1e-9, 3)},
-        {"peak_gigabytes_per_second", report.read.peak_bytes_per_second == 0
-                                          ? Json(nullptr)
-                                          : Json(rounded(report.read.peak_bytes_per_second * 1e-9, 1))}}}};
-}
-
-std::string line_json(const Report& report, const Measurement& m) {
-  Json json = head_json(report);
-  json.update(measurement_json(report, m));
-  return json.dump() + "\n";
-}
-
-std::string render(const Report& report) {
-  const std::string& format = report.options.format;
-  if (format == "json") {
-    Json json = head_json(report);
-    json["command"] = command_line(report, report.options.batches);
-    json["results"] = Json::array();
-    for (const Measurement& m : report.measurements) json["results"].push_back(measurement_json(report, m));
-    return json.dump(2) + "\n";
+/// All that is measured on one shape: its weights, heads for each schedule, and the read ceiling.
+class ShapeBench {
+ public:
+  ShapeBench(std::shared_ptr<Engine> engine, const Options& options, const SyntheticShape& shape,
+             const std::vector<std::string>& schedules, int64_t max_rows)
+      : engine_(std::move(engine)), options_(options) {
+    LmHeadOptions head;
+    head.vocab_size = shape_.vocab_size = shape.vocab_size;
+    head.hidden_size = shape_.hidden_size = shape.hidden_size;
+    head.weights_dtype = parse_matrix_dtype("--dtype", options.dtype);
+    head.hidden_dtype = parse_matrix_dtype("--hidden-dtype", options.hidden_dtype);
+    head.noise = parse_noise("--noise", options.noise);
+    const Features features = options.no_logprob ? kNoFeatures : Features{feature_logprob};
+    weights_ = make_weight_copies(engine_, head);
+    for (const std::string& schedule : schedules) {
+      head.schedule.reset();
+      if (schedule != kChosenSchedule) head.schedule = Schedule::parse(schedule);
+      heads_.push_back(make_heads(engine_, head, max_rows, features, weights_));
+    }
+    const auto elements = static_cast<size_t>(head.vocab_size * head.hidden_size);
+    shape_.read = measure_read_ceiling(engine_, elements * size_bytes(head.weights_dtype));
   }
-  if (format == "jsonl") {
-    std::string text;
-    for (const Measurement& m : report.measurements) text += line_json(report, m);
-    return text;
+
+  const BenchShape& shape() const { return shape_; }
+
+  /// Measures a batch under the schedule of this number.
+  Measurement measure(int32_t rows, size_t schedule) {
+    Measurement m = bench_for(rows, schedule).measure();
+    m.shape = shape_;
+    m.of_read = m.gigabytes_per_second / (shape_.read.bytes_per_second * 1e-9);
+    return m;
   }
-  Table table{{"batch", "median us", "p5 us", "p95 us", "GB/s", "of read", "TFLOP/s", "schedule"}, {}};
-  for (const Measurement& m : report.measurements)
-    table.rows.push_back({std::to_string(m.rows), fmt::format("{:.1f}", m.timing.median_us),
-                          fmt::format("{:.1f}", m.timing.p5_us), fmt::format("{:.1f}", m.timing.p95_us),
-                          fmt::format("{:.1f}", m.gigabytes_per_second), fmt::format("{:.3f}", m.of_read),
-                          fmt::format("{:.3f}", m.teraflops_per_second), m.schedule});
-  if (format == "csv") return to_csv(table);
-  const double peak = report.read.peak_bytes_per_second;
-  const std::string summary = fmt::format(
-      "{} ({}), {} x {}, weights {}, hidden states {}, {}; ceiling: {} at {:.1f} GB/s{}\n",
-      report.device.name, report.device.id, report.options.vocab_size, report.options.hidden_size,
-      report.options.dtype, report.options.hidden_dtype, report.options.noise, report.read.method,
-      report.read.bytes_per_second * 1e-9, peak == 0 ? "" : fmt::format(" ({:.0f} on paper)", peak * 1e-9));
-  return format == "md" ? to_markdown(table) + "\n" + summary : to_text(table) + summary;
+  /// Frees what batches read and write.
+  void clear() { benches_.clear(); }
+
+ private:
+  Bench& bench_for(int32_t rows, size_t schedule) {
+    return benches_.try_emplace({rows, schedule}, engine_, heads_[schedule], rows, options_).first->second;
+  }
+
+  std::shared_ptr<Engine> engine_;
+  const Options& options_;
+  BenchShape shape_;
+  std::vector<DeviceArray> weights_;
+  std::deque<std::deque<LmHead>> heads_;  ///< by schedule, then by copy of the weights
+  std::map<std::pair<int32_t, size_t>, Bench> benches_;
+};
+
+std::vector<int32_t> parse_batches(const Options& options) {
+  const std::vector<int32_t> batches = parse_i32_list("--batches", options.batches, "batch");
+  if (*std::min_element(batches.begin(), batches.end()) < 1)
+    throw Error(ErrorCode::usage, fmt::format("--batches: '{}' has a batch below 1", options.batches));
+  return batches;
+}
+
+/// Measures a batch whenever a line of stdin names one.
+int serve(ShapeBench& bench, const BenchSetting& setting, const std::vector<int32_t>& batches,
+          const std::function<std::string(int32_t rows)>& command) {
+  const int32_t max_rows = *std::max_element(batches.begin(), batches.end());
+  for (int32_t rows : batches) bench.measure(rows, 0);
+  for (std::string line; std::getline(std::cin, line);) {
+    const int32_t rows = parse_i32_list("batch size", line, "batch").front();
+    if (rows < 1 || rows > max_rows)
+      throw Error(ErrorCode::usage, fmt::format("a batch of {} is not one of 1 to {}", rows, max_rows));
+    Measurement m = bench.measure(rows, 0);
+    m.command = command(rows);
+    write_stdout(measurement_line(setting, m));
+  }
+  return 0;
+}
+
+void warn_of_noise(size_t noisy, size_t measured) {
+  if (noisy == 0) return;
+  print_stderr(
+      "gumtile: noisy: {} by more than ±10 %; end what else runs on the device, or measure more often "
+      "with --repeats\n",
+      fmt::format("{} of {} {}", noisy, count_text(measured, "measurement"), noisy == 1 ? "varies" : "vary"));
 }
 
 int run(Options options) {
+  const std::vector<SyntheticShape> shapes = resolve(options);
   if (options.hidden_dtype.empty()) options.hidden_dtype = options.dtype;
-  LmHeadOptions head_options;
-  head_options.vocab_size = options.vocab_size;
-  head_options.hidden_size = options.hidden_size;
-  head_options.weights_dtype = parse_matrix_dtype("--dtype", options.dtype);
-  head_options.hidden_dtype = parse_matrix_dtype("--hidden-dtype", options.hidden_dtype);
-  head_options.noise = parse_noise("--noise", options.noise);
-  const Features features = options.no_logprob ? kNoFeatures : Features{feature_logprob};
-  if (!options.schedule.empty()) head_options.schedule = Schedule::parse(options.schedule);
-  const std::vector<int32_t> batches = parse_i32_list("--batches", options.batches, "batch");
+  const std::vector<int32_t> batches = parse_batches(options);
   const int32_t max_rows = *std::max_element(batches.begin(), batches.end());
-  require_shape("bench", {options.vocab_size, options.hidden_size, max_rows});
-  if (*std::min_element(batches.begin(), batches.end()) < 1)
-    throw Error(ErrorCode::usage, fmt::format("--batches: '{}' has a batch below 1", options.batches));
+  for (const SyntheticShape& shape : shapes)
+    require_shape("bench", {shape.vocab_size, shape.hidden_size, max_rows});
+  std::vector<std::string> schedules = options.schedules;
+  if (schedules.empty()) schedules.emplace_back(kChosenSchedule);
+  for (const std::string& schedule : schedules)  // before anything takes time
+    if (schedule != kChosenSchedule) Schedule::parse(schedule);
+  if (options.on_request && (shapes.size() > 1 || schedules.size() > 1))
+    throw Error(ErrorCode::usage,
+                fmt::format("--on-request takes one shape and one schedule; found {} and {}",
+                            count_text(shapes.size(), "shape"), count_text(schedules.size(), "schedule")));
 
-  Report report;
   const std::shared_ptr<Engine> engine = open_engine(options.device, options.pack);
-  report.options = options;
-  report.device = engine->device();
-  const std::vector<DeviceArray> weights = make_weight_copies(engine, head_options);
-  const std::deque<LmHead> heads = make_heads(engine, head_options, max_rows, features, weights);
-  report.read = measure_read_ceiling(engine, static_cast<size_t>(options.vocab_size * options.hidden_size) *
-                                                 size_bytes(head_options.weights_dtype));
-  std::map<int32_t, Bench> benches;
-  const auto measure = [&](int32_t rows) {
-    Measurement m = benches.try_emplace(rows, engine, heads, rows, options).first->second.measure();
-    m.of_read = m.gigabytes_per_second / (report.read.bytes_per_second * 1e-9);
-    return m;
-  };
-  if (options.on_request) {
-    for (int32_t rows : batches) measure(rows);
-    for (std::string line; std::getline(std::cin, line);) {
-      const int32_t rows = parse_i32_list("batch size", line, "batch").front();
-      if (rows < 1 || rows > max_rows)
-        throw Error(ErrorCode::usage, fmt::format("a batch of {} is not one of 1 to {}", rows, max_rows));
-      write_stdout(line_json(report, measure(rows)));
+  const DeviceDescription& device = engine->device();
+  const BenchSetting setting{device,
+                             options.dtype,
+                             options.hidden_dtype,
+                             options.noise,
+                             !options.no_logprob,
+                             options.repeats,
+                             command_line(options, device, shapes, options.batches, schedules)};
+  BenchWriter writer(setting, options.format);
+  StatusLine status;
+  size_t noisy = 0;
+  size_t measured = 0;
+  for (const SyntheticShape& shape : shapes) {
+    status.show(fmt::format("preparing {} x {} ...", shape.vocab_size, shape.hidden_size));
+    ShapeBench bench(engine, options, shape, schedules, max_rows);
+    status.clear();
+    const auto command = [&](int32_t rows, const std::string& schedule) {
+      return command_line(options, device, {shape}, std::to_string(rows), {schedule});
+    };
+    if (options.on_request)
+      return serve(bench, setting, batches, [&](int32_t rows) { return command(rows, schedules.front()); });
+    writer.begin(bench.shape());
+    for (int32_t rows : batches) {
+      for (size_t i = 0; i < schedules.size(); ++i) {
+        status.show(fmt::format("measuring batch {} ...", rows));
+        Measurement m = bench.measure(rows, i);
+        m.command = command(rows, schedules[i]);
+        status.clear();
+        writer.add(m);
+        ++measured;
+        if (is_noisy(m)) ++noisy;
+      }
+      bench.clear();
     }
-    return 0;
   }
-  for (int32_t rows : batches) {
-    if (isatty(STDERR_FILENO) != 0) fmt::print(stderr, "measuring batch {} ...\n", rows);
-    report.measurements.push_back(measure(rows));
-  }
-  write_stdout(render(report));
+  writer.end();
+  warn_of_noise(noisy, measured);
   return 0;
 }
 
@@ -269,32 +312,45 @@ int run(Options options) {
 
 Action add_bench(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("--vocab-size", options->vocab_size, "rows of the weights")->capture_default_str();
-  app.add_option("--hidden-size", options->hidden_size, "columns of the weights")->capture_default_str();
-  app.add_option("--batches", options->batches, "comma list of batch sizes")->capture_default_str();
-  app.add_option("--device", options->device, "auto, cpu or cuda:N")->capture_default_str();
-  app.add_option("--dtype", options->dtype, "of the weights: bf16, f16 or f32")->capture_default_str();
-  app.add_option("--hidden-dtype", options->hidden_dtype, "of the hidden states (default: as the weights)");
-  app.add_option("--noise", options->noise, "grouped or per_token")->capture_default_str();
-  app.add_option("--schedule", options->schedule, "for every batch size, instead of the built-in choice");
-  app.add_option("--launches", options->launches,
-                 "launches, one after the other, of which a measurement is the mean")
-      ->check(CLI::Range(1, 1000));
+  CLI::Option* model = add_text(app, "--model", options->model, "DIR",
+                                "a model's folder: sizes and type from its config.json");
+  CLI::Option* vocab_size = add_integer(
+      app, "--vocab-size", options->vocab_size,
+      fmt::format("rows of the weights, if not the model's (default: {})", kDefaultShape.vocab_size));
+  CLI::Option* hidden_size = add_integer(
+      app, "--hidden-size", options->hidden_size,
+      fmt::format("columns of the weights, if not the model's (default: {})", kDefaultShape.hidden_size));
+  add_text(app, "--shapes", options->shapes, "VxK,...",
+           "several sizes of the weights, one after the other, e.g. 151936x4096,128256x8192")
+      ->excludes(model)
+      ->excludes(vocab_size)
+      ->excludes(hidden_size);
+  add_text(app, "--batches", options->batches, "N,...", "batch sizes");
+  add_device(app, options->device);
+  add_matrix_dtype(app, "--dtype", options->dtype, "type of the weights (default: the model's, else bf16)");
+  add_matrix_dtype(app, "--hidden-dtype", options->hidden_dtype,
+                   "type of the hidden states (default: as the weights)");
+  add_noise(app, options->noise);
+  app.add_option("--schedule", options->schedules,
+                 "a schedule for every batch size, or auto for what heads take by themselves; may be given "
+                 "several times, to compare")
+      ->type_name("SCHEDULE")
+      ->allow_extra_args(false);
+  add_integer(app, "--repeats", options->repeats, "measurements of each batch size", 1, 100000);
+  add_integer(app, "--launches", options->launches,
+              "launches, one after the other, of which a measurement is the mean", 1, 1000);
   app.add_flag("--programmatic", options->programmatic,
                "a launch may start before the previous one has ended, and fetch weights");
-  app.add_option("--repeats", options->repeats, "measurements of each batch size")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
-  app.add_option("--pack", options->pack,
-                 "take kernels from this file of 'gumtile compile'; compile nothing");
-  app.add_option("--format", options->format, "table, md, csv, json or jsonl")
-      ->check(CLI::IsMember({"table", "md", "csv", "json", "jsonl"}))
-      ->capture_default_str();
+  add_pack(app, options->pack);
+  add_format(app, options->format, {"table", "md", "csv", "json", "jsonl"});
   app.add_flag("--on-request", options->on_request,
                "measure a batch size whenever a line of stdin names one, and answer with a line of JSON: to "
-               "alternate with "
-               "something else");
+               "alternate with something else");
   app.add_flag("--no-logprob", options->no_logprob, "tokens only");
+  app.footer(examples({"gumtile bench --model path/to/model --batches 1,16,64",
+                       "gumtile bench --shapes 151936x4096,128256x8192 --format csv",
+                       "gumtile bench --vocab-size 32000 --hidden-size 1024 --device cpu --schedule auto "
+                       "--schedule host:b4,v256"}));
   return [options] { return run(*options); };
 }
 

@@ -6,14 +6,17 @@
 #include "gumtile/error.h"
 #include "gumtile/module_cache.h"
 #include "tools/command.h"
+#include "tools/help.h"
+#include "tools/options.h"
 #include "tools/output.h"
+#include "tools/units.h"
 
 namespace gumtile::tools {
 namespace {
 
 struct Options {
   std::string folder;
-  std::string format = "table";
+  std::string format;
   bool dry_run = false;
 };
 
@@ -50,11 +53,11 @@ int stats(const Options& options) {
                        {"bytes", found.bytes},
                        {"leftovers", found.leftovers},
                        {"max_bytes", ModuleCacheOptions().max_bytes}};
-    write_stdout(json.dump(2) + "\n");
+    write_stdout(json_text(json));
     return 0;
   }
-  write_stdout(to_text({{"entries", "bytes", "leftovers", "folder"},
-                        {{std::to_string(found.entries), std::to_string(found.bytes),
+  write_stdout(to_text({{"entries", "size", "leftovers", "folder"},
+                        {{std::to_string(found.entries), bytes_text(found.bytes),
                           std::to_string(found.leftovers), cache->folder().string()}}}));
   return 0;
 }
@@ -62,9 +65,9 @@ int stats(const Options& options) {
 int clear(const Options& options) {
   OpenedCache cache(options);
   const ModuleCacheContents removed = cache->clear(options.dry_run);
-  write_stdout(fmt::format("{} {} entries ({} bytes) and {} leftover files in {}\n",
-                           options.dry_run ? "would remove" : "removed", removed.entries, removed.bytes,
-                           removed.leftovers, cache->folder().string()));
+  write_stdout(fmt::format("{} {} ({}) and {} in {}\n", options.dry_run ? "would remove" : "removed",
+                           count_text(removed.entries, "entry", "entries"), bytes_text(removed.bytes),
+                           count_text(removed.leftovers, "leftover file"), cache->folder().string()));
   if (!cache.warning().empty()) throw Error(ErrorCode::cannot_create, cache.warning());
   return 0;
 }
@@ -76,21 +79,18 @@ Action add_cache(CLI::App& app) {
   app.require_subcommand(1);
   const auto add = [&](const char* name, const char* description) {
     CLI::App* command = app.add_subcommand(name, description);
-    command
-        ->add_option("--folder", options->folder,
-                     "the cache's folder (default: $GUMTILE_CACHE_DIR, else $XDG_CACHE_HOME/gumtile, else "
-                     "~/.cache/gumtile)")
-        ->check([](const std::string& folder) {
-          return folder.empty() ? "expected a folder, found ''" : std::string();
-        });
+    add_text(*command, "--folder", options->folder, "DIR",
+             "the cache's folder (default: $GUMTILE_CACHE_DIR, else $XDG_CACHE_HOME/gumtile, else "
+             "~/.cache/gumtile)")
+        ->check(not_empty("a folder"));
     return command;
   };
   CLI::App* show = add("stats", "Show how many compiled kernels are kept, and where");
-  show->add_option("--format", options->format, "table or json")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
+  add_format(*show, options->format, {"table", "json"});
+  show->footer(examples({"gumtile cache stats", "gumtile cache stats --format json"}));
   CLI::App* remove = add("clear", "Remove all compiled kernels and what interrupted writers left");
   remove->add_flag("--dry-run", options->dry_run, "only say what would be removed");
+  remove->footer(examples({"gumtile cache clear --dry-run", "gumtile cache clear"}));
   return [options, show] { return show->parsed() ? stats(*options) : clear(*options); };
 }
 

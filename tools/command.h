@@ -4,8 +4,8 @@
 #include <functional>
 
 /// The `gumtile` command. Every subcommand registers its options with CLI11 and returns what runs it;
-/// failures are `Error`s, whose code is the exit code. Results go to stdout, once and complete; all else to
-/// stderr.
+/// failures are `Error`s, whose code is the exit code. Results go to stdout, once and complete or, if they
+/// take long, row by row; all else to stderr.
 namespace gumtile::tools {
 
 /// Runs a subcommand with the options that were parsed; returns the exit code.

@@ -6,47 +6,22 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <csignal>
-#include <ctime>
 #include <exception>
 #include <map>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 #include "gumtile/assembler.h"
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
+#include "runtime/cpu/cpu_info.h"
 #include "tools/output.h"
+#include "tools/termination.h"
 
 namespace gumtile::tools {
 namespace {
-
-/// Until the end of the scope an interrupt waits on the thread that made this, and on those it starts.
-class HeldInterrupt {
- public:
-  HeldInterrupt() {
-    sigset_t interrupt;
-    sigemptyset(&interrupt);
-    sigaddset(&interrupt, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &interrupt, &before_);
-  }
-  ~HeldInterrupt() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  HeldInterrupt(const HeldInterrupt&) = delete;
-  HeldInterrupt& operator=(const HeldInterrupt&) = delete;
-
- private:
-  sigset_t before_{};
-};
-
-/// Whether the user has interrupted, where that is held.
-bool interrupted() {
-  sigset_t interrupt;
-  sigemptyset(&interrupt);
-  sigaddset(&interrupt, SIGINT);
-  const timespec none{};
-  return sigtimedwait(&interrupt, nullptr, &none) == SIGINT;
-}
 
 /// Threads that are told to stop and waited for however the scope is left, be it that one cannot be started.
 class Threads {
@@ -59,7 +34,13 @@ class Threads {
   template <typename Work>
   void start(size_t count, const Work& work) {
     threads_.reserve(count);
-    while (threads_.size() < count) threads_.emplace_back(work);
+    try {
+      while (threads_.size() < count) threads_.emplace_back(work);
+    } catch (const std::system_error& error) {
+      if (!threads_.empty()) return;  // fewer do it, too
+      throw Error(ErrorCode::device_unavailable,
+                  fmt::format("no thread could be started ({}); raise the limit on processes", error.what()));
+    }
   }
   void join() { threads_.clear(); }
 
@@ -71,7 +52,7 @@ class Threads {
 }  // namespace
 
 CompiledKernels compile_kernels(const std::vector<PackPlan>& plans, const CompileOptions& options) {
-  const HeldInterrupt held;  // before the threads, which inherit the signal mask
+  const HeldTermination held;  // before the threads, which inherit the signal mask
   CompiledKernels result;
   result.artifacts.resize(plans.size());
   std::mutex mutex;
@@ -88,9 +69,9 @@ CompiledKernels compile_kernels(const std::vector<PackPlan>& plans, const Compil
     if (!target.is_cuda() || options.ptxas.empty()) return artifacts;
     KernelArtifact cubin = artifacts.front();
     try {
-      cubin.code = assemble(options.ptxas, cubin.code, target);
+      cubin.code = assemble(options.ptxas, cubin.code, target, [&] { return stop.load(); });
     } catch (const Error& error) {
-      if (!options.ptxas_may_fail) throw;
+      if (!options.ptxas_may_fail || error.code() == ErrorCode::cancelled) throw;
       const std::lock_guard lock(mutex);
       std::string words = error.what();
       for (const std::string& note : error.notes()) words += "\n" + note;
@@ -116,12 +97,12 @@ CompiledKernels compile_kernels(const std::vector<PackPlan>& plans, const Compil
     }
   };
 
-  const auto processors = static_cast<size_t>(std::max(1U, std::thread::hardware_concurrency()));
+  const auto processors = static_cast<size_t>(cpu::usable_threads());
   const size_t wanted = options.threads > 0 ? static_cast<size_t>(options.threads) : processors;
   Threads threads(stop);
   threads.start(std::min(wanted, plans.size()), work);
   const int total = static_cast<int>(plans.size());
-  bool cancelled = false;
+  int ended_by = 0;
   for (int told = -1; told < total && !stop;) {
     int now = 0;
     {
@@ -131,10 +112,12 @@ CompiledKernels compile_kernels(const std::vector<PackPlan>& plans, const Compil
     }
     if (now != told && options.progress) options.progress(now, total);
     told = now;
-    if (interrupted()) cancelled = stop = true;
+    ended_by = held.take();
+    if (ended_by != 0) stop = true;
   }
   threads.join();
-  if (cancelled) throw Error(ErrorCode::cancelled, "interrupted; nothing was written");
+  if (ended_by != 0) end_by(ended_by);
+  if (ended_by != 0) throw Error(ErrorCode::cancelled, "interrupted; nothing was written");
   if (failure != nullptr) std::rethrow_exception(failure);
   for (auto& [target, words] : without_cubin)
     result.without_cubin.push_back(fmt::format("no cubins for {}, PTX only: {}", target, words));

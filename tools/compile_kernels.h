@@ -22,8 +22,8 @@ struct CompiledKernels {
   std::vector<std::string> without_cubin;              ///< targets for which ptxas failed, and its words
 };
 
-/// Compiles in parallel. An interrupt ends it with Error(cancelled). Throws
-/// the first Error of a kernel.
+/// Compiles in parallel. An interrupt ends it with Error(cancelled), SIGTERM and SIGHUP end the process;
+/// either way no child process is left behind. Throws the first Error of a kernel.
 CompiledKernels compile_kernels(const std::vector<PackPlan>& plans, const CompileOptions& options);
 
 }  // namespace gumtile::tools

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "tools/command.h"
+#include "tools/help.h"
 #include "tools/output.h"
+#include "tools/validators.h"
 
 namespace gumtile::tools {
 namespace {
@@ -18,6 +20,7 @@ struct Choice {
   std::string description;
   bool takes_value = false;
   std::vector<std::string> values;  ///< all that it may be given; empty: anything
+  std::string short_name;           ///< "-o", or nothing
 };
 
 /// A command or a subcommand of one.
@@ -25,17 +28,17 @@ struct Node {
   std::string path;  ///< "gumtile bench"
   std::vector<Choice> commands;
   std::vector<Choice> options;
+  std::vector<std::string> arguments;  ///< what may stand without an option
 };
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-/// The values that an option is limited to; CLI11 shows them as "TEXT:{json,csv}".
-std::vector<std::string> values_of(const CLI::Option& option) {
-  const std::string type = option.get_type_name();
-  const size_t begin = type.find('{');
-  const size_t end = type.rfind('}');
-  if (begin == std::string::npos || end == std::string::npos) return {};
-  return CLI::detail::split(type.substr(begin + 1, end - begin - 1), ',');
+std::vector<std::string> names_of(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command :
+       app.get_subcommands([](const CLI::App* c) { return !c->get_group().empty(); }))
+    names.push_back(command->get_name());
+  return names;
 }
 
 void describe(CLI::App& app, const std::string& path, std::vector<Node>& nodes) {
@@ -43,12 +46,19 @@ void describe(CLI::App& app, const std::string& path, std::vector<Node>& nodes) 
   node.path = path;
   for (const CLI::App* command : app.get_subcommands(nullptr))
     if (!command->get_group().empty())  // no group: hidden
-      node.commands.push_back({command->get_name(), first_line(command->get_description()), false, {}});
+      node.commands.push_back({command->get_name(), first_line(command->get_description()), false, {}, {}});
   for (const CLI::Option* option : app.get_options()) {
-    if (option->get_positional() || option->get_group().empty()) continue;
+    if (option->get_group().empty()) continue;
+    if (option->get_positional()) {
+      const std::vector<std::string> values =
+          app.get_name() == "help" ? names_of(*app.get_parent()) : enumerated_values(*option);
+      node.arguments.insert(node.arguments.end(), values.begin(), values.end());
+      continue;
+    }
+    const std::string short_name = option->get_snames().empty() ? "" : "-" + option->get_snames().front();
     for (const std::string& name : option->get_lnames())
       node.options.push_back({"--" + name, first_line(option->get_description()),
-                              option->get_items_expected_max() > 0, values_of(*option)});
+                              option->get_items_expected_max() > 0, enumerated_values(*option), short_name});
   }
   nodes.push_back(std::move(node));
   for (CLI::App* command : app.get_subcommands(nullptr))
@@ -56,7 +66,7 @@ void describe(CLI::App& app, const std::string& path, std::vector<Node>& nodes) 
 }
 
 std::vector<std::string> words_of(const Node& node) {
-  std::vector<std::string> words;
+  std::vector<std::string> words = node.arguments;
   for (const Choice& command : node.commands) words.push_back(command.name);
   for (const Choice& option : node.options) words.push_back(option.name);
   return words;
@@ -68,8 +78,10 @@ std::string cases(const std::vector<Node>& nodes) {
   for (const Node& node : nodes) {
     for (const Choice& option : node.options)
       if (option.takes_value)
-        text += fmt::format("    '{}|{}') known='{}' ;;\n", node.path, option.name,
-                            fmt::join(option.values, " "));
+        for (const std::string& name : {option.name, option.short_name})
+          if (!name.empty())
+            text +=
+                fmt::format("    '{}|{}') known='{}' ;;\n", node.path, name, fmt::join(option.values, " "));
     text += fmt::format("    '{}|'*) known='{}' ;;\n", node.path, fmt::join(words_of(node), " "));
   }
   return text;
@@ -142,8 +154,11 @@ std::string fish(const std::vector<Node>& nodes) {
     const std::string start = "complete -c gumtile -n " + quoted(fish_condition(node));
     for (const Choice& command : node.commands)
       text += fmt::format("{} -f -a {} -d {}\n", start, command.name, quoted(command.description));
+    if (!node.arguments.empty())
+      text += fmt::format("{} -f -a {}\n", start, quoted(fmt::format("{}", fmt::join(node.arguments, " "))));
     for (const Choice& option : node.options) {
       text += fmt::format("{} -l {}", start, option.name.substr(2));
+      if (!option.short_name.empty()) text += fmt::format(" -s {}", option.short_name.substr(1));
       if (option.takes_value) text += option.values.empty() ? " -r" : " -x";
       if (!option.values.empty())
         text += fmt::format(" -a {}", quoted(fmt::format("{}", fmt::join(option.values, " "))));
@@ -157,9 +172,11 @@ std::string fish(const std::vector<Node>& nodes) {
 
 Action add_completion(CLI::App& app) {
   const auto shell = std::make_shared<std::string>();
-  app.add_option("shell", *shell, "bash, zsh or fish")
+  app.add_option("shell", *shell, "the shell")
+      ->type_name("SHELL")
       ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+      ->check(one_of({"bash", "zsh", "fish"}));
+  app.footer(examples({"source <(gumtile completion bash)", "gumtile completion zsh > _gumtile"}));
   return [&app, shell] {
     std::vector<Node> nodes;
     describe(*app.get_parent(), "gumtile", nodes);

@@ -34,10 +34,12 @@ std::string make_cubin(const std::string& ptx, const Target& target) {
 
 std::string disassemble(const std::string& ptx, const Target& target) {
   const assembler::MemoryFile cubin(cubin_for("sass", ptx, target));
+  assembler::ProgramLimits limits;
+  limits.kept_bytes = size_t{256} << 20;
   if (const auto nvdisasm = assembler::find_cuda_tool("nvdisasm"))
-    return assembler::run_program({*nvdisasm, "-c", assembler::program_file(0)}, {cubin}).out;
+    return assembler::run_program({*nvdisasm, "-c", assembler::program_file(0)}, {cubin}, limits).out;
   if (const auto cuobjdump = assembler::find_cuda_tool("cuobjdump"))
-    return assembler::run_program({*cuobjdump, "-sass", assembler::program_file(0)}, {cubin}).out;
+    return assembler::run_program({*cuobjdump, "-sass", assembler::program_file(0)}, {cubin}, limits).out;
   missing("sass", "nvdisasm or cuobjdump");
 }
 

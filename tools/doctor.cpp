@@ -10,11 +10,17 @@
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
 #include "gumtile/module_cache.h"
+#include "gumtile/version.h"
+#include "runtime/cpu/cgroup.h"
 #include "runtime/cpu/cpu_info.h"
+#include "runtime/cpu/memory_limit.h"
 #include "runtime/cuda/device.h"
 #include "tools/command.h"
+#include "tools/help.h"
+#include "tools/options.h"
 #include "tools/output.h"
 #include "tools/self_check.h"
+#include "tools/units.h"
 
 namespace gumtile::tools {
 namespace {
@@ -75,6 +81,8 @@ struct Findings {
   std::vector<cuda::DeviceInfo> devices;
   std::string why_no_device;
   std::optional<std::string> assembler;  ///< the path of ptxas
+  int threads = cpu::usable_threads();
+  cpu::CgroupLimits limits = cpu::cgroup_limits();
   CacheFindings cache;
   std::vector<SelfCheck> checks;
 };
@@ -112,16 +120,21 @@ Json to_json(const Findings& findings) {
   Json checks = Json::array();
   for (const SelfCheck& check : findings.checks)
     checks.push_back({{"device", check.device}, {"ok", check.fault.empty()}, {"fault", check.fault}});
-  return {{"gumtile", GUMTILE_VERSION},
+  return {{"gumtile", GUMTILE_VERSION_STRING},
           {"llvm", llvm_version().empty() ? Json(nullptr) : Json(llvm_version())},
           {"cpu",
            {{"name", host_cpu_name()},
             {"brand", cpu.brand},
             {"features", cpu_features(cpu)},
-            {"threads", cpu.affinity_threads},
+            {"threads", findings.threads},
+            {"affinity_threads", cpu.affinity_threads},
+            {"quota_cpus", findings.limits.cpus ? Json(rounded(*findings.limits.cpus, 3)) : Json(nullptr)},
             {"cores", cpu.physical_cores},
             {"l2_bytes", cpu.l2_bytes},
-            {"l3_bytes", cpu.l3_bytes}}},
+            {"l3_bytes", cpu.l3_bytes},
+            {"memory_bytes", cpu::memory_limit_bytes()},
+            {"memory_limit_bytes",
+             findings.limits.memory_bytes ? Json(*findings.limits.memory_bytes) : Json(nullptr)}}},
           {"devices", devices},
           {"assembler", findings.assembler ? Json(*findings.assembler) : Json(nullptr)},
           {"why_no_device", findings.devices.empty() ? Json(findings.why_no_device) : Json(nullptr)},
@@ -138,27 +151,32 @@ Json to_json(const Findings& findings) {
 std::string to_text(const Findings& findings) {
   const cpu::CpuInfo& cpu = cpu::cpu_info();
   std::string text =
-      fmt::format("gumtile   {}\nLLVM      {}\nCPU       {} ({})\n", GUMTILE_VERSION,
+      fmt::format("gumtile   {}\nLLVM      {}\nCPU       {} ({})\n", GUMTILE_VERSION_STRING,
                   llvm_version().empty() ? "none: this gumtile takes kernels from packs" : llvm_version(),
                   cpu.brand, host_cpu_name());
-  text += fmt::format("          {} threads on {} cores: {}\n", cpu.affinity_threads, cpu.physical_cores,
-                      fmt::join(cpu_features(cpu), " "));
+  text += fmt::format("          {} on {}: {}\n", count_text(cpu.affinity_threads, "thread"),
+                      count_text(cpu.physical_cores, "core"), fmt::join(cpu_features(cpu), " "));
+  if (findings.limits.cpus)
+    text += fmt::format("          a quota of {:.3g} CPUs (control group): {} of {} threads are used\n",
+                        *findings.limits.cpus, findings.threads, cpu.affinity_threads);
+  if (findings.limits.memory_bytes)
+    text += fmt::format("          a limit of {} MiB of memory (control group)\n",
+                        *findings.limits.memory_bytes >> 20);
   for (const cuda::DeviceInfo& d : findings.devices)
-    text +=
-        fmt::format("cuda:{:<4} {}, sm_{}{}, {:.1f} GiB, {} multiprocessors, driver for CUDA {}\n", d.ordinal,
-                    d.name, d.sm_major, d.sm_minor, static_cast<double>(d.memory_bytes) / (1 << 30),
-                    d.multiprocessors, cuda_version(d.driver_version));
+    text += fmt::format("cuda:{:<4} {}, sm_{}{}, {}, {}, driver for CUDA {}\n", d.ordinal, d.name, d.sm_major,
+                        d.sm_minor, bytes_text(d.memory_bytes),
+                        count_text(d.multiprocessors, "multiprocessor"), cuda_version(d.driver_version));
   if (findings.devices.empty()) text += fmt::format("GPU       none: {}\n", findings.why_no_device);
   text += fmt::format("assembler {}\n",
                       !findings.assembler ? "none: drivers assemble what is compiled"
                       : access(findings.assembler->c_str(), X_OK) == 0
                           ? *findings.assembler
-                          : *findings.assembler + ", which is no program that can be run (GUMTILE_PTXAS)");
+                          : *findings.assembler + ", which is not a program that can be run (GUMTILE_PTXAS)");
   const CacheFindings& cache = findings.cache;
   text += cache.why_not_used.empty()
-              ? fmt::format("cache     {} ({}; {} kernels, {:.1f} MiB)\n", cache.folder.string(),
-                            cache.writable ? "writable" : "not writable", cache.contents.entries,
-                            static_cast<double>(cache.contents.bytes) / (1 << 20))
+              ? fmt::format("cache     {} ({}; {}, {})\n", cache.folder.string(),
+                            cache.writable ? "writable" : "not writable",
+                            count_text(cache.contents.entries, "kernel"), bytes_text(cache.contents.bytes))
               : fmt::format("cache     not used: {}\n", cache.why_not_used);
   for (const SelfCheck& check : findings.checks)
     text += fmt::format("check     {}: {}\n", check.device, check.fault.empty() ? "ok" : check.fault);
@@ -167,7 +185,7 @@ std::string to_text(const Findings& findings) {
 
 int run(bool json) {
   const Findings findings = examine();
-  write_stdout(json ? to_json(findings).dump(2) + "\n" : to_text(findings));
+  write_stdout(json ? json_text(to_json(findings)) : to_text(findings));
   for (const SelfCheck& check : findings.checks)
     if (!check.fault.empty()) return 1;
   return 0;
@@ -176,9 +194,12 @@ int run(bool json) {
 }  // namespace
 
 Action add_doctor(CLI::App& app) {
+  auto format = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  app.add_flag("--json", *json, "one JSON object");
-  return [json] { return run(*json); };
+  add_format(app, *format, {"table", "json"});
+  app.add_flag("--json", *json, "the same as --format json");
+  app.footer(examples({"gumtile doctor", "gumtile doctor --json"}));
+  return [format, json] { return run(*json || *format == "json"); };
 }
 
 }  // namespace gumtile::tools

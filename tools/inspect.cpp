@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -11,9 +10,12 @@
 #include "gumtile/pack.h"
 #include "tools/command.h"
 #include "tools/disassemble.h"
+#include "tools/help.h"
 #include "tools/options.h"
 #include "tools/output.h"
 #include "tools/pack_contents.h"
+#include "tools/suggestion.h"
+#include "tools/units.h"
 
 namespace gumtile::tools {
 namespace {
@@ -24,7 +26,7 @@ struct Options {
   std::string target = "host";
   std::string schedule;
   std::string pack;
-  std::string format = "table";
+  std::string format;
   int64_t vocab_size = 151936;
   int64_t hidden_size = 4096;
   int64_t rows = 1;
@@ -35,6 +37,9 @@ struct Options {
   bool no_logprob = false;
 };
 
+const std::vector<std::string> kBuiltInPrograms = {"lm_head_sample", "sample_logits",  "greedy_argmax",
+                                                   "gemm",           "row_statistics", "cross_entropy"};
+
 Program read_program(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
@@ -42,8 +47,8 @@ Program read_program(const std::string& path) {
     throw Error(
         ErrorCode::io,
         fmt::format("--program: '{}' is neither a file that can be read nor a built-in Program; those are "
-                    "lm_head_sample, sample_logits, greedy_argmax, gemm, row_statistics and cross_entropy",
-                    path));
+                    "{}{}",
+                    path, joined(kBuiltInPrograms, "and"), did_you_mean(path, kBuiltInPrograms)));
   try {
     return parse_program(text);
   } catch (const Error& error) {
@@ -75,13 +80,6 @@ int dense_alignment(const Program& program, int64_t hidden_size) {
 }
 
 KernelPlan plan_for(const Options& options, const Program& program, const Target& target) {
-  const auto require_positive = [](const char* option, int64_t value) {
-    if (value < 1)
-      throw Error(ErrorCode::usage, fmt::format("{} is {}; at least 1 is needed", option, value));
-  };
-  require_positive("--vocab-size", options.vocab_size);
-  require_positive("--hidden-size", options.hidden_size);
-  require_positive("--rows", options.rows);
   Problem problem;
   problem.columns = options.vocab_size;
   problem.contracted = program.contractions.empty() ? 0 : options.hidden_size;
@@ -113,7 +111,7 @@ std::string stage_text(const Options& options) {
 
 int show_stage(const Options& options) {
   const bool binary = options.emit == "cubin";
-  if (binary && isatty(STDOUT_FILENO) != 0)
+  if (binary && is_stdout_terminal())
     throw Error(
         ErrorCode::usage,
         "--emit cubin writes a binary file to stdout, which is a terminal; redirect it: > kernel.cubin");
@@ -126,7 +124,7 @@ int show_stage(const Options& options) {
 int show_pack(const Options& options) {
   const std::shared_ptr<Pack> pack = open_pack(options.pack);
   const uint64_t bytes = std::filesystem::file_size(options.pack);
-  write_stdout(options.format == "json" ? pack_json(*pack, options.pack, bytes).dump(2) + "\n"
+  write_stdout(options.format == "json" ? json_text(pack_json(*pack, options.pack, bytes))
                                         : pack_text(*pack, options.pack, bytes));
   return 0;
 }
@@ -137,34 +135,29 @@ int run(const Options& options) { return options.pack.empty() ? show_stage(optio
 
 Action add_inspect(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("--emit", options->emit,
-                 "program, plan, llvm, ptx, asm (the target's assembly), cubin (a file's bytes) or sass; the "
-                 "last two "
-                 "need the CUDA toolkit's tools")
-      ->check(CLI::IsMember({"program", "plan", "llvm", "ptx", "asm", "cubin", "sass"}))
-      ->capture_default_str();
-  app.add_option("--program", options->program,
-                 "lm_head_sample, sample_logits, greedy_argmax, gemm, row_statistics, cross_entropy, or a "
-                 "file with a "
-                 "Program's text")
-      ->capture_default_str();
-  app.add_option("--target", options->target, "host, host:CPU (LLVM's name), sm_80, sm_90a, ...")
-      ->capture_default_str();
-  app.add_option("--schedule", options->schedule, "instead of the built-in choice");
-  app.add_option("--pack", options->pack, "list this pack's contents instead");
-  app.add_option("--format", options->format, "with --pack: table or json")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
-  app.add_option("--vocab-size", options->vocab_size, "columns")->capture_default_str();
-  app.add_option("--hidden-size", options->hidden_size, "extent of the contraction")->capture_default_str();
-  app.add_option("--rows", options->rows, "the largest batch to choose a schedule for")
-      ->capture_default_str();
-  app.add_option("--dtype", options->dtype, "of the weights: bf16, f16 or f32")->capture_default_str();
-  app.add_option("--hidden-dtype", options->hidden_dtype,
-                 "of the hidden states or logits (default: as --dtype)");
-  app.add_option("--output-dtype", options->output_dtype, "of gemm's result")->capture_default_str();
-  app.add_option("--noise", options->noise, "grouped or per_token")->capture_default_str();
+  add_choice(
+      app, "--emit", options->emit, "STAGE", {"program", "plan", "llvm", "ptx", "asm", "cubin", "sass"},
+      "the stage to show; asm is the target's assembly, cubin a file's bytes, and the last two need the "
+      "CUDA toolkit's tools");
+  add_text(app, "--program", options->program, "PROGRAM",
+           "a file with a Program's text, or one that is built in")
+      ->check(suggested(kBuiltInPrograms));
+  add_text(app, "--target", options->target, "TARGET", "host, host:CPU (LLVM's name), sm_80, sm_90a, ...");
+  add_text(app, "--schedule", options->schedule, "SCHEDULE", "instead of the built-in choice");
+  add_text(app, "--pack", options->pack, "FILE", "list this pack's contents instead");
+  add_format(app, options->format, {"table", "json"})->description("how a pack's contents are printed");
+  add_integer(app, "--vocab-size", options->vocab_size, "columns");
+  add_integer(app, "--hidden-size", options->hidden_size, "extent of the contraction");
+  add_integer(app, "--rows", options->rows, "the largest batch to choose a schedule for");
+  add_matrix_dtype(app, "--dtype", options->dtype, "type of the weights");
+  add_matrix_dtype(app, "--hidden-dtype", options->hidden_dtype,
+                   "type of the hidden states or logits (default: as --dtype)");
+  add_matrix_dtype(app, "--output-dtype", options->output_dtype, "type of gemm's result");
+  add_noise(app, options->noise);
   app.add_flag("--no-logprob", options->no_logprob, "without the log-probability");
+  app.footer(examples(
+      {"gumtile inspect --emit program", "gumtile inspect --emit ptx --target sm_90a --rows 64",
+       "gumtile inspect --emit cubin --target sm_90a > kernel.cubin", "gumtile inspect --pack head.gtpack"}));
   return [options] { return run(*options); };
 }
 

@@ -1,14 +1,20 @@
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <exception>
+#include <memory>
 #include <new>
+#include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "gumtile/error.h"
+#include "gumtile/version.h"
+#include "tools/bus_error.h"
 #include "tools/command.h"
+#include "tools/help.h"
 #include "tools/output.h"
+#include "tools/usage_error.h"
 
 namespace gumtile::tools {
 namespace {
@@ -17,52 +23,88 @@ namespace {
 int report(const Error& error) {
   std::string text = fmt::format("gumtile: {}\n", error.what());
   for (const std::string& note : error.notes()) text += indented(note, 2);
-  std::fputs(text.c_str(), stderr);
+  write_stderr(text);
   return static_cast<int>(error.code() == ErrorCode::context_lost ? ErrorCode::device_unavailable
                                                                   : error.code());
 }
 
-int run(int argc, char** argv) {
-  CLI::App app{"Tile compiler and runtime for the sampling heads of language models", "gumtile"};
-  app.set_version_flag("--version", std::string("gumtile ") + GUMTILE_VERSION);
-  app.require_subcommand(1);
-  app.footer(
-      "Exit codes: 0 ok, 1 a check failed, 64 usage, 65 bad data, 69 device or tool unavailable, 70 a fault "
-      "of\n"
-      "gumtile, 73 output cannot be written, 74 input cannot be read, 130 interrupted.");
+/// `gumtile help [COMMAND...]`
+Action add_help(CLI::App& app) {
+  auto words = std::make_shared<std::vector<std::string>>();
+  app.add_option("command", *words, "the command to explain")->type_name("COMMAND");
+  return [&app, words] {
+    const CLI::App* about = app.get_parent();
+    for (const std::string& word : *words) {
+      const auto found = about->get_subcommands(
+          [&](const CLI::App* c) { return c->get_name() == word && !c->get_group().empty(); });
+      if (found.empty()) throw unknown_command(*about, word);
+      about = found.front();
+    }
+    write_stdout(help_text(*about));
+    return 0;
+  };
+}
 
-  std::vector<std::pair<CLI::App*, Action>> commands;
+using Commands = std::vector<std::pair<CLI::App*, Action>>;
+
+Commands add_commands(CLI::App& app) {
+  Commands commands;
   const auto add = [&](const char* name, const char* description, Action (*register_options)(CLI::App&)) {
     CLI::App* command = app.add_subcommand(name, description);
     commands.emplace_back(command, register_options(*command));
   };
   add("doctor", "Show what gumtile finds on this machine and check that it computes correctly", add_doctor);
   add("sample", "Sample tokens from hidden states and an LM head", add_sample);
-  add("inspect", "Show a stage of compilation, or a pack; needs no GPU", add_inspect);
   add("bench", "Measure the sampling LM head against the machine's own limits", add_bench);
+  add("tune", "Find the fastest schedules for this machine and record them", add_tune);
+  add("compile", "Compile kernels into a pack, for applications without a compiler", add_compile);
+  add("inspect", "Show a stage of compilation, or a pack; needs no GPU", add_inspect);
   add("cache", "Show or clear the compiled kernels that are kept on disk", add_cache);
   add("completion", "Print a script that completes the command in bash, zsh or fish", add_completion);
-  add("compile", "Compile kernels into a pack, for applications without a compiler", add_compile);
-  add("tune", "Find the fastest schedules for this machine and record them", add_tune);
+  add("help", "Show the options of a command", add_help);
   add("worker", "A helper process of gumtile tune", add_worker);
+  return commands;
+}
 
+/// What --help and --version ask for; empty for a command that is to be run. Throws Error(usage).
+std::string parse(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return help_text(parsed_command(app));
+  } catch (const CLI::CallForVersion& version) {
+    return fmt::format("{}\n", version.what());
   } catch (const CLI::ParseError& error) {
-    if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && app.get_subcommands().empty()) {
-      const std::vector<std::string> rest = app.remaining();
-      const std::string found =
-          rest.empty() ? "no command given" : fmt::format("unknown command '{}'", rest.front());
-      throw Error(ErrorCode::usage, found +
-                                        "; known are doctor, sample, inspect, bench, tune, compile, cache "
-                                        "and completion (gumtile --help)");
-    }
-    const bool success = error.get_exit_code() == 0;  // --help, --version
-    app.exit(error);
-    return success ? 0 : static_cast<int>(ErrorCode::usage);
+    throw usage_error(app, error);
   }
-  for (const auto& [command, action] : commands)
-    if (command->parsed()) return action();
+  return {};
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Tile compiler and runtime for the sampling heads of language models", "gumtile"};
+  app.set_help_flag("-h,--help", "print this help");
+  app.set_version_flag("-V,--version", std::string("gumtile ") + GUMTILE_VERSION_STRING, "print the version");
+  app.require_subcommand(1);
+  const Commands commands = add_commands(app);
+  // Subcommands would inherit it if it were there before them.
+  app.footer(
+      "'gumtile help COMMAND' explains a command.\n\n"
+      "Exit codes: 0 ok, 1 a check failed, 64 usage, 65 bad data, 69 device or tool unavailable, 70 a fault "
+      "of gumtile, 73 output cannot be written, 74 input cannot be read, 130 interrupted.");
+  if (argc <= 1) {
+    write_stderr(help_text(app) + "\n");
+    throw Error(ErrorCode::usage, "no command given");
+  }
+  try {
+    if (const std::string text = parse(app, argc, argv); !text.empty()) {
+      write_stdout(text);
+      return 0;
+    }
+    for (const auto& [command, action] : commands)
+      if (command->parsed()) return action();
+  } catch (const Error& error) {
+    throw with_hint(app, error);
+  }
   return static_cast<int>(ErrorCode::internal);
 }
 
@@ -74,6 +116,11 @@ int run_reporting_errors(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     return report(Error(ErrorCode::device_unavailable, "out of memory"));
   } catch (const std::exception& error) {
+    const auto* of_system = dynamic_cast<const std::system_error*>(&error);
+    if (of_system != nullptr && of_system->code() == std::errc::resource_unavailable_try_again)
+      return report(Error(
+          ErrorCode::device_unavailable,
+          fmt::format("the system refuses another thread ({}); raise the limit on processes", error.what())));
     return report(Error(ErrorCode::internal, fmt::format("a fault of gumtile itself: {}", error.what())));
   }
 }
@@ -82,6 +129,8 @@ int run_reporting_errors(int argc, char** argv) {
 }  // namespace gumtile::tools
 
 int main(int argc, char** argv) {
+  gumtile::tools::prepare_streams();
+  gumtile::tools::install_bus_error_handler();
   try {
     return gumtile::tools::run_reporting_errors(argc, argv);
   } catch (...) {  // reporting failed, too

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 namespace gumtile::tools {
 namespace {
@@ -24,6 +25,17 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
     if (end == std::string_view::npos) return parts;
     text.remove_prefix(end + 1);
   }
+}
+
+/// Numbers separated by x; empty if one is not a number.
+std::vector<int64_t> parse_sizes(std::string_view text) {
+  std::vector<int64_t> sizes;
+  for (std::string_view part : split(text, 'x')) {
+    const std::optional<int64_t> size = parse_number<int64_t>(part);
+    if (!size) return {};
+    sizes.push_back(*size);
+  }
+  return sizes;
 }
 
 /// Every value of a list through `parse`, which returns nothing for a value that is not `expected`. `item`
@@ -51,6 +63,47 @@ std::optional<float> parse_temperature(std::string_view text) {
 }
 
 }  // namespace
+
+CLI::Option* add_text(CLI::App& app, const std::string& name, std::string& value,
+                      const std::string& placeholder, const std::string& description) {
+  return app.add_option(name, value, description)->type_name(placeholder)->capture_default_str();
+}
+
+CLI::Option* add_choice(CLI::App& app, const std::string& name, std::string& value,
+                        const std::string& placeholder, std::vector<std::string> values,
+                        const std::string& description) {
+  return add_text(app, name, value, placeholder, description)->check(one_of(std::move(values)));
+}
+
+CLI::Option* add_choices(CLI::App& app, const std::string& name, std::string& value,
+                         const std::string& placeholder, std::vector<std::string> values,
+                         const std::string& description) {
+  return add_text(app, name, value, placeholder + ",...", description)->check(list_of(std::move(values)));
+}
+
+CLI::Option* add_format(CLI::App& app, std::string& format, std::vector<std::string> formats) {
+  format = formats.front();
+  return add_choice(app, "--format", format, "FORMAT", std::move(formats), "how the result is printed");
+}
+
+CLI::Option* add_device(CLI::App& app, std::string& device) {
+  return add_text(app, "--device", device, "DEVICE", "auto, cpu or cuda:N")->check(device_name());
+}
+
+CLI::Option* add_matrix_dtype(CLI::App& app, const std::string& name, std::string& dtype,
+                              const std::string& description) {
+  return add_choice(app, name, dtype, "TYPE", {"bf16", "f16", "f32"}, description);
+}
+
+CLI::Option* add_noise(CLI::App& app, std::string& noise) {
+  return add_choice(app, "--noise", noise, "SCHEME", {"grouped", "per_token"},
+                    "how random numbers are made; schemes draw different tokens");
+}
+
+CLI::Option* add_pack(CLI::App& app, std::string& pack) {
+  return add_text(app, "--pack", pack, "FILE",
+                  "take kernels from this file of 'gumtile compile'; compile nothing");
+}
 
 std::vector<float> parse_temperatures(std::string_view option, std::string_view text) {
   return parse_list<float>(option, text, "row",
@@ -137,19 +190,25 @@ void require_shape(std::string_view option, const SyntheticShape& shape) {
 }
 
 SyntheticShape parse_synthetic(std::string_view text) {
-  std::vector<int64_t> sizes;
-  for (std::string_view part : split(text, 'x')) {
-    const std::optional<int64_t> size = parse_number<int64_t>(part);
-    if (!size) break;
-    sizes.push_back(*size);
-  }
-  const auto separators = static_cast<size_t>(std::count(text.begin(), text.end(), 'x'));
-  if (sizes.size() != separators + 1 || sizes.size() < 2 || sizes.size() > 3)
+  const std::vector<int64_t> sizes = parse_sizes(text);
+  if (sizes.size() < 2 || sizes.size() > 3)
     throw Error(ErrorCode::usage,
                 fmt::format("--synthetic: '{}' is not VxK or VxKxB, e.g. 32000x1024x4", text));
   const SyntheticShape shape{sizes[0], sizes[1], sizes.size() == 3 ? sizes[2] : 1};
   require_shape("--synthetic", shape);
   return shape;
+}
+
+std::vector<SyntheticShape> parse_shapes(std::string_view option, std::string_view text) {
+  std::vector<SyntheticShape> shapes;
+  for (std::string_view part : split(text, ',')) {
+    const std::vector<int64_t> sizes = parse_sizes(part);
+    if (sizes.size() != 2)
+      throw Error(ErrorCode::usage, fmt::format("{}: '{}' is not VxK, e.g. 32000x1024", option, part));
+    shapes.push_back({sizes[0], sizes[1], 1});
+    require_shape(option, shapes.back());
+  }
+  return shapes;
 }
 
 }  // namespace gumtile::tools

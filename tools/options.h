@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,10 +14,45 @@
 #include "gumtile/lm_head.h"
 #include "gumtile/programs.h"
 #include "gumtile/target.h"
+#include "tools/validators.h"
 
 /// The values of command-line options. Everything here throws Error(usage) naming the option, what was found
 /// and what is expected. `option` is the option's name, e.g. "--seed".
 namespace gumtile::tools {
+
+// Options that subcommands share, each with its placeholder, its checks and its default. Further calls on
+// what they return may make them required or exclusive.
+
+/// An enumeration, and a comma list of such values.
+CLI::Option* add_choice(CLI::App& app, const std::string& name, std::string& value,
+                        const std::string& placeholder, std::vector<std::string> values,
+                        const std::string& description);
+CLI::Option* add_choices(CLI::App& app, const std::string& name, std::string& value,
+                         const std::string& placeholder, std::vector<std::string> values,
+                         const std::string& description);
+/// An integer from `least` to `most`; shows its default unless that lies outside of them, which stands for
+/// an option that was not given.
+template <typename Integer>
+CLI::Option* add_integer(CLI::App& app, const std::string& name, Integer& value,
+                         const std::string& description, int64_t least = 1,
+                         int64_t most = std::numeric_limits<Integer>::max()) {
+  CLI::Option* option =
+      app.add_option(name, value, description)->type_name("N")->transform(integer(least, most));
+  if (value >= least && value <= most) option->capture_default_str();
+  return option;
+}
+/// Text that is checked later, such as a schedule or a list of numbers.
+CLI::Option* add_text(CLI::App& app, const std::string& name, std::string& value,
+                      const std::string& placeholder, const std::string& description);
+/// `--format`: the first of `formats` is the default.
+CLI::Option* add_format(CLI::App& app, std::string& format, std::vector<std::string> formats);
+CLI::Option* add_device(CLI::App& app, std::string& device);
+/// The type of a matrix.
+CLI::Option* add_matrix_dtype(CLI::App& app, const std::string& name, std::string& dtype,
+                              const std::string& description);
+CLI::Option* add_noise(CLI::App& app, std::string& noise);
+/// `--pack`: kernels from a file.
+CLI::Option* add_pack(CLI::App& app, std::string& pack);
 
 /// Values separated by commas. Temperatures are finite and at least 0.
 std::vector<float> parse_temperatures(std::string_view option, std::string_view text);
@@ -43,6 +80,8 @@ struct SyntheticShape {
   int64_t rows = 1;
 };
 SyntheticShape parse_synthetic(std::string_view text);
+/// "VxK,VxK,…"
+std::vector<SyntheticShape> parse_shapes(std::string_view option, std::string_view text);
 /// Checks sizes that come from options such as `option`: within what Programs index and launches take.
 void require_shape(std::string_view option, const SyntheticShape& shape);
 

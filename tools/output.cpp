@@ -4,25 +4,24 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstdio>
-#include <cstring>
 
-#include "gumtile/error.h"
 #include "gumtile/programs.h"
+#include "tools/units.h"
 
 namespace gumtile::tools {
 
 std::string to_text(const Table& table) {
   std::vector<size_t> widths;
-  for (const std::string& cell : table.header) widths.push_back(cell.size());
+  for (const std::string& cell : table.header) widths.push_back(display_width(cell));
   for (const auto& row : table.rows)
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i]));
   std::string text;
   const auto add = [&](const std::vector<std::string>& row) {
-    for (size_t i = 0; i < row.size(); ++i)
-      text += fmt::format("{}{:>{}}", i == 0 ? "" : "  ", row[i], widths[i]);
+    for (size_t i = 0; i < row.size(); ++i) {
+      text.append((i == 0 ? 0 : 2) + widths[i] - display_width(row[i]), ' ');
+      text += row[i];
+    }
     text += '\n';
   };
   add(table.header);
@@ -58,6 +57,19 @@ std::string to_csv(const Table& table) {
   return text;
 }
 
+std::string shell_quoted(std::string_view word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+:,./@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) return std::string(word);
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+std::string json_text(const Json& json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 std::vector<std::string> status_names(uint32_t status) {
   constexpr std::pair<uint32_t, const char*> kNames[] = {{status_nan_logit, "nan_logit"},
                                                          {status_inf_logit, "inf_logit"},
@@ -87,20 +99,6 @@ std::string indented(std::string_view text, int spaces) {
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return out;
-}
-
-Log warnings_to_stderr() {
-  return [](LogLevel level, std::string_view message) {
-    if (level == LogLevel::warning) fmt::print(stderr, "gumtile: {}\n", message);
-  };
-}
-
-void write_stdout(std::string_view text) {
-  const bool written =
-      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
-  if (!written)
-    throw Error(ErrorCode::cannot_create,
-                fmt::format("the result cannot be written to stdout: {}", std::strerror(errno)));
 }
 
 }  // namespace gumtile::tools

@@ -6,12 +6,15 @@
 #include <string_view>
 #include <vector>
 
-#include "gumtile/log.h"
+#include "tools/streams.h"
 
 namespace gumtile::tools {
 
 /// Keeps the order of its members.
 using Json = nlohmann::ordered_json;
+
+/// A word as a shell reads it back.
+std::string shell_quoted(std::string_view word);
 
 /// Cells of text; every row has as many as the header.
 struct Table {
@@ -21,6 +24,10 @@ struct Table {
 std::string to_text(const Table& table);  ///< columns aligned on the right
 std::string to_markdown(const Table& table);
 std::string to_csv(const Table& table);  ///< RFC 4180
+
+/// JSON as the command prints it: over several lines, or in one with an `indent` of -1; ends with a line
+/// break. Always valid UTF-8: bytes of paths, names and messages that are not are replaced by U+FFFD.
+std::string json_text(const Json& json, int indent = 2);
 
 /// The names of a status word's bits (gumtile/programs.h).
 std::vector<std::string> status_names(uint32_t status);
@@ -33,11 +40,5 @@ double rounded(double value, int digits);
 
 /// `text` with every line moved to the right; ends with a line break.
 std::string indented(std::string_view text, int spaces);
-
-/// Writes warnings of the library to stderr.
-Log warnings_to_stderr();
-
-/// Writes a command's whole result. Throws Error(cannot_create) where stdout does not take it.
-void write_stdout(std::string_view text);
 
 }  // namespace gumtile::tools

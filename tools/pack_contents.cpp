@@ -5,6 +5,7 @@
 
 #include "runtime/cache/entry.h"
 #include "tools/options.h"
+#include "tools/units.h"
 
 namespace gumtile::tools {
 namespace {
@@ -25,21 +26,22 @@ std::vector<std::string_view> token_dtype_names(const PackDescription& d) {
 
 std::string pack_text(const Pack& pack, const std::string& path, uint64_t bytes) {
   const PackDescription& d = pack.description();
-  Table table{{"target", "features", "tokens", "format", "bytes", "batches", "schedule"}, {}};
+  Table table{{"target", "features", "tokens", "format", "size", "batches", "schedule"}, {}};
   for (const PackEntry& e : pack.entries()) {
     std::vector<int64_t> rows;
     for (const PackEntry::Bucket& bucket : e.buckets) rows.push_back(bucket.max_rows);
     table.rows.push_back({e.target, std::string(feature_set_name(e.features)),
                           std::string(name(e.token_dtype)), std::string(cache::format_name(e.format)),
-                          std::to_string(e.bytes), fmt::format("{}", fmt::join(rows, ",")), e.schedule});
+                          bytes_text(e.bytes), fmt::format("{}", fmt::join(rows, ",")), e.schedule});
   }
-  return to_text(table) +
-         fmt::format(
-             "{}: {} kernels, {} bytes, {} tuning records\n{} x {} from token {}, weights {}, hidden "
-             "states {}, tokens {}, {}, features {}, batches up to {}; gumtile {}, {}\n",
-             path, pack.entries().size(), bytes, pack.tuning_records().size(), d.vocab_size, d.hidden_size,
-             d.first_token, name(d.weights_dtype), name(d.hidden_dtype), fmt::join(token_dtype_names(d), ","),
-             name(d.noise), fmt::join(feature_names(d), ","), d.max_rows, d.gumtile_version, d.compiler);
+  return to_text(table) + fmt::format(
+                              "{}: {}, {}, {}\n{} x {} from token {}, weights {}, hidden "
+                              "states {}, tokens {}, {}, features {}, batches up to {}; gumtile {}, {}\n",
+                              path, count_text(pack.entries().size(), "kernel"), bytes_text(bytes),
+                              count_text(pack.tuning_records().size(), "tuning record"), d.vocab_size,
+                              d.hidden_size, d.first_token, name(d.weights_dtype), name(d.hidden_dtype),
+                              fmt::join(token_dtype_names(d), ","), name(d.noise),
+                              fmt::join(feature_names(d), ","), d.max_rows, d.gumtile_version, d.compiler);
 }
 
 Json pack_json(const Pack& pack, const std::string& path, uint64_t bytes) {

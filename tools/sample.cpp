@@ -12,6 +12,7 @@
 #include "tools/options.h"
 #include "tools/output.h"
 #include "tools/sample_inputs.h"
+#include "tools/seeds.h"
 
 namespace gumtile::tools {
 namespace {
@@ -19,7 +20,7 @@ namespace {
 struct Options {
   InputOptions inputs;
   std::string temperature = "1";
-  std::string seed = "0";
+  std::string seed;
   std::string offset = "0";
   std::string row_slot;
   std::string noise = "grouped";
@@ -35,6 +36,7 @@ struct Options {
 struct Requests {
   std::vector<float> temperature;
   std::vector<uint64_t> seed;
+  bool has_drawn_seeds = false;
   std::vector<uint64_t> offset;
   std::vector<int32_t> row_slot;
 };
@@ -42,13 +44,13 @@ struct Requests {
 Requests parse_requests(const Options& options) {
   Requests requests;
   requests.temperature = parse_temperatures("--temperature", options.temperature);
-  requests.seed = parse_u64_list("--seed", options.seed);
+  if (!options.seed.empty()) requests.seed = parse_u64_list("--seed", options.seed);
   requests.offset = parse_u64_list("--offset", options.offset);
   if (!options.row_slot.empty()) requests.row_slot = parse_i32_list("--row-slot", options.row_slot);
   return requests;
 }
 
-/// Gives every row and slot its values.
+/// Gives every row and slot its values; seeds that were not given are drawn.
 void spread_requests(Requests& requests, size_t rows) {
   size_t slots = rows;
   const char* what = "rows";
@@ -64,7 +66,8 @@ void spread_requests(Requests& requests, size_t rows) {
     what = "slots";
   }
   requests.temperature = spread("--temperature", requests.temperature, slots, what);
-  requests.seed = spread("--seed", requests.seed, slots, what);
+  requests.has_drawn_seeds = requests.seed.empty();
+  requests.seed = requests.has_drawn_seeds ? draw_seeds(slots) : spread("--seed", requests.seed, slots, what);
   requests.offset = spread("--offset", requests.offset, rows, "rows");
 }
 
@@ -131,6 +134,17 @@ bool is_active(const Requests& requests, size_t row) {
   return requests.row_slot.empty() || requests.row_slot[row] >= 0;
 }
 
+uint64_t seed_of(const Requests& requests, size_t row) {
+  return requests.seed[requests.row_slot.empty() ? row : static_cast<size_t>(requests.row_slot[row])];
+}
+
+/// The option that repeats a run whose seeds were drawn; empty if they were given or none was needed.
+std::string seeds_text(const Requests& requests) {
+  const bool is_random = std::ranges::any_of(requests.temperature, [](float t) { return t > 0; });
+  if (!requests.has_drawn_seeds || !is_random) return "";
+  return fmt::format("seeds were drawn; to repeat this run: --seed {}\n", fmt::join(requests.seed, ","));
+}
+
 Json timings_json(const Timings& timings) {
   Json json = {{"prepare_ms", rounded(timings.prepare_ms, 3)},
                {"kernels", timings.engine.loads},
@@ -154,6 +168,7 @@ Json rows_json(const Result& result, const Requests& requests) {
   for (size_t row = 0; row < result.token.size(); ++row) {
     if (!is_active(requests, row)) continue;
     rows.push_back({{"row", row},
+                    {"seed", seed_of(requests, row)},
                     {"token", result.token[row]},
                     {"logprob", result.logprob.empty() ? Json(nullptr) : number_or_null(result.logprob[row])},
                     {"status", status_names(result.status[row])}});
@@ -182,6 +197,7 @@ int run(const Options& options) {
   const SampleInputs inputs = open_inputs(options.inputs);
   spread_requests(requests, static_cast<size_t>(inputs.rows));
   head_options.vocab_size = inputs.vocab_size;
+  head_options.first_token = inputs.first_token;
   head_options.hidden_size = inputs.hidden_size;
   head_options.hidden_dtype = inputs.hidden_dtype;
   head_options.weights_dtype = inputs.weights_dtype;
@@ -198,6 +214,7 @@ int run(const Options& options) {
   timings.engine = engine->stats();
   const Result result = sample_once(engine, head, features, hidden_states.data, requests,
                                     static_cast<size_t>(inputs.rows), timings);
+  inputs.expect_whole_files();
 
   const KernelArtifact& artifact = head.kernel_for(std::max<int64_t>(inputs.rows, 1), features)->artifact();
   const DeviceDescription& device = engine->device();
@@ -207,16 +224,23 @@ int run(const Options& options) {
                        {"target", artifact.target},
                        {"schedule", artifact.schedule},
                        {"noise", name(head_options.noise)},
+                       {"weights", origin_json(inputs.weights)},
+                       {"hidden_states", origin_json(inputs.hidden_states)},
+                       {"first_token", inputs.first_token},
                        {"vocab_size", inputs.vocab_size},
                        {"hidden_size", inputs.hidden_size},
                        {"weights_dtype", name(inputs.weights_dtype)},
                        {"hidden_dtype", name(inputs.hidden_dtype)},
+                       {"seeds", requests.seed},
+                       {"seeds_drawn", requests.has_drawn_seeds},
                        {"timings", timings_json(timings)},
                        {"rows", rows_json(result, requests)}};
-    write_stdout(json.dump(2) + "\n");
+    write_stdout(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
     return 0;
   }
   std::string text = rows_text(result, requests);
+  text += seeds_text(requests);
+  if (inputs.weights) text += fmt::format("head: {}\n", describe(*inputs.weights));
   text += fmt::format("{} rows of {} x {} in {:.1f} us on {} ({}), {}, schedule {}\n", inputs.rows,
                       inputs.vocab_size, inputs.hidden_size, timings.launch ? timings.launch->median_us : 0.0,
                       device.id, device.name, artifact.target, artifact.schedule);
@@ -239,7 +263,7 @@ Action add_sample(CLI::App& app) {
   app.add_option(
       "--weights", inputs.weights,
       "LM head [vocab, hidden]: FILE[:TENSOR], a .safetensors file, an index of shards, a model's folder, or "
-      ".npy. Without TENSOR: lm_head.weight, else the embedding it is tied to");
+      ".npy. Without TENSOR: lm_head.weight, else the embedding it is tied to, as config.json has it");
   app.add_option("--hidden-states", inputs.hidden_states, "hidden states [rows, hidden]: FILE[:TENSOR]");
   app.add_flag("--npy-u16-is-bf16", inputs.npy_u16_is_bf16, "read .npy files of 16-bit words as bf16");
   app.add_option("--synthetic", inputs.synthetic,
@@ -250,7 +274,18 @@ Action add_sample(CLI::App& app) {
   app.add_option("--temperature", options->temperature,
                  "one for all rows or a comma list; 0: the most likely token")
       ->capture_default_str();
-  app.add_option("--seed", options->seed, "one for all rows or a comma list")->capture_default_str();
+  app.add_option(
+         "--vocab-size", inputs.vocab_size,
+         "rows of the head that are sampled from (default: all but those that config.json makes padding)")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--first-token", inputs.first_token,
+                 "the first of these rows; the tokens before it do not exist for the head")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option(
+      "--seed", options->seed,
+      "one for all rows or a comma list (default: one is drawn for each row, and shown). Rows with the "
+      "same seed and offset share their noise: from equal hidden states they give the same token");
   app.add_option("--offset", options->offset, "position in the request: one for all rows or a comma list")
       ->capture_default_str();
   app.add_option(

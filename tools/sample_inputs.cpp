@@ -2,65 +2,91 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <span>
 #include <utility>
 
+#include "tools/model_head.h"
 #include "tools/options.h"
 #include "tools/synthetic.h"
 
 namespace gumtile::tools {
 namespace {
 
-/// "file.safetensors (tensor 'lm_head.weight')"
-std::string describe(const TensorFile& file) {
-  return file.name().empty() ? fmt::format("'{}'", file.path())
-                             : fmt::format("'{}' (tensor '{}')", file.path(), file.name());
+/// Reads a byte of every page, so that a file that was cut short ends the command here, with its name, and
+/// not in a driver that copies for a device.
+void touch_pages(std::span<const std::byte> bytes) {
+  constexpr size_t kPage = 4096;
+  const auto touch = [&](size_t i) { static_cast<void>(*static_cast<const volatile std::byte*>(&bytes[i])); };
+  for (size_t i = 0; i < bytes.size(); i += kPage) touch(i);
+  touch(bytes.size() - 1);
 }
 
-PlacedMatrix place(const std::shared_ptr<Engine>& engine, const TensorFile& file) {
+DeviceArray copy_of(const std::shared_ptr<Engine>& engine, const TensorFile& file,
+                    std::span<const std::byte> bytes) {
+  constexpr size_t kPart = size_t{64} << 20;
+  DeviceArray copy(engine, bytes.size());
+  for (size_t done = 0; done < bytes.size(); done += kPart) {
+    const std::span<const std::byte> part = bytes.subspan(done, std::min(kPart, bytes.size() - done));
+    touch_pages(part);
+    try {
+      engine->copy_to_device(copy.as<std::byte>() + done, part.data(), part.size());
+    } catch (const Error&) {
+      file.expect_whole();  // if that is why
+      throw;
+    }
+  }
+  return copy;
+}
+
+/// `rows` rows of a matrix, from `first_row` on.
+PlacedMatrix place(const std::shared_ptr<Engine>& engine, const TensorFile& file, int64_t first_row,
+                   int64_t rows) {
   const TensorView& view = file.view();
-  if (!engine->device().target.is_cuda()) return {view.data, std::nullopt};
-  DeviceArray copy(engine, view.size_bytes);
-  if (view.size_bytes != 0) engine->copy_to_device(copy.data(), view.data, view.size_bytes);
-  const void* data = copy.data();
+  const auto row_bytes = static_cast<size_t>(view.shape[1]) * size_bytes(view.dtype);
+  const std::span<const std::byte> bytes(view.data + static_cast<size_t>(first_row) * row_bytes,
+                                         static_cast<size_t>(rows) * row_bytes);
+  if (!engine->device().target.is_cuda()) return {bytes.data(), std::nullopt};
+  DeviceArray copy = copy_of(engine, file, bytes);
+  const auto* data = copy.as<std::byte>();
   return {data, std::move(copy)};
 }
 
 PlacedMatrix place(DeviceArray array) {
-  const void* data = array.data();
+  const auto* data = array.as<std::byte>();
   return {data, std::move(array)};
 }
 
-/// Without a name a file's LM head is taken, which for hidden states is never what was meant.
-void refuse_head_as_hidden_states(const InputOptions& options, const TensorFile& hidden_states) {
-  if (split_path_and_tensor(options.hidden_states).tensor) return;
-  for (const char* head : {"lm_head.weight", "embed_tokens.weight", "wte.weight"})
-    if (hidden_states.name().ends_with(head))
-      throw Error(ErrorCode::usage,
-                  fmt::format("--hidden-states: without a name the tensor taken from '{}' would be '{}', a "
-                              "model's head; name the hidden states as PATH:TENSOR",
-                              options.hidden_states, hidden_states.name()));
+/// The rows that are sampled from, of `rows` rows of which `tokens` are no padding.
+void take_range(const InputOptions& options, int64_t tokens, int64_t rows, const std::string& weights,
+                SampleInputs& inputs) {
+  const int64_t first = options.first_token;
+  const int64_t most = options.vocab_size == 0 ? tokens : rows;
+  if (first >= most || options.vocab_size > most - first)
+    throw Error(
+        ErrorCode::usage,
+        fmt::format("{} has {} rows for tokens, but --first-token {}{} asks for others", weights, most, first,
+                    options.vocab_size == 0 ? "" : fmt::format(" with --vocab-size {}", options.vocab_size)));
+  inputs.first_token = first;
+  inputs.vocab_size = options.vocab_size == 0 ? tokens - first : options.vocab_size;
 }
 
 void open_files(const InputOptions& options, SampleInputs& inputs) {
   const TensorFileOptions file_options{options.npy_u16_is_bf16};
-  inputs.weights = open_tensor(options.weights, file_options);
-  inputs.hidden_states = open_tensor(options.hidden_states, file_options);
-  refuse_head_as_hidden_states(options, *inputs.hidden_states);
+  LmHeadFile head = open_lm_head(options.weights, file_options);
+  tell_notes(head, options.vocab_size != 0);
+  inputs.weights = std::move(head.weights);
+  inputs.hidden_states = open_hidden_states(options.hidden_states, file_options);
   const TensorView& weights = inputs.weights->view();
   const TensorView& hidden = inputs.hidden_states->view();
-  expect_matrix(weights, fmt::format("the weights in {}", describe(*inputs.weights)));
   expect_matrix(hidden, fmt::format("the hidden states in {}", describe(*inputs.hidden_states)));
   if (weights.shape[1] != hidden.shape[1])
     throw Error(ErrorCode::bad_data,
                 fmt::format("the weights in {} have hidden size {}, but the hidden states in {} have {}",
                             describe(*inputs.weights), weights.shape[1], describe(*inputs.hidden_states),
                             hidden.shape[1]));
-  if (weights.shape[0] == 0 || weights.shape[1] == 0)
-    throw Error(ErrorCode::bad_data,
-                fmt::format("the weights in {} are empty: their shape is [{}, {}]", describe(*inputs.weights),
-                            weights.shape[0], weights.shape[1]));
-  inputs.vocab_size = weights.shape[0];
+  take_range(options, head.vocab_size, weights.shape[0], describe(*inputs.weights), inputs);
   inputs.hidden_size = weights.shape[1];
   inputs.rows = hidden.shape[0];
   inputs.weights_dtype = weights.dtype;
@@ -69,7 +95,8 @@ void open_files(const InputOptions& options, SampleInputs& inputs) {
 
 void describe_synthetic(const InputOptions& options, SampleInputs& inputs) {
   const SyntheticShape shape = parse_synthetic(options.synthetic);
-  inputs.vocab_size = shape.vocab_size;
+  take_range(options, shape.vocab_size, shape.vocab_size, "--synthetic " + options.synthetic, inputs);
+  inputs.synthetic_tokens = shape.vocab_size;
   inputs.hidden_size = shape.hidden_size;
   inputs.rows = shape.rows;
   if (!options.dtype.empty()) inputs.weights_dtype = parse_matrix_dtype("--dtype", options.dtype);
@@ -79,6 +106,19 @@ void describe_synthetic(const InputOptions& options, SampleInputs& inputs) {
 }
 
 }  // namespace
+
+std::string describe(const TensorFile& file) {
+  return describe(ModelHead{.file = file.path(), .tensor = file.name()});
+}
+
+Json origin_json(const std::optional<TensorFile>& file) {
+  return origin_json(file ? ModelHead{.file = file->path(), .tensor = file->name()} : ModelHead());
+}
+
+void SampleInputs::expect_whole_files() const {
+  if (weights) weights->expect_whole();
+  if (hidden_states) hidden_states->expect_whole();
+}
 
 SampleInputs open_inputs(const InputOptions& options) {
   const auto require = [](bool holds, const char* message) {
@@ -100,14 +140,16 @@ SampleInputs open_inputs(const InputOptions& options) {
 }
 
 PlacedMatrix place_weights(const std::shared_ptr<Engine>& engine, const SampleInputs& inputs) {
-  if (inputs.weights) return place(engine, *inputs.weights);
+  if (inputs.weights) return place(engine, *inputs.weights, inputs.first_token, inputs.vocab_size);
   const float scale = 1.0f / std::sqrt(static_cast<float>(inputs.hidden_size));
-  return place(
-      synthetic_array(engine, inputs.vocab_size * inputs.hidden_size, inputs.weights_dtype, 0, scale));
+  PlacedMatrix all = place(
+      synthetic_array(engine, inputs.synthetic_tokens * inputs.hidden_size, inputs.weights_dtype, 0, scale));
+  all.data += static_cast<size_t>(inputs.first_token * inputs.hidden_size) * size_bytes(inputs.weights_dtype);
+  return all;
 }
 
 PlacedMatrix place_hidden_states(const std::shared_ptr<Engine>& engine, const SampleInputs& inputs) {
-  if (inputs.hidden_states) return place(engine, *inputs.hidden_states);
+  if (inputs.hidden_states) return place(engine, *inputs.hidden_states, 0, inputs.rows);
   return place(synthetic_array(engine, inputs.rows * inputs.hidden_size, inputs.hidden_dtype, 1, 1.0f));
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -8,6 +9,7 @@
 #include "gumtile/engine.h"
 #include "gumtile/tensor_file.h"
 #include "tools/device_array.h"
+#include "tools/output.h"
 
 namespace gumtile::tools {
 
@@ -18,26 +20,39 @@ struct InputOptions {
   std::string synthetic;
   std::string dtype;
   std::string hidden_dtype;
+  int64_t vocab_size = 0;  ///< 0: all rows but padding
+  int64_t first_token = 0;
   bool npy_u16_is_bf16 = false;
 };
 
-/// Weights [vocab, hidden] and hidden states [rows, hidden], checked against each other but not read yet.
+/// Weights and hidden states [rows, hidden], checked against each other but not read yet. Of the weights the
+/// rows `first_token` to `first_token + vocab_size` are sampled from.
 struct SampleInputs {
   int64_t vocab_size = 0;
+  int64_t first_token = 0;
   int64_t hidden_size = 0;
   int64_t rows = 0;
+  int64_t synthetic_tokens = 0;  ///< rows of synthetic weights
   DType weights_dtype = DType::bf16;
   DType hidden_dtype = DType::bf16;
   std::optional<TensorFile> weights;        ///< absent: synthetic
   std::optional<TensorFile> hidden_states;  ///< absent: synthetic
+
+  /// Throws Error(io) if a file has been cut short since it was opened.
+  void expect_whole_files() const;
 };
 
-/// Opens the files. Throws Error.
+/// Opens the files, and tells on stderr what there is to tell of the head. Throws Error.
 SampleInputs open_inputs(const InputOptions& options);
+
+/// "'file.safetensors' (tensor 'lm_head.weight')"
+std::string describe(const TensorFile& file);
+/// The file and the tensor's name; null for what there is not.
+Json origin_json(const std::optional<TensorFile>& file);
 
 /// A matrix where the device can read it: in the file's own pages on a CPU, else a copy.
 struct PlacedMatrix {
-  const void* data = nullptr;
+  const std::byte* data = nullptr;
   std::optional<DeviceArray> copy;
 };
 PlacedMatrix place_weights(const std::shared_ptr<Engine>& engine, const SampleInputs& inputs);

@@ -8,7 +8,7 @@ import argparse
 import json
 from pathlib import Path
 
-TIE = 0.01  # as in tools/tune/search.cpp
+TIE = 0.01  # kTuningTie in include/gumtile/tuning.h
 SHIPPED = Path(__file__).resolve().parent.parent / "runtime" / "tune" / "shipped"
 
 
@@ -18,7 +18,7 @@ def read(file):
         record = json.loads(file.read_text())
         if record["format"] == "gumtile tuning 1" and record["complete"]:
             return record
-        reason = "not a complete record"
+        reason = "not a complete record: 'gumtile tune --resume' measures the rest"
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"not a tuning record: {error!r}"
     raise SystemExit(f"{file}: {reason}")
@@ -26,13 +26,17 @@ def read(file):
 
 def reduced(record):
     times = {c["schedule"]: c["median_us"] for c in record["candidates"]}
-    if times[record["winner"]] > (1 - TIE) * times[record["heuristic"]]:  # older tuners asked for less
+    ratios = {c["schedule"]: c.get("of_built_in") for c in record["candidates"]}
+    gain = ratios[record["winner"]] or times[record["winner"]] / times[record["heuristic"]]
+    if gain > 1 - TIE:  # older tuners asked for less
         record["winner"] = record["heuristic"]
     kept = {record["winner"], record["heuristic"]}
     record["candidates"] = [c for c in record["candidates"] if c["schedule"] in kept]
     for candidate in record["candidates"]:
         for key in ("median_us", "p5_us", "p95_us"):
             candidate[key] = candidate[key] and round(candidate[key], 2)
+        for key in {"of_built_in", "spread"} & candidate.keys():
+            candidate[key] = round(candidate[key], 4)
     return record
 
 

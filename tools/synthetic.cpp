@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cstring>
 #include <span>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 #include "gumtile/error.h"
+#include "runtime/cpu/cpu_info.h"
 
 namespace gumtile::tools {
 namespace {
@@ -46,14 +48,19 @@ void fill(std::byte* to, int64_t first, int64_t count, DType dtype, uint64_t str
 /// `fill` by all threads, each of which takes one range: on a CPU device also the memory's first touch.
 void fill_in_parallel(std::byte* to, int64_t first, int64_t count, DType dtype, uint64_t stream, float unit) {
   const int64_t element_bytes = static_cast<int64_t>(size_bytes(dtype));
-  const int64_t workers =
-      std::clamp<int64_t>(count / 65536, 1, std::max(1u, std::thread::hardware_concurrency()));
+  const int64_t workers = std::clamp<int64_t>(count / 65536, 1, cpu::usable_threads());
   std::vector<std::jthread> threads;
   for (int64_t worker = 0; worker < workers; ++worker) {
     const int64_t begin = count * worker / workers;
     const int64_t end = count * (worker + 1) / workers;
-    threads.emplace_back(
-        [=] { fill(to + begin * element_bytes, first + begin, end - begin, dtype, stream, unit); });
+    const auto work = [=] {
+      fill(to + begin * element_bytes, first + begin, end - begin, dtype, stream, unit);
+    };
+    try {
+      threads.emplace_back(work);
+    } catch (const std::system_error&) {  // a limit on processes: the work is done here
+      work();
+    }
   }
 }
 
@@ -64,8 +71,7 @@ DeviceArray synthetic_array(const std::shared_ptr<Engine>& engine, int64_t count
   const size_t element_bytes = size_bytes(dtype);
   const size_t bytes = static_cast<size_t>(count) * element_bytes;
   const DeviceDescription& device = engine->device();
-  // A system that overcommits memory would hand it out, and end the process when it is filled.
-  if (device.memory_bytes != 0 && bytes > device.memory_bytes)
+  if (device.target.is_cuda() && device.memory_bytes != 0 && bytes > device.memory_bytes)
     throw Error(ErrorCode::device_unavailable,
                 fmt::format("a synthetic matrix takes {} bytes; {} ({}) has {} in all", bytes, device.id,
                             device.name, device.memory_bytes));

@@ -1,15 +1,23 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "gumtile/error.h"
+#include "runtime/io/output_file.h"
 #include "tools/command.h"
-#include "tools/model_config.h"
+#include "tools/help.h"
+#include "tools/model_head.h"
 #include "tools/options.h"
 #include "tools/output.h"
+#include "tools/streams.h"
 #include "tools/tune/output.h"
 #include "tools/tune/report.h"
 #include "tools/tune/run.h"
@@ -18,7 +26,7 @@
 namespace gumtile::tools {
 namespace {
 
-constexpr int kInterrupted = 130;  // 128 + SIGINT, as shells have it
+constexpr int kSignalled = 128;  // and the signal's number, as shells have it: 130 for Ctrl-C
 
 struct Options {
   int64_t vocab_size = 0;
@@ -32,20 +40,20 @@ struct Options {
   int64_t max_rows = 512;
   std::string batches;
   std::string device = "auto";
-  double budget_seconds = 180;
+  std::string budget = "3m";
   bool resume = false;
   int candidates = 32;
   bool all_families = false;
   int jobs = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 16);
   std::string out;
   std::string report;
-  double product_teraflops = 0;
+  std::optional<double> product_teraflops;
   std::string format = "table";
   bool why = false;
   // For tests.
   std::vector<std::string> faults;
-  double compile_deadline = 60;
-  double launch_deadline = 20;
+  std::string compile_deadline = "60s";
+  std::string launch_deadline = "20s";
   bool no_read_floor = false;
 };
 
@@ -68,20 +76,12 @@ bool parse_features(const std::string& text) {
   return logprob;
 }
 
-MeasuredHead parse_head_options(const Options& options) {
+MeasuredHead parse_head_options(const Options& options, const ModelHead& model) {
   MeasuredHead head;
-  head.vocab_size = options.vocab_size;
-  head.hidden_size = options.hidden_size;
-  if (!options.model.empty()) {
-    const ModelConfig config = read_model_config(options.model);
-    head.vocab_size = config.vocab_size;
-    head.hidden_size = config.hidden_size;
-    head.weights_dtype = config.dtype;
-  } else if (options.vocab_size == 0 || options.hidden_size == 0) {
-    throw Error(ErrorCode::usage, "tune: give --vocab-size and --hidden-size, or --model");
-  }
+  head.vocab_size = model.vocab_size;
+  head.hidden_size = model.hidden_size;
+  head.weights_dtype = model.dtype;
   require_shape("tune", {head.vocab_size, head.hidden_size, options.max_rows});
-  if (!options.dtype.empty()) head.weights_dtype = parse_matrix_dtype("--dtype", options.dtype);
   head.hidden_dtype = options.hidden_dtype.empty()
                           ? head.weights_dtype
                           : parse_matrix_dtype("--hidden-dtype", options.hidden_dtype);
@@ -91,6 +91,8 @@ MeasuredHead parse_head_options(const Options& options) {
 }
 
 std::vector<int64_t> parse_buckets(const Options& options) {
+  if (options.max_rows < 1)
+    throw Error(ErrorCode::usage, fmt::format("--max-rows: {} is not at least 1", options.max_rows));
   if (options.batches.empty()) return batch_buckets(options.max_rows);
   std::vector<int64_t> buckets;
   for (const int32_t batch : parse_i32_list("--batches", options.batches, "batch")) {
@@ -113,26 +115,66 @@ InjectedFault parse_fault(const std::string& text) {
           parse_u64_list("--inject-fault", text.substr(second + 1)).front()};
 }
 
+/// "90s", "1.5m", "2h", "500ms" or seconds, in seconds.
+double parse_duration(std::string_view option, std::string_view text) {
+  constexpr double kLongest = 30 * 24 * 3600.0;
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
+  double seconds = 0;
+  for (const auto& [name, scale] :
+       {std::pair{"", 1.0}, {"s", 1.0}, {"ms", 1e-3}, {"m", 60.0}, {"min", 60.0}, {"h", 3600.0}})
+    if (error == std::errc{} && unit == name) seconds = value * scale;
+  if (!(seconds > 0 && seconds <= kLongest))
+    throw Error(ErrorCode::usage,
+                fmt::format("{}: '{}' is not a time of more than 0 and at most 30 days, e.g. 90s, 3m or 1h",
+                            option, text));
+  return seconds;
+}
+
 std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(1e3 * seconds));
 }
 
+/// Says before the work that records could not be written after it. The folder need not be there.
+void require_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::path nearest = std::filesystem::absolute(folder, error);
+  while (!std::filesystem::exists(nearest, error) && nearest.has_relative_path())
+    nearest = nearest.parent_path();
+  std::string why;
+  if (!std::filesystem::is_directory(nearest, error))
+    why = fmt::format("'{}' is not a folder", nearest.string());
+  else if (::access(nearest.c_str(), W_OK | X_OK) != 0)
+    why = fmt::format("'{}' cannot be written: {}", nearest.string(), std::strerror(errno));
+  if (!why.empty())
+    throw Error(ErrorCode::cannot_create,
+                fmt::format("records cannot be written to '{}': {}; give --out DIR", folder.string(), why));
+}
+
 TuneSettings parse_settings(const Options& options) {
+  constexpr double kMostTeraflops = 1e6;
   TuneSettings settings;
   settings.device = options.device;
-  settings.problems = shard_problems(parse_head_options(options), options.shards);
+  settings.origin =
+      resolve_head("tune", {options.model, options.vocab_size, options.hidden_size, options.dtype});
+  settings.problems = shard_problems(parse_head_options(options, settings.origin), options.shards);
   settings.buckets = parse_buckets(options);
-  settings.budget_seconds = options.budget_seconds;
+  settings.budget_seconds = parse_duration("--budget", options.budget);
   settings.resume = options.resume;
   settings.candidates = options.candidates;
   settings.all_families = options.all_families;
   settings.compile_workers = options.jobs;
   settings.folder = options.out.empty() ? default_tuning_folder() : std::filesystem::path(options.out);
-  settings.compile_deadline = milliseconds(options.compile_deadline);
+  settings.compile_deadline = milliseconds(parse_duration("--compile-deadline", options.compile_deadline));
   settings.deadlines.load = settings.compile_deadline;
-  settings.deadlines.launch = milliseconds(options.launch_deadline);
+  settings.deadlines.launch = milliseconds(parse_duration("--launch-deadline", options.launch_deadline));
   settings.read_floor = !options.no_read_floor;
   for (const std::string& fault : options.faults) settings.faults.push_back(parse_fault(fault));
+  if (const auto& rate = options.product_teraflops; rate && !(*rate > 0 && *rate <= kMostTeraflops))
+    throw Error(ErrorCode::usage,
+                fmt::format("--product-tflops: {} is not a rate of more than 0 and at most {}", *rate,
+                            kMostTeraflops));
   if (settings.folder.empty())
     throw Error(ErrorCode::usage, "there is no folder for records: give --out or set GUMTILE_TUNING_DIR");
   return settings;
@@ -141,23 +183,71 @@ TuneSettings parse_settings(const Options& options) {
 /// The command that searches the same again.
 std::string command_line(const Options& o) {
   std::string text = "gumtile tune";
-  text += o.model.empty() ? fmt::format(" --vocab-size {} --hidden-size {}", o.vocab_size, o.hidden_size)
-                          : fmt::format(" --model {}", o.model);
+  if (!o.model.empty()) text += " --model " + o.model;
+  if (o.vocab_size != 0) text += fmt::format(" --vocab-size {}", o.vocab_size);
+  if (o.hidden_size != 0) text += fmt::format(" --hidden-size {}", o.hidden_size);
   if (o.shards != 1) text += fmt::format(" --tp {}", o.shards);
   if (!o.dtype.empty()) text += " --dtype " + o.dtype;
   if (!o.hidden_dtype.empty()) text += " --hidden-dtype " + o.hidden_dtype;
   text += fmt::format(" --noise {} --features {}", o.noise, o.features);
   text += o.batches.empty() ? fmt::format(" --max-rows {}", o.max_rows) : " --batches " + o.batches;
-  text += fmt::format(" --device {} --budget {}s --candidates {}", o.device, o.budget_seconds, o.candidates);
+  text += fmt::format(" --device {} --budget {} --candidates {}", o.device, o.budget, o.candidates);
   if (o.all_families) text += " --all-families";
   return text;
 }
 
-void write_report(const Options& options, const TuneResult& result) {
-  std::ofstream out(options.report, std::ios::binary);
-  out << tuning_report(result, options.product_teraflops, command_line(options));
-  out.close();
-  if (!out) throw Error(ErrorCode::cannot_create, fmt::format("'{}' cannot be written", options.report));
+/// What is worth saying beside the result.
+std::string remarks(const TuneSettings& settings, const TuneResult& result, const std::string& report) {
+  std::string text;
+  bool is_complete = result.signal == 0;
+  for (const ProblemResult& problem : result.problems)
+    for (const BucketResult& bucket : problem.buckets) {
+      const TuningRecord& record = bucket.record;
+      if (bucket.fault.empty() && !record.complete) is_complete = false;
+      if (!record.note.empty())
+        text += fmt::format("batch {}: {}\n", record.key.problem.max_rows, record.note);
+      if (!bucket.chooses)
+        text += fmt::format(
+            "batch {}: the record of another compiler or driver is kept, since it is more thorough; '{}' is "
+            "beside it\n",
+            record.key.problem.max_rows, bucket.path.string());
+    }
+  if (result.saved) {
+    text += fmt::format("records are in '{}'", settings.folder.string());
+    if (settings.folder != default_tuning_folder())
+      text += fmt::format("; to use them: GUMTILE_TUNING_DIR='{}'", settings.folder.string());
+    text += "\n";
+  }
+  if (!report.empty()) text += fmt::format("the report is '{}'\n", report);
+  if (!is_complete)
+    text += fmt::format("{}; to go on: the same command with --resume\n",
+                        result.signal != 0 ? "interrupted" : "the budget was spent before all was measured");
+  return text;
+}
+
+/// The result is shown whatever becomes of files; only then is said what could not be written.
+void deliver(const Options& options, const TuneSettings& settings, const TuneResult& result,
+             const std::optional<io::OutputFile>& report) {
+  std::vector<std::string> failures = result.unsaved;
+  const auto attempt = [&](const auto& body) {
+    try {
+      body();
+      return true;
+    } catch (const Error& error) {
+      failures.emplace_back(error.what());
+      return false;
+    }
+  };
+  attempt([&] { write_stdout(render_tuning(result, options.format)); });
+  const bool reported =
+      report && attempt([&] {
+        report->write(tuning_report(result, options.product_teraflops.value_or(0), command_line(options)));
+      });
+  write_stderr(remarks(settings, result, reported ? report->path() : ""));
+  if (failures.empty()) return;
+  const std::string first = failures.front();
+  failures.erase(failures.begin());
+  throw Error(ErrorCode::cannot_create, first, failures);
 }
 
 int run(const Options& options) {
@@ -166,16 +256,12 @@ int run(const Options& options) {
     write_stdout(explain_choices(settings, options.format));
     return 0;
   }
+  require_folder(settings.folder);
+  std::optional<io::OutputFile> report;
+  if (!options.report.empty()) report.emplace(options.report);
   const TuneResult result = run_tuning(settings);
-  if (!options.report.empty()) write_report(options, result);
-  write_stdout(render_tuning(result, options.format));
-  fmt::print(stderr, "records are in '{}'{}{}{}\n", settings.folder.string(),
-             settings.folder == default_tuning_folder()
-                 ? ""
-                 : fmt::format("; to use them: GUMTILE_TUNING_DIR='{}'", settings.folder.string()),
-             options.report.empty() ? "" : fmt::format("; the report is '{}'", options.report),
-             result.interrupted ? "; to go on: the same command with --resume" : "");
-  if (result.interrupted) return kInterrupted;
+  deliver(options, settings, result, report);
+  if (result.signal != 0) return kSignalled + result.signal;
   for (const ProblemResult& problem : result.problems)
     for (const BucketResult& bucket : problem.buckets)
       if (!bucket.fault.empty()) return 1;
@@ -186,50 +272,50 @@ int run(const Options& options) {
 
 Action add_tune(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("--vocab-size", o->vocab_size, "rows of the weights");
-  app.add_option("--hidden-size", o->hidden_size, "columns of the weights");
-  app.add_option("--model", o->model, "a model's folder: sizes and type from its config.json")
-      ->excludes("--vocab-size")
-      ->excludes("--hidden-size");
-  app.add_option("--tp", o->shards, "GPUs that share the vocabulary: tunes for each one's range")
-      ->capture_default_str();
-  app.add_option("--dtype", o->dtype, "of the weights: bf16, f16 or f32 (default: the model's, else bf16)");
-  app.add_option("--hidden-dtype", o->hidden_dtype, "of the hidden states (default: as the weights)");
-  app.add_option("--noise", o->noise, "grouped or per_token")->capture_default_str();
-  app.add_option("--features", o->features,
-                 "outputs of the one head to tune for: token, or token,logprob for a head that also gives "
-                 "log-probabilities")
-      ->capture_default_str();
-  app.add_option("--max-rows", o->max_rows, "tunes all batch buckets up to this many rows")
-      ->capture_default_str();
-  app.add_option("--batches", o->batches, "comma list of batch sizes: tunes only their buckets");
-  app.add_option("--device", o->device, "auto, cpu or cuda:N")->capture_default_str();
-  app.add_option("--budget", o->budget_seconds, "time for all buckets together, e.g. 90s or 3m")
-      ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"m", 60}, {"h", 3600}}))
-      ->capture_default_str();
-  app.add_flag("--resume", o->resume,
-               "skips buckets that are recorded, and goes on where it was interrupted");
-  app.add_option("--candidates", o->candidates,
-                 "schedules to try for a bucket, the built-in choice among them")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+  add_integer(app, "--vocab-size", o->vocab_size, "rows of the weights (default: the model's)");
+  add_integer(app, "--hidden-size", o->hidden_size, "columns of the weights (default: the model's)");
+  add_text(app, "--model", o->model, "DIR|FILE[:TENSOR]",
+           "a model: sizes and type of its head, else those in its config.json")
+      ->check(not_empty("a model"));
+  add_integer(app, "--tp", o->shards, "GPUs that share the vocabulary: tune for the range of each one");
+  add_matrix_dtype(app, "--dtype", o->dtype, "type of the weights (default: the model's, else bf16)");
+  add_matrix_dtype(app, "--hidden-dtype", o->hidden_dtype,
+                   "type of the hidden states (default: the weights')");
+  add_noise(app, o->noise);
+  add_choices(app, "--features", o->features, "FEATURE", {"token", "logprob"},
+              "outputs of the one head to tune for: token, or token,logprob for a head that also gives "
+              "log-probabilities");
+  add_integer(app, "--max-rows", o->max_rows, "tune all batch buckets up to this many rows");
+  add_text(app, "--batches", o->batches, "N,...", "tune only the buckets of these batch sizes")
+      ->check(not_empty("a list of batch sizes, e.g. 1,16"));
+  add_device(app, o->device);
+  add_text(app, "--budget", o->budget, "TIME", "time for all buckets together, e.g. 90s, 3m or 1h");
+  app.add_flag(
+      "--resume", o->resume,
+      "go on where a search was interrupted or its budget was spent; skip buckets that are recorded");
+  add_integer(app, "--candidates", o->candidates,
+              "schedules to try for a bucket, the built-in choice among them", 1, 1000);
   app.add_flag("--all-families", o->all_families,
-               "measures schedules of other families, too; they do not win, as they round differently");
-  app.add_option("--jobs", o->jobs, "processes that compile")
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
-  app.add_option("--out", o->out, "folder for the records (default: where heads look for them)");
-  app.add_option("--report", o->report, "writes a page of HTML with the search as a plot");
+               "also measure schedules of other families; they do not win, as they round differently");
+  add_integer(app, "--jobs", o->jobs, "processes that compile", 1, 256);
+  add_text(app, "--out", o->out, "DIR", "folder for the records (default: where heads look for them)")
+      ->check(not_empty("a folder"));
+  add_text(app, "--report", o->report, "FILE", "write a page of HTML with the search as a plot")
+      ->check(not_empty("a file"));
   app.add_option("--product-tflops", o->product_teraflops,
-                 "what the device multiplies at most, measured: draws the product's floor in the report");
-  app.add_option("--format", o->format, "table, md or json")
-      ->check(CLI::IsMember({"table", "md", "json"}))
-      ->capture_default_str();
-  app.add_flag("--why", o->why, "shows which record or rule chooses each bucket's kernel; measures nothing");
+                 "what the device multiplies at most, measured: draw the product's floor in the report")
+      ->type_name("N");
+  add_format(app, o->format, {"table", "md", "json"});
+  app.add_flag("--why", o->why, "show which record or rule chooses each bucket's kernel; measure nothing");
   app.add_option("--inject-fault", o->faults)->group("");
   app.add_option("--compile-deadline", o->compile_deadline)->group("");
   app.add_option("--launch-deadline", o->launch_deadline)->group("");
   app.add_flag("--no-read-floor", o->no_read_floor)->group("");
+  app.footer(examples({"gumtile tune --vocab-size 151936 --hidden-size 4096",
+                       "gumtile tune --model path/to/model --tp 8 --features token",
+                       "gumtile tune --vocab-size 151936 --hidden-size 4096 --batches 1,64 --budget 60s "
+                       "--report tuning.html",
+                       "gumtile tune --vocab-size 151936 --hidden-size 4096 --why"}));
   return [o] { return run(*o); };
 }
 

@@ -5,16 +5,17 @@
 #include <llvm/Support/raw_ostream.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -22,64 +23,65 @@
 #include "codegen/host/machine.h"
 #include "codegen/host/unlinked_targets.h"
 #include "gumtile/error.h"
+#include "runtime/io/posix_file.h"
+#include "runtime/io/temporary_folder.h"
 
 LLD_HAS_DRIVER(elf)
 
 namespace gumtile::codegen {
 namespace {
 
-/// A directory that goes away with its contents.
-class TemporaryDirectory {
+[[noreturn]] void cannot_make(const char* what, int error) {
+  throw Error(ErrorCode::cannot_create, fmt::format("{} cannot be made: {}", what, std::strerror(error)));
+}
+
+/// The linker is given paths. Those of open files need no folder, but /proc.
+bool open_files_have_paths() { return access("/proc/self/fd", X_OK) == 0; }
+std::string path_of(const io::FileDescriptor& file) { return fmt::format("/proc/self/fd/{}", file.get()); }
+
+constexpr const char* kInput = "a file for the linker";
+constexpr const char* kOutput = "a pipe for the linker";
+
+/// The linker's input, in memory where that can have a path.
+class InputFile {
  public:
-  TemporaryDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "gumtile-XXXXXX").string();
-    if (!mkdtemp(pattern.data()))
-      throw Error(ErrorCode::cannot_create,
-                  fmt::format("cannot make a temporary directory like '{}'", pattern));
-    path_ = pattern;
+  InputFile(std::string_view bytes, const std::optional<io::TemporaryFolder>& folder) {
+    file_ = io::FileDescriptor(
+        folder ? open(folder->file("kernel.o").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)
+               : memfd_create("gumtile-object", MFD_CLOEXEC));
+    if (!file_.is_open()) cannot_make(kInput, errno);
+    if (const int error = io::write_all(file_.get(), bytes); error != 0) cannot_make(kInput, error);
+    path_ = folder ? folder->file("kernel.o") : path_of(file_);
   }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  std::string file(const char* name) const { return (path_ / name).string(); }
+  const std::string& path() const { return path_; }
 
  private:
-  std::filesystem::path path_;
+  io::FileDescriptor file_;
+  std::string path_;
 };
 
-/// A named pipe that stands for lld's output file. Where that is a regular file, LLVM makes one of a
-/// temporary name and installs signal handlers to remove it. The reader does not wait for the pipe's end,
-/// which would not come as long as a process lives that was forked meanwhile.
+/// A pipe that stands for lld's output file. Where that is a regular file, LLVM makes one of a temporary name
+/// and installs signal handlers to remove it. The reader does not wait for the pipe's end, which would not
+/// come as long as a process lives that was forked meanwhile.
 class OutputPipe {
  public:
-  explicit OutputPipe(std::string path) : path_(std::move(path)) {
-    ended_ = eventfd(0, EFD_CLOEXEC);
-    if (ended_ >= 0 && mkfifo(path_.c_str(), S_IRUSR | S_IWUSR) == 0) {
-      read_end_ = open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);  // waits for no writer
-      write_end_ =
-          open(path_.c_str(), O_WRONLY | O_CLOEXEC);  // or the pipe would end before the linker opens it
-    }
-    if (read_end_ < 0 || write_end_ < 0) {
-      const int error = errno;
-      close_all();
-      throw Error(ErrorCode::cannot_create,
-                  fmt::format("cannot make the pipe '{}': {}", path_, std::strerror(error)));
-    }
+  explicit OutputPipe(const std::optional<io::TemporaryFolder>& folder) {
+    ended_ = io::FileDescriptor(eventfd(0, EFD_CLOEXEC));
+    if (!ended_.is_open()) cannot_make(kOutput, errno);
+    if (folder)
+      open_named(folder->file("kernel.so"));
+    else
+      open_unnamed();
     try {
       reader_ = std::thread([this] { read_until_ended(); });
     } catch (const std::system_error& error) {
-      close_all();
       throw Error(ErrorCode::device_unavailable,
-                  fmt::format("no thread for the linker's output could be started: {}", error.what()));
+                  fmt::format("no thread for the linker's output could be started ({}); raise the limit on "
+                              "processes, or compile on fewer threads",
+                              error.what()));
     }
   }
-  ~OutputPipe() {
-    finish();
-    close_all();
-  }
+  ~OutputPipe() { finish(); }
   OutputPipe(const OutputPipe&) = delete;
   OutputPipe& operator=(const OutputPipe&) = delete;
 
@@ -88,15 +90,32 @@ class OutputPipe {
   /// What was written. Nobody writes any more.
   const std::string& finish() {
     if (!reader_.joinable()) return bytes_;
-    eventfd_write(ended_, 1);
+    eventfd_write(ended_.get(), 1);
     reader_.join();
     return bytes_;
   }
 
  private:
+  // The end to write keeps the pipe from ending before the linker has opened it.
+  void open_unnamed() {
+    std::array<int, 2> ends{-1, -1};
+    if (pipe2(ends.data(), O_CLOEXEC) != 0) cannot_make(kOutput, errno);
+    read_end_ = io::FileDescriptor(ends[0]);
+    write_end_ = io::FileDescriptor(ends[1]);
+    if (fcntl(read_end_.get(), F_SETFL, O_NONBLOCK) != 0) cannot_make(kOutput, errno);
+    path_ = path_of(write_end_);
+  }
+  void open_named(std::string path) {
+    path_ = std::move(path);
+    if (mkfifo(path_.c_str(), S_IRUSR | S_IWUSR) != 0) cannot_make(kOutput, errno);
+    read_end_ =
+        io::FileDescriptor(open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));  // waits for no writer
+    write_end_ = io::FileDescriptor(open(path_.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!read_end_.is_open() || !write_end_.is_open()) cannot_make(kOutput, errno);
+  }
   void read_until_ended() {
     for (;;) {
-      std::array<pollfd, 2> waits{{{read_end_, POLLIN, 0}, {ended_, POLLIN, 0}}};
+      std::array<pollfd, 2> waits{{{read_end_.get(), POLLIN, 0}, {ended_.get(), POLLIN, 0}}};
       poll(waits.data(), waits.size(), -1);
       const bool ended = (waits[1].revents & POLLIN) != 0;
       read_what_is_there();
@@ -106,22 +125,18 @@ class OutputPipe {
   void read_what_is_there() {
     std::array<char, 65536> part;
     for (;;) {
-      const ssize_t count = read(read_end_, part.data(), part.size());
+      const ssize_t count = read(read_end_.get(), part.data(), part.size());
       if (count < 0 && errno == EINTR) continue;
       if (count <= 0) return;
       bytes_.append(part.data(), static_cast<size_t>(count));
     }
   }
-  void close_all() {
-    for (const int descriptor : {read_end_, write_end_, ended_})
-      if (descriptor >= 0) close(descriptor);
-  }
 
   std::string path_;
   std::string bytes_;
-  int ended_ = -1;  ///< an eventfd
-  int read_end_ = -1;
-  int write_end_ = -1;
+  io::FileDescriptor ended_;  ///< an eventfd
+  io::FileDescriptor read_end_;
+  io::FileDescriptor write_end_;
   std::thread reader_;
 };
 
@@ -131,18 +146,15 @@ std::string link_shared_object(const std::string& object) {
   // lld keeps global state: one link at a time.
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
-  const TemporaryDirectory directory;
-  const std::string input = directory.file("kernel.o");
-  std::ofstream file(input, std::ios::binary);
-  file.write(object.data(), static_cast<std::streamsize>(object.size()));
-  file.close();
-  if (!file) throw Error(ErrorCode::cannot_create, fmt::format("cannot write '{}'", input));
+  std::optional<io::TemporaryFolder> folder;
+  if (!open_files_have_paths()) folder.emplace();
+  const InputFile input(object, folder);
   std::string messages;
   llvm::raw_string_ostream stream(messages);
-  OutputPipe output(directory.file("kernel.so"));
+  OutputPipe output(folder);
   const std::array<const char*, 8> arguments{
-      "ld.lld",      "-shared",         "--no-undefined", "-o", output.path().c_str(),
-      "--threads=1", "--build-id=none", input.c_str()};
+      "ld.lld",      "-shared",         "--no-undefined",    "-o", output.path().c_str(),
+      "--threads=1", "--build-id=none", input.path().c_str()};
   const bool linked = lld::elf::link(arguments, stream, stream, false, false);
   lld::CommonLinkerContext::destroy();  // lld leaves to its caller what it allocated
   if (!linked) throw Error(ErrorCode::internal, "lld could not link the generated object", {messages});

@@ -7,8 +7,12 @@
 #include <llvm/TargetParser/Host.h>
 #include <llvm/TargetParser/SubtargetFeature.h>
 #include <llvm/TargetParser/Triple.h>
+#include <llvm/TargetParser/X86TargetParser.h>
 
+#include <functional>
 #include <mutex>
+#include <set>
+#include <string_view>
 
 #include "gumtile/error.h"
 
@@ -24,26 +28,54 @@ void initialize_host_target() {
   });
 }
 
+/// The extensions of the instruction set that some 64-bit processor has. LLVM's features are many more: modes
+/// of 16 and 32 bits, arithmetic without registers, what tunes or hardens. Some of them make no kernel, or
+/// end the process.
+bool is_extension(llvm::StringRef feature, const llvm::Triple& triple) {
+  if (!triple.isX86()) return true;
+  static const std::set<std::string, std::less<>> kExtensions = [] {
+    llvm::SmallVector<llvm::StringRef> cpus;
+    llvm::X86::fillValidCPUArchList(cpus, /*Only64Bit=*/true);
+    std::set<std::string, std::less<>> all;
+    for (const llvm::StringRef cpu : cpus) {
+      llvm::SmallVector<llvm::StringRef> features;
+      llvm::X86::getFeaturesForCPU(cpu, features);
+      for (const llvm::StringRef name : features) all.insert(name.str());
+    }
+    return all;
+  }();
+  return kExtensions.count(std::string_view(feature)) != 0;
+}
+
 /// "x86-64-v4+avx512bf16" is LLVM's name of a CPU and, in LLVM's form, what it has beyond that. Throws
-/// Error(usage) for names that LLVM does not know; it would only warn on stderr.
-void take_named_cpu(HostMachine& host, const Target& target, const llvm::MCSubtargetInfo& subtarget) {
+/// Error(usage) for names that LLVM does not know, at which it would only warn on stderr, and for those with
+/// which it would end the process.
+void take_named_cpu(HostMachine& host, const Target& target, const llvm::Target& found,
+                    const llvm::Triple& triple) {
+  const std::unique_ptr<llvm::MCSubtargetInfo> generic(found.createMCSubtargetInfo(triple, "", ""));
   const size_t plus = target.cpu.find('+');
   host.cpu = target.cpu.substr(0, plus);
-  if (!subtarget.isCPUStringValid(host.cpu))
+  if (!generic->isCPUStringValid(host.cpu))
     throw Error(ErrorCode::usage,
                 fmt::format("unknown CPU '{}' in target '{}'; examples are x86-64-v2, x86-64-v3, "
                             "x86-64-v4 and sapphirerapids",
                             host.cpu, target.str()));
+  const std::unique_ptr<llvm::MCSubtargetInfo> named(found.createMCSubtargetInfo(triple, host.cpu, ""));
+  if (triple.isX86() && !named->checkFeatures("+64bit"))
+    throw Error(ErrorCode::usage, fmt::format("the CPU '{}' in target '{}' has 32 bits; kernels need x86-64",
+                                              host.cpu, target.str()));
   if (plus == std::string::npos) return;
   llvm::SmallVector<llvm::StringRef> names;
   llvm::StringRef(target.cpu).drop_front(plus + 1).split(names, '+');
   llvm::SubtargetFeatures features;
   for (const llvm::StringRef name : names) {
-    const auto& known = subtarget.getAllProcessorFeatures();
-    if (llvm::none_of(known, [&](const auto& feature) { return name == feature.Key; }))
-      throw Error(ErrorCode::usage, fmt::format("unknown feature '{}' in target '{}'; an example is "
-                                                "host:x86-64-v4+avx512bf16",
-                                                name.str(), target.str()));
+    const auto& known = generic->getAllProcessorFeatures();
+    if (llvm::none_of(known, [&](const auto& feature) { return name == feature.Key; }) ||
+        !is_extension(name, triple))
+      throw Error(ErrorCode::usage,
+                  fmt::format("unknown feature '{}' in target '{}'; expected an extension of the instruction "
+                              "set, as in host:x86-64-v4+avx512bf16",
+                              name.str(), target.str()));
     features.AddFeature(name);
   }
   host.features = features.getString();
@@ -69,8 +101,7 @@ HostMachine make_host_machine(const Target& target) {
     host.cpu = llvm::sys::getHostCPUName().str();
     host.features = host_features();
   } else {
-    const std::unique_ptr<llvm::MCSubtargetInfo> generic(found->createMCSubtargetInfo(triple, "", ""));
-    take_named_cpu(host, target, *generic);
+    take_named_cpu(host, target, *found, triple);
   }
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;  // FMAs are written out

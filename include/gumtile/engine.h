@@ -118,7 +118,8 @@ struct DeviceDescription {
   double memory_bytes_per_second = 0;
 };
 
-/// How an engine is opened.
+/// How an engine is opened. As they are, these options give a bare engine; `default_engine_options` has what
+/// an application wants.
 struct EngineOptions {
   std::shared_ptr<KernelSource> source;         ///< null: nothing can be loaded
   std::shared_ptr<ModuleCache> cache;           ///< where compiled kernels are kept; null: nowhere
@@ -133,9 +134,9 @@ struct EngineOptions {
   int cpu_threads = 0;  ///< 0: all that this process may use
 };
 
-/// The usual options: compiled kernels are assembled by ptxas where there is one (`with_assembler`) and kept
-/// in the user's cache folder (`default_cache_folder()`), schedules are those that were tuned for the card,
-/// by the user or by gumtile's makers, where there are such.
+/// The usual options: compiled kernels are assembled by ptxas if there is one (`with_assembler`) and kept in
+/// the user's cache folder (`default_cache_folder()`); schedules are those that were tuned for the device, by
+/// the user or by gumtile's makers, if there are such. Looks for ptxas and reads the user's records.
 EngineOptions default_engine_options(std::shared_ptr<KernelSource> source, const Log& log = {});
 
 /// What an engine did since it was opened.
@@ -157,8 +158,14 @@ class Engine {
  public:
   /// `device`: "auto" (the first GPU, else the CPU), "cpu", "cuda:N". Throws Error(device_unavailable) naming
   /// what is there, or Error(usage) for another text.
-  static std::shared_ptr<Engine> open(std::string_view device, EngineOptions options);
+  ///
+  /// With a source alone the engine has the usual options, `default_engine_options(source)`: a cache, tuning
+  /// records and, if there is one, an assembler. With a null source it only gives memory and describes its
+  /// device.
   static std::shared_ptr<Engine> open(std::string_view device, std::shared_ptr<KernelSource> source);
+  /// With options the engine has what they name and nothing else: one without a cache or tuning records is
+  /// opened by `EngineOptions options; options.source = ...`.
+  static std::shared_ptr<Engine> open(std::string_view device, EngineOptions options);
   ~Engine();
 
   const DeviceDescription& device() const;

@@ -2,7 +2,8 @@
  *
  * Conventions
  * - Functions return a gumtile_status. Where it is not GUMTILE_OK, gumtile_last_error() has the words, on the
- * same thread. No C++ exception leaves the library, and it never prints, ends the process or touches signals.
+ * same thread. No C++ exception leaves the library. It never ends the process or touches signals, and prints
+ * only what the environment variable GUMTILE_LOG asks for (docs/logging.md).
  * - Structs start with `struct_size`: set it to sizeof(the struct), or begin with the struct's _INIT macro.
  * Fields that a program was compiled without have their documented defaults; a program may be compiled
  * against an older or a newer header than the library's. A newer struct is accepted where what the library
@@ -23,6 +24,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "gumtile/version.h"
 
 #if defined(GUMTILE_BUILDING_LIBRARY)
 #define GUMTILE_API __attribute__((visibility("default")))
@@ -108,7 +111,7 @@ typedef struct gumtile_head gumtile_head;
 
 /* ---- The library ---- */
 
-/* "0.1.0"; static. */
+/* GUMTILE_VERSION_STRING of the library, "0.1.0"; static. */
 GUMTILE_API const char* gumtile_version(void);
 /* GUMTILE_ABI_VERSION of the header that the library was built with. */
 GUMTILE_API int gumtile_abi_version(void);
@@ -124,7 +127,8 @@ GUMTILE_API const char* gumtile_last_error(void);
 /* ---- Engine: one device ---- */
 
 enum { GUMTILE_LOG_DEBUG = 0, GUMTILE_LOG_INFO = 1, GUMTILE_LOG_WARNING = 2 };
-/* Called on the thread that noticed, from set-up calls only; must be thread safe and must not call back. */
+/* Called on the thread that noticed, from set-up calls only; must be thread safe and must not call back. Gets
+ * every message, whatever GUMTILE_LOG says. */
 typedef void (*gumtile_log_fn)(void* user, int level, const char* message);
 
 enum {
@@ -155,7 +159,7 @@ typedef struct gumtile_engine_options {
   uint64_t cache_max_bytes;  /* 0: 1 GiB */
   const char* tuning_folder; /* null: $GUMTILE_TUNING_DIR, else $XDG_DATA_HOME/gumtile/tuning, else
                                 ~/.local/share/gumtile/tuning */
-  gumtile_log_fn log;        /* null: nothing is said */
+  gumtile_log_fn log;        /* null: none */
   void* log_user;
 } gumtile_engine_options;
 #define GUMTILE_ENGINE_OPTIONS_INIT \

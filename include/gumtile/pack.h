@@ -75,6 +75,9 @@ class Pack : public KernelSource {
 /// something else, or of another format version.
 std::shared_ptr<Pack> open_pack(const std::filesystem::path& path);
 
+/// The same for a pack's bytes in memory; `name` stands for its path in messages.
+std::shared_ptr<Pack> read_pack(std::string bytes, const std::string& name);
+
 /// User records from `folder` (see `TuningRecords::load`), then those of the packs, then shipped ones.
 std::shared_ptr<const TuningRecords> load_tuning(const std::vector<std::shared_ptr<Pack>>& packs,
                                                  const std::filesystem::path& folder = {},
@@ -132,7 +135,8 @@ class PackWriter {
 
   /// The pack's bytes. The order of what was added does not matter.
   std::string bytes() const;
-  /// Writes the pack; a reader of `path` sees what was there before or all of it. Returns its size. Throws
+  /// Writes the pack; a reader of `path` sees what was there before or all of it. A device or a pipe is
+  /// written to, and what a symbolic link leads to is replaced. Returns the pack's size. Throws
   /// Error(cannot_create).
   uint64_t write(const std::filesystem::path& path) const;
 

@@ -32,30 +32,43 @@ struct TensorView {
   size_t size_bytes = 0;
 };
 
+namespace io {
+class MappedFile;
+}
+
 /// One tensor of a file that stays open. The data is the file's own pages, read on first use, so opening a
 /// model of many GB costs nothing; a tensor that the file holds unaligned is copied once instead.
 ///
 /// Copies share the mapping; `view().data` lives as long as any of them. Reading from several threads is
-/// safe. A file must not be cut short while it is open (the process would get SIGBUS): replace files by
-/// renaming, as `write_safetensors` does.
+/// safe. A file must not be cut short while it is open. Replace files by renaming, as `write_safetensors`
+/// does. Touching a page that lies past the new end raises SIGBUS on the thread that touches it, and the rest
+/// of the last page reads as zeros. The library installs no signal handler, which is the program's own
+/// affair; the `gumtile` command does, and ends with `ErrorCode::io`. `expect_whole` tells of the zeros.
 class TensorFile {
  public:
-  /// `storage` keeps `view.data` alive.
-  TensorFile(TensorView view, std::string path, std::string name, std::shared_ptr<const void> storage)
+  /// `storage` keeps `view.data` alive. `file`: where its pages come from; null if they are a copy.
+  TensorFile(TensorView view, std::string path, std::string name, std::shared_ptr<const void> storage,
+             std::shared_ptr<const io::MappedFile> file = nullptr)
       : view_(std::move(view)),
         path_(std::move(path)),
         name_(std::move(name)),
-        storage_(std::move(storage)) {}
+        storage_(std::move(storage)),
+        file_(std::move(file)) {}
 
   const TensorView& view() const { return view_; }
   const std::string& path() const { return path_; }  ///< the file that holds the data, e.g. the shard
   const std::string& name() const { return name_; }  ///< the tensor's name; empty for .npy
+
+  /// Throws Error(io) if the file has been cut short since it was opened: to be asked after the data was
+  /// read.
+  void expect_whole() const;
 
  private:
   TensorView view_;
   std::string path_;
   std::string name_;
   std::shared_ptr<const void> storage_;
+  std::shared_ptr<const io::MappedFile> file_;
 };
 
 struct TensorFileOptions {
@@ -79,16 +92,38 @@ TensorFile open_tensor(const std::string& path_and_tensor, const TensorFileOptio
 
 /// Opens a tensor of a .safetensors file, of a sharded model (its .safetensors.index.json) or of a folder
 /// that holds model.safetensors.index.json or else model.safetensors. The dtype is bf16, f16 or f32, the
-/// shape any.
-///
-/// Without `tensor`, takes the language model's head: lm_head.weight; else the token embedding that it is
-/// tied to (model.embed_tokens.weight, then the one name that ends in embed_tokens.weight or wte.weight);
-/// else the only matrix. Nothing is guessed from a lone shard of several without lm_head.weight, as
-/// another shard may have it.
+/// shape any. Without `tensor`, takes what `open_lm_head` takes.
 ///
 /// An index may only name files below its own folder, symbolic links followed; the one exception is the
 /// Hugging Face hub's cache, where snapshots/REVISION/ links into blobs/ of the same repository.
 TensorFile open_safetensors(const std::string& path, const std::optional<std::string>& tensor = std::nullopt);
+
+/// The LM head of a model, as its files have it.
+struct LmHeadFile {
+  TensorFile weights;  ///< a matrix [rows, hidden_size] without empty sides
+  /// How many of the rows are tokens: fewer than there are where config.json says that the rest is padding.
+  int64_t vocab_size = 0;
+  /// What a user should be told, a sentence each: how the tensor was chosen if its name does not tell, what
+  /// the model has beside it that is not in `weights` (a bias, a factor or cap of the logits), and where
+  /// config.json says something else than the tensor, apart from padding.
+  std::vector<std::string> notes;
+};
+
+/// Opens the LM head that `path_and_tensor` names, together with the config.json beside it if there is one.
+/// The path is as in `open_tensor`. Without a tensor's name the head is looked up by the names, dtypes and
+/// shapes of all tensors and by config.json (docs/models.md has the rules): `lm_head.weight`; else the
+/// readable matrix of the token embedding's shape that another name tells to be the head; else the token
+/// embedding that the head is tied to; else the only matrix.
+///
+/// A head that is not readable as one matrix is never passed over for something else: quantised, wrapped,
+/// adapted by LoRA, transposed, or missing where config.json says that it is not tied. That is
+/// Error(bad_data) with the tensors that were found; a named tensor is taken as it is. Nothing is guessed
+/// from a lone shard of several without lm_head.weight, as another shard may have it.
+LmHeadFile open_lm_head(const std::string& path_and_tensor, const TensorFileOptions& options = {});
+
+/// Opens the hidden states that `path_and_tensor` names: `open_tensor`, but without a name it takes the only
+/// matrix of a .safetensors file, and never one that is named as a head or an embedding.
+TensorFile open_hidden_states(const std::string& path_and_tensor, const TensorFileOptions& options = {});
 
 /// Opens a NumPy file (format 1.0, 2.0 or 3.0) of '<f4' or '<f2' in C order. A vector of n becomes shape [1,
 /// n].

@@ -32,6 +32,13 @@ TuningKey tuning_key(const DeviceDescription& device, const Program& program, co
 /// Tokens of 64 bits cost a row four bytes more, which no schedule is chosen for.
 std::string tuning_digest(const Program& program);
 
+/// A schedule has to be faster than another one by more than this part to be chosen instead: what medians of
+/// one kernel differ by from run to run, on an idle H100 and H200.
+inline constexpr double kTuningTie = 0.01;
+
+/// How the reasons begin for candidates that a search had no time for.
+inline constexpr std::string_view kNotMeasured = "not measured";
+
 /// One schedule that a tuner looked at.
 struct TuningCandidate {
   std::string schedule;
@@ -39,16 +46,27 @@ struct TuningCandidate {
   double p5_us = 0;
   double p95_us = 0;
   std::string rejected;  ///< why it was not measured or may not win; empty: it competes
+  int rounds = 0;        ///< that the times are of; 0: not known, as in records of gumtile 0.1
+  /// Its time over the built-in choice's in the same round, as the median over the rounds, and how far that
+  /// ratio was scattered over them (a robust standard deviation). 0: not known.
+  double of_built_in = 0;
+  double spread = 0;
+  std::string run = {};  ///< the date of the search that measured it; empty: the record's
 
   bool operator==(const TuningCandidate&) const = default;
 };
 
-/// All that a tuner learnt about one key.
+/// Whether a search measured a candidate, or rejected it for what it did.
+bool is_decided(const TuningCandidate& candidate);
+
+/// All that tuners learnt about one key.
 struct TuningRecord {
   TuningKey key;
-  /// False: the tuner was interrupted. Such a record chooses nothing; it spares a resumed tuner work.
+  /// Every candidate was measured, or rejected for what it did. False: the search was interrupted or its
+  /// budget was spent; a resumed one goes on.
   bool complete = true;
-  std::string winner;  ///< one of the candidates; may be empty in an incomplete record
+  /// One of the candidates: what the record chooses. Empty in an incomplete record that chooses nothing yet.
+  std::string winner;
   std::vector<TuningCandidate> candidates;
   std::string heuristic;  ///< the built-in choice at the time; one of the candidates
   /// Where the range began that was measured. Ranges of a vocabulary that differ only in where they begin
@@ -59,10 +77,21 @@ struct TuningRecord {
   std::string gumtile_version;
   std::string compiler;  ///< KernelSource::identity
   std::string driver;    ///< "13.0", or empty
-  std::string date;      ///< ISO 8601, UTC
+  std::string date;      ///< ISO 8601, UTC: when something was learnt last
+  std::string note;      ///< what its maker says about the choice, e.g. "too noisy: built-in kept"; or empty
 
   bool operator==(const TuningRecord&) const = default;
 };
+
+/// Whether two records' times may be compared: of one key, and measured in one place with one built-in choice
+/// by one version of gumtile, its compiler and the driver.
+bool are_comparable(const TuningRecord& a, const TuningRecord& b);
+
+/// What two comparable records know together. Of a schedule that both have measured, the times of more rounds
+/// are kept; the newer ones, if they are of half as many or more. A choice that is `known` gives way to
+/// another one that `found` has measured as long and found faster, and to the built-in one only if `found`
+/// has measured it anew: a shorter search loses nothing.
+TuningRecord merge_tuning_records(const TuningRecord& known, const TuningRecord& found);
 
 /// The JSON text of a record ("format": "gumtile tuning 1"), ending with a line break.
 std::string tuning_record_text(const TuningRecord& record);
@@ -72,10 +101,25 @@ TuningRecord parse_tuning_record(std::string_view text, const std::string& sourc
 
 /// The name of a key's file: readable, and with a hash of all of the key.
 std::string tuning_file_name(const TuningKey& key);
-/// Writes a record to its file in `folder`, which is made where it is missing: a complete one to
-/// `tuning_file_name`, an incomplete one beside it with the ending `.partial`. Whoever reads the file sees
-/// the old or the new contents, never a part. Returns the path. Throws Error(cannot_create).
-std::filesystem::path save_tuning_record(const std::filesystem::path& folder, const TuningRecord& record);
+
+/// What `folder` has of `record`'s key that is comparable with it, merged; nothing if it has none. Files that
+/// are not records count for nothing.
+std::optional<TuningRecord> known_tuning(const std::filesystem::path& folder, const TuningRecord& record);
+
+/// What is in a record's file now.
+struct SavedTuning {
+  std::filesystem::path path;
+  TuningRecord record;
+  /// Whether it is what chooses. If not, the file ends with `.partial` and lies beside the one that does.
+  bool chooses = true;
+};
+
+/// Adds a record to `folder`, which is made if it is missing: to the file `tuning_file_name`, merged with
+/// what is there. What chooses nothing yet goes into a file of that name and `.partial`; so does a record
+/// that is not comparable with the one that chooses, e.g. of another compiler, and less thorough. Whoever
+/// reads a file sees the old or the new contents, never a part; processes that save into one folder wait for
+/// each other. Throws Error(cannot_create).
+SavedTuning save_tuning_record(const std::filesystem::path& folder, const TuningRecord& record);
 
 /// A file's name and its contents.
 struct TuningRecordText {

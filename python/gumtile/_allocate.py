@@ -42,6 +42,11 @@ class TorchArrays:
         made = given.owner.detach().to(self._dtype(dtype)).expand(shape)
         return made.clone(memory_format=self._torch.contiguous_format)
 
+    def undrawn(self, length: int) -> Any:
+        """Seeds to `draw`, wherever that is done: tensors of inference mode cannot be filled outside of it."""
+        with self._torch.inference_mode(False):
+            return self.full((length,), 0, "uint64")
+
     def draw(self, seeds: Any) -> None:
         """Fills `seeds` from the device's default generator, the one of `torch.manual_seed`; may be captured."""
         seeds.random_()
@@ -76,6 +81,10 @@ class NumpyArrays:
         as_bits = "uint16" if dtype == "bfloat16" else dtype
         with self._module.errstate(over="ignore") if self._is_numpy else contextlib.nullcontext():
             return self._module.array(self._module.broadcast_to(source, shape).astype(as_bits), order="C", copy=True)
+
+    def undrawn(self, length: int) -> Any:
+        """Seeds to `draw`."""
+        return self.full((length,), 0, "uint64")
 
     def draw(self, seeds: Any) -> None:
         """Fills `seeds` from the library's global generator, the one of `random.seed`."""

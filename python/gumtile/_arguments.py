@@ -218,7 +218,7 @@ class Arguments:
         self._drawing: Optional[Library] = None
         if drawn and args.rows > 0:
             self._drawing = self._drawing_library()
-            seed = self._drawing.full((slots,), 0, "uint64")
+            seed = self._drawing.undrawn(slots)
             if args.row_slot and offset is None:
                 # Rows of one slot share its seed: their own offsets keep them from sharing their noise.
                 offset = self._drawing.count(args.rows)

@@ -16,6 +16,10 @@ from ._errors import GumtileError, Status
 from ._library import lib
 
 
+#: Longer than any kernel takes to compile.
+_LONGEST_WAIT_S = 60.0
+
+
 class Calls:
     """What callbacks of one engine raised; appended to from any thread."""
 
@@ -66,7 +70,7 @@ class Call:
                 pass
 
     def end(self) -> None:
-        """Cancels the call and waits for it."""
+        """Cancels the call and waits for it, but not for ever for one whose callback does not return."""
         self.cancelled = True
         try:
             self._unclaimed.pop()

@@ -63,6 +63,15 @@ def test_a_bound_launch_draws_at_each_call(head: gumtile.Head, prompt: Any) -> N
     assert torch.equal(head.sample(prompt).token, first)
 
 
+def test_a_launch_may_leave_inference_mode(head: gumtile.Head, prompt: Any) -> None:
+    with torch.inference_mode():
+        launch = head.bind(prompt, temperature=0.8)
+        launch()
+    launch()
+    with torch.inference_mode():
+        launch()
+
+
 def test_greedy_numbers_draw_nothing(head: gumtile.Head, prompt: Any) -> None:
     before = torch.get_rng_state()
     assert head.sample(prompt, temperature=0).seed is None

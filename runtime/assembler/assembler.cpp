@@ -1,31 +1,19 @@
 #include "gumtile/assembler.h"
 
-#include <elf.h>
 #include <fmt/format.h>
 
-#include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <map>
 #include <mutex>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "gumtile/error.h"
+#include "runtime/assembler/assembler_run.h"
 #include "runtime/assembler/process.h"
 
 namespace gumtile {
 namespace {
-
-/// Whether the headers of an ELF file's sections lie within it.
-bool is_whole_elf(std::string_view bytes) {
-  Elf64_Ehdr header;
-  if (bytes.size() < sizeof(header) || bytes.substr(0, SELFMAG) != ELFMAG) return false;
-  std::memcpy(&header, bytes.data(), sizeof(header));
-  const uint64_t sections = uint64_t{header.e_shnum} * header.e_shentsize;
-  return header.e_shoff <= bytes.size() && sections <= bytes.size() - header.e_shoff;
-}
 
 /// Adds the cubins to what another source makes.
 class AssemblingSource final : public KernelSource {
@@ -79,33 +67,24 @@ std::optional<std::string> find_assembler() {
   return named;
 }
 
-std::string assemble(const std::string& ptxas, const std::string& ptx, const Target& target) {
-  const assembler::MemoryFile source(ptx);
-  const assembler::MemoryFile cubin;
-  const assembler::ProgramOutput said = assembler::run_program(
-      {ptxas, "-arch=" + target.str(), "-o", assembler::program_file(1), assembler::program_file(0)},
-      {source, cubin});
-  const std::string words = said.out + said.err;
-  if (words.find("Potential Performance Loss") != std::string::npos)
-    throw Error(ErrorCode::internal,
-                fmt::format("'{}' makes slow code of a kernel for {}", ptxas, target.str()), {words});
-  std::string bytes = cubin.contents();
-  if (!said.ended_well && !is_whole_elf(bytes))
-    throw Error(ErrorCode::internal,
-                fmt::format("'{}' ended, nobody knows how, and its cubin is not whole", ptxas));
-  if (bytes.empty()) throw Error(ErrorCode::internal, fmt::format("'{}' wrote no cubin", ptxas));
-  return bytes;
+std::string assemble(const std::string& ptxas, const std::string& ptx, const Target& target,
+                     const std::function<bool()>& stop) {
+  return assembler::run_of(ptxas)->assemble(ptx, target, stop);
 }
 
 void add_cubin(KernelArtifact& artifact, const std::string& ptxas, const Log& log) {
   if (artifact.format != KernelArtifact::Format::ptx || !artifact.cubin.empty()) return;
+  const auto tell = [&](LogLevel level, const Error& error) {
+    if (!log) return;
+    std::string words = error.notes().empty() ? "" : ": " + error.notes().front();
+    log(level, fmt::format("the driver will assemble a kernel at each start: {}{}", error.what(), words));
+  };
   try {
     artifact.cubin = assemble(ptxas, artifact.code, Target::parse(artifact.target));
+  } catch (const assembler::GivenUp& error) {
+    tell(LogLevel::info, error);  // the first one was a warning
   } catch (const Error& error) {
-    if (log)
-      log(LogLevel::warning,
-          fmt::format("the driver will assemble a kernel at each start: {}{}{}", error.what(),
-                      error.notes().empty() ? "" : ": ", error.notes().empty() ? "" : error.notes().front()));
+    tell(LogLevel::warning, error);
   }
 }
 

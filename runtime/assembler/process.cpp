@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,10 +18,7 @@
 #include <cstring>
 #include <filesystem>
 #include <system_error>
-#include <thread>
 #include <utility>
-
-#include "gumtile/error.h"
 
 extern char** environ;
 
@@ -27,6 +26,7 @@ namespace gumtile::assembler {
 namespace {
 
 namespace fs = std::filesystem;
+using io::FileDescriptor;
 
 /// A program's files follow stdin, stdout and stderr. Ours lie above, so that handing one down cannot replace
 /// another.
@@ -35,15 +35,6 @@ constexpr int kLowestDescriptor = 32;
 
 [[noreturn]] void throw_errno(ErrorCode code, const char* what) {
   throw Error(code, fmt::format("{}: {}", what, std::strerror(errno)));
-}
-
-void write_all(int descriptor, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(descriptor, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) throw_errno(ErrorCode::cannot_create, "a file in memory cannot be written");
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
 }
 
 /// What a program is given in place of this process's descriptors.
@@ -89,7 +80,9 @@ class SpawnAttributes {
     posix_spawnattr_setsigmask(&attributes_, &signals);
     sigfillset(&signals);
     posix_spawnattr_setsigdefault(&attributes_, &signals);
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setpgroup(&attributes_, 0);  // a group of its own, which can be killed whole
+    posix_spawnattr_setflags(&attributes_,
+                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
   }
   ~SpawnAttributes() { posix_spawnattr_destroy(&attributes_); }
   SpawnAttributes(const SpawnAttributes&) = delete;
@@ -103,29 +96,105 @@ class SpawnAttributes {
 
 using Clock = std::chrono::steady_clock;
 
-/// How a process ended; empty: well. Nothing: nobody can tell.
-std::optional<std::string> wait_for(pid_t pid, Clock::time_point deadline) {
-  std::chrono::milliseconds pause{1};
-  bool killed = false;
-  while (true) {
-    int status = 0;
-    const pid_t ended = waitpid(pid, &status, killed ? 0 : WNOHANG);
-    if (ended < 0 && errno == EINTR) continue;
-    if (killed) return "took too long and was killed";
-    if (ended < 0) return std::nullopt;
-    if (ended == pid) {
-      if (WIFSIGNALED(status)) return fmt::format("was ended by signal {}", WTERMSIG(status));
-      if (WEXITSTATUS(status) != 0) return fmt::format("failed with exit code {}", WEXITSTATUS(status));
-      return "";
-    }
-    if (Clock::now() >= deadline) {
-      kill(pid, SIGKILL);
-      killed = true;
-      continue;
-    }
-    std::this_thread::sleep_for(pause);
-    pause = std::min(2 * pause, std::chrono::milliseconds(8));
+/// A descriptor above those that are handed down.
+FileDescriptor lifted(FileDescriptor low, const char* what) {
+  if (!low.is_open()) throw_errno(ErrorCode::cannot_create, what);
+  FileDescriptor high(fcntl(low.get(), F_DUPFD_CLOEXEC, kLowestDescriptor));
+  if (!high.is_open()) throw_errno(ErrorCode::cannot_create, what);
+  return high;
+}
+
+/// Text that a program writes into a pipe: its beginning is kept, all of it is read. The pipe's end is not
+/// waited for, since processes that the program leaves behind may keep it open.
+class BoundedText {
+ public:
+  explicit BoundedText(size_t most_kept) : most_kept_(most_kept) {
+    std::array<int, 2> ends{-1, -1};
+    if (pipe2(ends.data(), O_CLOEXEC) != 0) throw_errno(ErrorCode::cannot_create, "no pipe");
+    FileDescriptor read_end(ends[0]);
+    FileDescriptor write_end(ends[1]);
+    read_end_ = lifted(std::move(read_end), "no pipe");
+    write_end_ = lifted(std::move(write_end), "no pipe");
+    fcntl(read_end_.get(), F_SETFL, O_NONBLOCK);
   }
+
+  int write_end() const { return write_end_.get(); }
+  /// Once the program has it.
+  void close_write_end() { write_end_ = FileDescriptor(); }
+  /// For poll(2), which passes over a negative one.
+  int waits_on() const { return read_end_.get(); }
+
+  /// Takes what is there, a pipe's fill at most.
+  void read_some() {
+    std::array<char, 1 << 16> part;
+    while (read_end_.is_open()) {
+      const ssize_t got = read(read_end_.get(), part.data(), part.size());
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0 && errno == EAGAIN) return;
+      if (got <= 0) {
+        read_end_ = FileDescriptor();
+        return;
+      }
+      const auto bytes = static_cast<size_t>(got);
+      kept_.append(part.data(), std::min(bytes, most_kept_ - kept_.size()));
+      all_ += bytes;
+      return;
+    }
+  }
+
+  const std::string& kept() const { return kept_; }
+  std::string quote() const { return quoted(kept_, all_); }
+
+ private:
+  size_t most_kept_;
+  FileDescriptor read_end_;
+  FileDescriptor write_end_;
+  std::string kept_;
+  size_t all_ = 0;
+};
+
+/// A process group that this process started. It is gone when this object is.
+class ProcessGroup {
+ public:
+  explicit ProcessGroup(pid_t leader) : leader_(leader) {}
+  ~ProcessGroup() {
+    if (!reaped_) end();
+  }
+  ProcessGroup(const ProcessGroup&) = delete;
+  ProcessGroup& operator=(const ProcessGroup&) = delete;
+
+  /// Whether the leader has ended. Until it is waited for, its number stays the group's.
+  bool has_ended() {
+    siginfo_t info{};
+    const int result = waitid(P_PID, static_cast<id_t>(leader_), &info, WEXITED | WNOHANG | WNOWAIT);
+    if (result != 0 && errno == ECHILD) reaped_ = unknown_ = true;
+    return unknown_ || (result == 0 && info.si_pid == leader_);
+  }
+
+  /// Kills what is left of it. Returns how the leader ended; nothing: nobody can tell.
+  std::optional<int> end() {
+    if (unknown_) return std::nullopt;
+    kill(-leader_, SIGKILL);
+    int status = 0;
+    pid_t ended = 0;
+    do {
+      ended = waitpid(leader_, &status, 0);
+    } while (ended < 0 && errno == EINTR);
+    reaped_ = true;
+    return ended == leader_ ? std::optional(status) : std::nullopt;
+  }
+
+ private:
+  pid_t leader_;
+  bool reaped_ = false;
+  bool unknown_ = false;  ///< somebody else has waited for it
+};
+
+/// Why the program failed; empty: it did not.
+std::string fault_of(int status) {
+  if (WIFSIGNALED(status)) return fmt::format("was ended by signal {}", WTERMSIG(status));
+  if (WEXITSTATUS(status) != 0) return fmt::format("failed with exit code {}", WEXITSTATUS(status));
+  return {};
 }
 
 }  // namespace
@@ -140,27 +209,24 @@ std::optional<std::string> find_cuda_tool(const std::string& name) {
   return std::nullopt;
 }
 
-MemoryFile::MemoryFile(std::string_view contents) {
-  const int low = memfd_create("gumtile", MFD_CLOEXEC);
-  if (low < 0) throw_errno(ErrorCode::cannot_create, "no file in memory");
-  descriptor_ = fcntl(low, F_DUPFD_CLOEXEC, kLowestDescriptor);
-  close(low);
-  if (descriptor_ < 0) throw_errno(ErrorCode::cannot_create, "no file in memory");
-  try {
-    write_all(descriptor_, contents);
-  } catch (...) {
-    close(descriptor_);
-    throw;
+MemoryFile::MemoryFile(std::string_view contents)
+    : file_(lifted(FileDescriptor(memfd_create("gumtile", MFD_CLOEXEC)), "no file in memory")) {
+  if (const int error = io::write_all(file_.get(), contents); error != 0) {
+    errno = error;
+    throw_errno(ErrorCode::cannot_create, "a file in memory cannot be written");
   }
 }
 
-MemoryFile::~MemoryFile() { close(descriptor_); }
+size_t MemoryFile::size() const {
+  struct stat status {};
+  return fstat(file_.get(), &status) == 0 ? static_cast<size_t>(status.st_size) : 0;
+}
 
 std::string MemoryFile::contents() const {
   std::string bytes;
   std::array<char, 1 << 16> part;
   while (true) {
-    const ssize_t got = pread(descriptor_, part.data(), part.size(), static_cast<off_t>(bytes.size()));
+    const ssize_t got = pread(file_.get(), part.data(), part.size(), static_cast<off_t>(bytes.size()));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw_errno(ErrorCode::io, "a file in memory cannot be read");
     if (got == 0) return bytes;
@@ -168,17 +234,29 @@ std::string MemoryFile::contents() const {
   }
 }
 
+std::string quoted(std::string_view words, size_t all_bytes) {
+  constexpr size_t kMostQuoted = 2048;
+  std::string text;
+  for (const char c : words.substr(0, kMostQuoted)) {
+    const bool printable = (c >= ' ' && c <= '~') || c == '\n' || c == '\t';
+    text += printable ? std::string(1, c) : fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+  }
+  const size_t all = std::max(words.size(), all_bytes);
+  if (all > kMostQuoted) text += fmt::format(" … and {} bytes more", all - kMostQuoted);
+  return text;
+}
+
 std::string program_file(size_t index) { return fmt::format("/dev/fd/{}", kFirstFile + index); }
 
 ProgramOutput run_program(std::vector<std::string> arguments,
                           const std::vector<std::reference_wrapper<const MemoryFile>>& files,
-                          std::chrono::milliseconds deadline) {
-  const MemoryFile out;
-  const MemoryFile err;
+                          const ProgramLimits& limits) {
+  BoundedText out(limits.kept_bytes);
+  BoundedText err(limits.kept_bytes);
   FileActions actions;
   actions.open_for_reading(STDIN_FILENO, "/dev/null");
-  actions.hand_down(out.descriptor(), STDOUT_FILENO);
-  actions.hand_down(err.descriptor(), STDERR_FILENO);
+  actions.hand_down(out.write_end(), STDOUT_FILENO);
+  actions.hand_down(err.write_end(), STDERR_FILENO);
   for (size_t i = 0; i < files.size(); ++i)
     actions.hand_down(files[i].get().descriptor(), kFirstFile + static_cast<int>(i));
   std::vector<char*> argv;
@@ -187,19 +265,54 @@ ProgramOutput run_program(std::vector<std::string> arguments,
   argv.push_back(nullptr);
 
   const SpawnAttributes attributes;
-  const Clock::time_point end = Clock::now() + deadline;
+  const Clock::time_point end = Clock::now() + limits.deadline;
   pid_t pid = 0;
   if (const int error = posix_spawn(&pid, argv[0], actions.get(), attributes.get(), argv.data(), environ);
       error != 0)
     throw Error(ErrorCode::device_unavailable,
-                fmt::format("'{}' cannot be started: {}", arguments[0], std::strerror(error)));
-  const std::optional<std::string> fault = wait_for(pid, end);
-  ProgramOutput output{out.contents(), err.contents(), fault.has_value()};
-  if (!fault || fault->empty()) return output;
-  std::vector<std::string> notes;
-  for (std::string* said : {&output.err, &output.out})
-    if (!said->empty()) notes.push_back(std::move(*said));
-  throw Error(ErrorCode::internal, fmt::format("'{}' {}", fmt::join(arguments, " "), *fault), notes);
+                fmt::format("'{}' cannot be started: {}{}", arguments[0], std::strerror(error),
+                            error == EAGAIN ? "; raise the limit on processes" : ""));
+  ProcessGroup group(pid);
+  out.close_write_end();
+  err.close_write_end();
+
+  // Ends it; what the Error says, and its notes.
+  const auto ended = [&](std::string_view why) {
+    group.end();
+    std::vector<std::string> notes;
+    for (const BoundedText* said : {&err, &out})
+      if (!said->kept().empty()) notes.push_back(said->quote());
+    return std::pair(fmt::format("'{}' {}", fmt::join(arguments, " "), why), std::move(notes));
+  };
+  const auto fail = [&](ErrorCode code, std::string_view why) {
+    auto [message, notes] = ended(why);
+    throw Error(code, message, std::move(notes));
+  };
+  const auto writes_too_much = [&](const MemoryFile& file) { return file.size() > limits.file_bytes; };
+  int pause_ms = 1;
+  while (!group.has_ended()) {
+    if (Clock::now() >= end) {
+      auto [message, notes] = ended("took too long and was killed");
+      throw TookTooLong(ErrorCode::device_unavailable, message, std::move(notes));
+    }
+    if (limits.stop && limits.stop()) fail(ErrorCode::cancelled, "was stopped");
+    if (std::ranges::any_of(files, writes_too_much))
+      fail(ErrorCode::internal, "wrote too much and was killed");
+    std::array<pollfd, 2> waits{{{out.waits_on(), POLLIN, 0}, {err.waits_on(), POLLIN, 0}}};
+    if (poll(waits.data(), waits.size(), pause_ms) == 0) pause_ms = std::min(2 * pause_ms, 8);
+    out.read_some();
+    err.read_some();
+  }
+  const std::optional<int> status = group.end();
+  // What it wrote last; a pipe holds 64 KiB, and what survived the group's end shall not keep us here.
+  constexpr int kLastReads = 16;
+  for (int i = 0; i < kLastReads; ++i) {
+    out.read_some();
+    err.read_some();
+  }
+  if (status && !fault_of(*status).empty()) fail(ErrorCode::internal, fault_of(*status));
+  if (std::ranges::any_of(files, writes_too_much)) fail(ErrorCode::internal, "wrote too much");
+  return {out.kept(), err.kept(), status.has_value()};
 }
 
 }  // namespace gumtile::assembler

@@ -1,11 +1,15 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "gumtile/error.h"
+#include "runtime/io/posix_file.h"
 
 /// Programs run as processes, on files that are only in memory: nothing is left behind however they, or this
 /// process, end.
@@ -16,16 +20,14 @@ class MemoryFile {
  public:
   /// Throws Error(cannot_create).
   explicit MemoryFile(std::string_view contents = {});
-  ~MemoryFile();
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
 
-  int descriptor() const { return descriptor_; }
+  int descriptor() const { return file_.get(); }
+  size_t size() const;
   /// Throws Error(io).
   std::string contents() const;
 
  private:
-  int descriptor_;
+  io::FileDescriptor file_;
 };
 
 /// The executable file of this name in the first folder that has one, of those of PATH, $CUDA_HOME/bin and
@@ -34,21 +36,39 @@ std::optional<std::string> find_cuda_tool(const std::string& name);
 
 /// What a program wrote to its end.
 struct ProgramOutput {
-  std::string out;
-  std::string err;
+  std::string out;         ///< the beginning, as much as may be kept
+  std::string err;         ///< likewise
   bool ended_well = true;  ///< false: nobody can tell how it ended
+};
+
+/// The beginning of a program's words, for a message: it can be printed, and has an end. `all_bytes` is how
+/// many there were, if more than are kept.
+std::string quoted(std::string_view words, size_t all_bytes = 0);
+
+/// How long a program may take and how much it may write.
+struct ProgramLimits {
+  std::chrono::milliseconds deadline = std::chrono::minutes(1);
+  size_t file_bytes = size_t{256} << 20;  ///< in each of its files
+  size_t kept_bytes = size_t{64} << 10;   ///< of what it writes to stdout and to stderr
+  /// Asked some hundred times a second; `true` ends the program.
+  std::function<bool()> stop;
 };
 
 /// Under this name a program opens `files[index]` of `run_program`.
 std::string program_file(size_t index);
 
+/// A program that had to be ended, since it took longer than it may.
+class TookTooLong : public Error {
+  using Error::Error;
+};
+
 /// Runs a program to its end, without the signal mask of this thread and what this process does with signals.
-/// `arguments[0]` is its path. Where it takes longer than `deadline` it is killed. Throws Error:
-/// device_unavailable where it cannot be started, internal where it fails, with its words as notes. Where the
-/// application awaits all its children itself, or ignores their ends, nobody can tell how it ended. Thread
-/// safe.
+/// `arguments[0]` is its path. It is the leader of a process group, all of which is killed when it has ended,
+/// exceeds `limits` or is to stop. Throws Error: device_unavailable if it cannot be started, `TookTooLong`,
+/// cancelled, or internal if it fails, with the beginning of its words as notes. If the application awaits
+/// all its children itself, or ignores their ends, nobody can tell how it ended. Thread safe.
 ProgramOutput run_program(std::vector<std::string> arguments,
                           const std::vector<std::reference_wrapper<const MemoryFile>>& files,
-                          std::chrono::milliseconds deadline = std::chrono::minutes(1));
+                          const ProgramLimits& limits = {});
 
 }  // namespace gumtile::assembler

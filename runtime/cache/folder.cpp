@@ -14,6 +14,8 @@
 namespace gumtile::cache {
 namespace {
 
+using io::FileDescriptor;
+
 constexpr int kMaxLinks = 40;  // what Linux follows in one path
 constexpr mode_t kOthersWrite = S_IWGRP | S_IWOTH;
 

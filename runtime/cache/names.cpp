@@ -1,13 +1,9 @@
 #include "runtime/cache/names.h"
 
 #include <fmt/format.h>
-#include <sys/random.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <cstdint>
-#include <ctime>
-
+#include "runtime/io/posix_file.h"
 #include "support/hash.h"
 
 namespace gumtile::cache {
@@ -18,23 +14,12 @@ constexpr std::string_view kTemporarySuffix = ".tmp";
 constexpr size_t kHashDigits = 32;
 constexpr size_t kEntryNameSize = kHashDigits + kEntrySuffix.size();
 
-/// Processes in containers share a folder and have the same ids, so an id alone is not unique.
-uint64_t random_bits() {
-  uint64_t bits = 0;
-  if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) == sizeof(bits)) return bits;
-  // Early at boot there is no randomness yet. A clash costs only another try.
-  static std::atomic<uint64_t> calls{0};
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (static_cast<uint64_t>(now.tv_nsec) << 32) + ++calls;
-}
-
 }  // namespace
 
 std::string entry_name(std::string_view key_text) { return hash_hex(key_text).append(kEntrySuffix); }
 
 std::string temporary_name(std::string_view entry) {
-  return fmt::format(".{}.{}-{:016x}{}", entry, getpid(), random_bits(), kTemporarySuffix);
+  return fmt::format(".{}.{}-{:016x}{}", entry, getpid(), io::random_bits(), kTemporarySuffix);
 }
 
 bool is_entry_name(std::string_view name) {

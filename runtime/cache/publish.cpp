@@ -7,10 +7,9 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <utility>
 
-#include "runtime/cache/file_descriptor.h"
 #include "runtime/cache/names.h"
+#include "runtime/io/posix_file.h"
 
 namespace gumtile::cache {
 namespace {
@@ -21,8 +20,8 @@ class TemporaryFile {
   TemporaryFile(int folder, std::string_view entry) : folder_(folder) {
     do {
       name_ = temporary_name(entry);
-      file_ = FileDescriptor(openat(folder, name_.c_str(),
-                                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR));
+      file_ = io::FileDescriptor(openat(
+          folder, name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR));
     } while (!file_.is_open() && (errno == EEXIST || errno == EINTR));
     // Says to `is_abandoned` that someone is at work; the system takes it back however the process ends. If
     // it cannot be had, the file might be cleared away, and the caller tries again.
@@ -40,31 +39,15 @@ class TemporaryFile {
   /// Takes the name of the entry; 0 or an errno.
   int rename_to(const std::string& entry) {
     if (renameat(folder_, name_.c_str(), folder_, entry.c_str()) != 0) return errno;
-    file_ = FileDescriptor();
+    file_ = io::FileDescriptor();
     return 0;
   }
 
  private:
   int folder_;
   std::string name_;
-  FileDescriptor file_;
+  io::FileDescriptor file_;
 };
-
-int write_all(int file, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(file, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return errno;
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  return 0;
-}
-
-int sync(int file) {
-  while (fsync(file) != 0)
-    if (errno != EINTR) return errno;
-  return 0;
-}
 
 }  // namespace
 
@@ -76,13 +59,13 @@ int publish(int folder, const std::string& name, std::string_view bytes, const P
   if (!file.is_open()) return errno;
   reached(PublishStep::created);
   const size_t half = bytes.size() / 2;  // two writes, so that there is a step between
-  if (const int error = write_all(file.get(), bytes.substr(0, half)); error != 0) return error;
+  if (const int error = io::write_all(file.get(), bytes.substr(0, half)); error != 0) return error;
   reached(PublishStep::partly_written);
-  if (const int error = write_all(file.get(), bytes.substr(half)); error != 0) return error;
+  if (const int error = io::write_all(file.get(), bytes.substr(half)); error != 0) return error;
   reached(PublishStep::written);
   // Else a crash of the machine could leave the name with nothing behind it. The folder is not synced: an
   // entry whose name is lost is only a miss.
-  if (const int error = sync(file.get()); error != 0) return error;
+  if (const int error = io::sync(file.get()); error != 0) return error;
   reached(PublishStep::synced);
   if (const int error = file.rename_to(name); error != 0) return error;
   reached(PublishStep::published);

@@ -196,7 +196,7 @@ std::shared_ptr<gumtile::KernelSource> source_of(const gumtile_engine_options& g
 
 gumtile::EngineOptions engine_options(const gumtile_engine_options& given) {
   gumtile::EngineOptions options;
-  options.log = log_of(given);
+  options.log = gumtile::with_environment_log(log_of(given));
   const std::vector<std::shared_ptr<gumtile::Pack>> packs = packs_of(given);
   options.source = source_of(given, packs, options.log);
   if ((given.flags & GUMTILE_ENGINE_NO_CACHE) == 0) {
@@ -246,7 +246,7 @@ gumtile::HeadSettings settings_of(const gumtile_head_options& given) {
 
 }  // namespace
 
-const char* gumtile_version(void) { return GUMTILE_VERSION; }
+const char* gumtile_version(void) { return GUMTILE_VERSION_STRING; }
 int gumtile_abi_version(void) { return GUMTILE_ABI_VERSION; }
 int gumtile_has_jit(void) { return gumtile::capi::kHasCompiler ? 1 : 0; }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdint>
 #include <fstream>
 #include <initializer_list>
@@ -13,6 +14,8 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "runtime/cpu/cgroup.h"
 
 #ifdef __x86_64__
 #include <cpuid.h>
@@ -186,5 +189,13 @@ int affinity_threads() {
   return count > 0 ? static_cast<int>(count)
                    : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
+
+int threads_for(int affinity, std::optional<double> quota) {
+  // Rounded up: a thread that waits for the quota now and then costs less than CPU time that nobody uses.
+  if (!quota || *quota >= affinity) return affinity;
+  return std::max(1, static_cast<int>(std::ceil(*quota)));
+}
+
+int usable_threads() { return threads_for(affinity_threads(), cgroup_limits().cpus); }
 
 }  // namespace gumtile::cpu

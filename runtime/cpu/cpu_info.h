@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 
 namespace gumtile::cpu {
@@ -37,5 +38,12 @@ const CpuInfo& cpu_info();
 
 /// Hardware threads that this process may run on now (sched_getaffinity), at least 1. Thread safe.
 int affinity_threads();
+
+/// The threads worth starting now: as many as the affinity mask has, and no more than a quota of CPU time
+/// (control groups, which containers are made of) keeps busy. At least 1. Thread safe.
+int usable_threads();
+
+/// The same from its parts; `quota`: CPU time per time.
+int threads_for(int affinity, std::optional<double> quota);
 
 }  // namespace gumtile::cpu

@@ -13,6 +13,8 @@
 
 #include "gumtile/error.h"
 #include "runtime/cpu/elf_image.h"
+#include "runtime/io/posix_file.h"
+#include "runtime/io/temporary_folder.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U  // Linux 6.3
@@ -21,35 +23,10 @@
 namespace gumtile::cpu {
 namespace {
 
+using io::FileDescriptor;
+using io::write_all;
+
 std::string error_text(int error) { return std::generic_category().message(error); }
-
-/// A file descriptor, closed at the end of its scope.
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  ~FileDescriptor() { reset(-1); }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return fd_; }
-  void reset(int fd) {
-    if (fd_ >= 0) close(fd_);
-    fd_ = fd;
-  }
-
- private:
-  int fd_;
-};
-
-/// Writes all of `bytes`; returns 0 or the errno of the failure.
-int write_all(int fd, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return errno;
-    bytes = bytes.subspan(static_cast<size_t>(written));
-  }
-  return 0;
-}
 
 void* dlopen_or_reason(const std::string& path, std::string& reason) {
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -65,8 +42,8 @@ void* load_from_memory(std::span<const std::byte> image, const std::string& name
   // MFD_EXEC is refused (EINVAL) by kernels that do not know it, and needed by those that default to noexec.
   const std::string label = "gumtile-" + name.substr(0, 200);  // the kernel allows 249 bytes
   FileDescriptor file(memfd_create(label.c_str(), MFD_CLOEXEC | MFD_EXEC));
-  if (file.get() < 0) file.reset(memfd_create(label.c_str(), MFD_CLOEXEC));
-  if (file.get() < 0) {
+  if (!file.is_open()) file = FileDescriptor(memfd_create(label.c_str(), MFD_CLOEXEC));
+  if (!file.is_open()) {
     reason = fmt::format("memfd_create: {}", error_text(errno));
     return nullptr;
   }
@@ -89,16 +66,15 @@ void* load_from_memory(std::span<const std::byte> image, const std::string& name
       reason = fmt::format("duplicating a file descriptor: {}", error_text(errno));
       return nullptr;
     }
-    file.reset(next);
+    file = FileDescriptor(next);
   }
 }
 
-/// Loads through a file in TMPDIR (or /tmp) that is unlinked at once. Null with the reason on failure.
+/// Loads through a temporary file that is unlinked at once. Null with the reason on failure.
 void* load_from_temporary_file(std::span<const std::byte> image, std::string& reason) {
-  const char* folder = std::getenv("TMPDIR");
-  std::string path = fmt::format("{}/gumtile-XXXXXX", folder != nullptr && *folder != '\0' ? folder : "/tmp");
+  std::string path = io::folder_for_temporaries() + "/gumtile-XXXXXX";
   const FileDescriptor file(mkostemp(path.data(), O_CLOEXEC));
-  if (file.get() < 0) {
+  if (!file.is_open()) {
     reason = fmt::format("creating {}: {}", path, error_text(errno));
     return nullptr;
   }

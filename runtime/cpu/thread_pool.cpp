@@ -9,6 +9,7 @@
 
 #include "gumtile/error.h"
 #include "runtime/cpu/cpu_info.h"
+#include "support/float_environment.h"
 
 // How a call runs. The caller fills in job_, opens inside_, announces the job's number and takes tasks. A
 // worker that notices the number enters (adds itself to inside_, only while that is open), takes tasks until
@@ -75,8 +76,8 @@ class BlockedSignals {
 
 int ThreadPool::default_threads() {
   const int hardware = static_cast<int>(std::thread::hardware_concurrency());  // 0 if unknown
-  const int affinity = affinity_threads();
-  return hardware > 0 ? std::min(hardware, affinity) : affinity;
+  const int usable = usable_threads();
+  return hardware > 0 ? std::min(hardware, usable) : usable;
 }
 
 ThreadPool::ThreadPool(int threads) : threads_(threads > 0 ? threads : default_threads()) {
@@ -158,8 +159,9 @@ void ThreadPool::run_job(const Job& job) {
 }
 
 void ThreadPool::worker_main(int worker) {
-  uint32_t seen = 0;       // the latest number noticed
-  uint64_t each_done = 0;  // the latest each_worker job done
+  const DefaultFloatEnvironment default_arithmetic;  // not that of the thread that started this one
+  uint32_t seen = 0;                                 // the latest number noticed
+  uint64_t each_done = 0;                            // the latest each_worker job done
   for (;;) {
     seen = wait_while(announced_, seen);
     if (stopping_.load(std::memory_order_relaxed)) return;

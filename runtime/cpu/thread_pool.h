@@ -23,7 +23,7 @@ class ThreadPool {
   /// on, both from 0.
   using Task = void (*)(void* context, int task, int worker);
 
-  /// min(hardware threads, threads in this process's affinity mask), at least 1.
+  /// The threads that affinity and a quota of CPU time leave this process (`usable_threads`), at least 1.
   static int default_threads();
 
   /// A pool of `threads` workers, the caller of `run` included; 0 or less means `default_threads()`. Throws

@@ -85,23 +85,32 @@ bool is_our_fault(CUresult result) {
 struct LoadedDriver {
   std::unique_ptr<const Driver> driver;
   std::string why_not;
+  bool broken = false;
 };
 
 LoadedDriver load_once() {
   const char* name = std::getenv("GUMTILE_LIBCUDA");
+  const bool named = name != nullptr && *name != '\0';
   LoadedDriver loaded;
-  loaded.driver = Driver::open(name != nullptr && *name != '\0' ? name : "libcuda.so.1", &loaded.why_not);
+  loaded.driver = Driver::open(named ? name : "libcuda.so.1", &loaded.why_not, &loaded.broken);
+  return loaded;
+}
+
+const LoadedDriver& loaded_driver() {
+  // Never destroyed: destructors of other static objects may still free device memory.
+  static const LoadedDriver& loaded = *new LoadedDriver(load_once());
   return loaded;
 }
 
 }  // namespace
 
 const Driver* Driver::load(std::string* why_not) {
-  // Never destroyed: destructors of other static objects may still free device memory.
-  static const LoadedDriver& loaded = *new LoadedDriver(load_once());
+  const LoadedDriver& loaded = loaded_driver();
   if (loaded.driver == nullptr && why_not != nullptr) *why_not = loaded.why_not;
   return loaded.driver.get();
 }
+
+bool Driver::is_broken() { return loaded_driver().broken; }
 
 const Driver& Driver::require() {
   std::string why_not;
@@ -112,16 +121,22 @@ const Driver& Driver::require() {
   return *driver;
 }
 
-std::unique_ptr<const Driver> Driver::open(const std::string& library, std::string* why_not) {
-  auto fail = [&](std::string reason) -> std::unique_ptr<const Driver> {
+std::unique_ptr<const Driver> Driver::open(const std::string& library, std::string* why_not, bool* broken) {
+  auto fail = [&](std::string reason, bool is_there = true) -> std::unique_ptr<const Driver> {
     if (why_not != nullptr) *why_not = std::move(reason);
+    if (broken != nullptr) *broken = is_there;
     return nullptr;
   };
   void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
     const char* reason = dlerror();
+    // Without a driver the loader names the library itself, else what that lacks.
+    const bool absent =
+        reason == nullptr ||
+        (!library.starts_with('/') && std::string_view(reason).starts_with(library + ": cannot open"));
     return fail(fmt::format("the CUDA driver library could not be loaded: {}; install the NVIDIA driver",
-                            reason != nullptr ? reason : library));
+                            reason != nullptr ? reason : library),
+                !absent);
   }
   auto driver = std::make_unique<Driver>();
   if (const char* missing = resolve_all(handle, *driver); missing != nullptr) {
@@ -134,7 +149,8 @@ std::unique_ptr<const Driver> Driver::open(const std::string& library, std::stri
   if (result == CUresult::success) result = driver->cuDriverGetVersion(&driver->version);
   if (result != CUresult::success) {
     return fail(
-        fmt::format("{} could not be initialised: {}{}", library, describe(*driver, result), advice(result)));
+        fmt::format("{} could not be initialised: {}{}", library, describe(*driver, result), advice(result)),
+        result != CUresult::no_device);
   }
   return driver;
 }

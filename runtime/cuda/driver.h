@@ -23,12 +23,18 @@ struct Driver {
   /// `libcuda.so.1`, or what the environment variable GUMTILE_LIBCUDA names at the first call. Thread safe.
   static const Driver* load(std::string* why_not = nullptr);
 
+  /// Whether `load` gives null although there is a driver, or one was named: it refuses, is too old, or
+  /// cannot be loaded. Without a driver, or if it says that there is no device, nothing is broken. Thread
+  /// safe.
+  static bool is_broken();
+
   /// As `load`, but throws `Error` (device_unavailable) where there is no driver.
   static const Driver& require();
 
   /// Loads and initialises `library` without regard to `load`, which calls this. A library whose `cuInit` was
-  /// called stays in the process for good.
-  static std::unique_ptr<const Driver> open(const std::string& library, std::string* why_not);
+  /// called stays in the process for good. `broken` (if given): what `is_broken` says, if the result is null.
+  static std::unique_ptr<const Driver> open(const std::string& library, std::string* why_not,
+                                            bool* broken = nullptr);
 };
 
 /// "CUDA_ERROR_NO_DEVICE (100): no CUDA-capable device is detected". Needs no context.

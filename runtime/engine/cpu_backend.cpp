@@ -1,7 +1,6 @@
 #include "runtime/engine/cpu_backend.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -13,9 +12,11 @@
 #include "gumtile/error.h"
 #include "runtime/cpu/cpu_info.h"
 #include "runtime/cpu/mapped_memory.h"
+#include "runtime/cpu/memory_limit.h"
 #include "runtime/cpu/shared_object.h"
 #include "runtime/cpu/thread_pool.h"
 #include "runtime/engine/timing.h"
+#include "support/float_environment.h"
 
 namespace gumtile::engine {
 namespace {
@@ -23,6 +24,9 @@ namespace {
 /// The entry points (`LaunchSpec`, "Host entries").
 using RowsEntry = void(const uint64_t* args, int64_t row_begin, int64_t row_end);
 using SweepEntry = void(const uint64_t* args, int64_t partial, int64_t tile_begin, int64_t tile_end);
+
+/// Whether so many bytes fit is asked before they are taken; smaller amounts hardly decide it.
+constexpr size_t kLargeBytes = size_t{16} << 20;
 
 constexpr std::align_val_t kMemoryAlignment{kWorkspaceAlignment};
 
@@ -58,6 +62,7 @@ class CpuKernel final : public LoadedKernel {
 
   Status run(StreamHandle /*stream*/, const abi::Words& words, const LaunchOptions& /*options*/,
              const BoundWeights* /*weights*/) const noexcept override {
+    const DefaultFloatEnvironment default_arithmetic;
     const auto rows = static_cast<int64_t>(words[abi::word_rows]);
     if (words[abi::word_staged] != 0) run_rows(stage_, rows, words);
     const int64_t tiles = spec().tiles();
@@ -91,10 +96,7 @@ class CpuBackend final : public Backend {
     device_.name = cpu::cpu_info().brand;
     device_.id = "cpu";
     device_.workers = pool_->threads();
-    const long pages = sysconf(_SC_PHYS_PAGES);
-    const long page_bytes = sysconf(_SC_PAGESIZE);
-    if (pages > 0 && page_bytes > 0)
-      device_.memory_bytes = static_cast<size_t>(pages) * static_cast<size_t>(page_bytes);
+    device_.memory_bytes = cpu::memory_limit_bytes();
   }
 
   std::unique_ptr<const LoadedKernel> load(KernelArtifact artifact) override {
@@ -108,6 +110,9 @@ class CpuBackend final : public Backend {
 
   void* allocate(size_t bytes) override {
     if (bytes == 0) return nullptr;
+    if (bytes >= kLargeBytes)
+      if (const std::string why = cpu::why_not_enough_memory(bytes); !why.empty())
+        throw Error(ErrorCode::device_unavailable, why);
     void* memory = ::operator new(bytes, kMemoryAlignment, std::nothrow);
     if (memory == nullptr)
       throw Error(ErrorCode::device_unavailable, fmt::format("there are no {} bytes of free memory", bytes));

@@ -13,10 +13,13 @@
 #include "gumtile/module_cache.h"
 #include "gumtile/tuning.h"
 #include "runtime/cpu/fork.h"
+#include "runtime/cuda/device.h"
+#include "runtime/cuda/driver.h"
 #include "runtime/engine/backend.h"
 #include "runtime/engine/cpu_backend.h"
 #include "runtime/engine/gpu_backend.h"
 #include "runtime/engine/kernel_loader.h"
+#include "runtime/engine/set_up_log.h"
 
 namespace gumtile {
 namespace {
@@ -53,8 +56,18 @@ std::unique_ptr<engine::Backend> open_first(const EngineOptions& options) {
                   "GPUs are not looked for, since this process was forked from one that had done so");
     return engine::open_cpu(options.cpu_threads);
   }
-  for (const cuda::DeviceInfo& info : cuda::list_devices())
+  std::string why_not;
+  const std::vector<cuda::DeviceInfo> devices = cuda::list_devices(&why_not);
+  for (const cuda::DeviceInfo& info : devices)
     if (info.sm_major >= kOldestSmMajor) return engine::open_gpu(info, options);
+  if (!devices.empty())
+    why_not = fmt::format("'{}' is sm_{}{}, and gumtile needs sm_{}0 or later", devices.front().name,
+                          devices.front().sm_major, devices.front().sm_minor, kOldestSmMajor);
+  // Whoever has a GPU wonders why it is not used; whoever has none does not.
+  const bool surprising = !devices.empty() || cuda::Driver::is_broken();
+  if (options.log)
+    options.log(surprising ? LogLevel::warning : LogLevel::info,
+                fmt::format("device 'auto' is the CPU: {}", why_not));
   return engine::open_cpu(options.cpu_threads);
 }
 
@@ -108,7 +121,8 @@ std::string_view name(Status status) {
   return "unknown";
 }
 
-EngineOptions default_engine_options(std::shared_ptr<KernelSource> source, const Log& log) {
+EngineOptions default_engine_options(std::shared_ptr<KernelSource> source, const Log& given) {
+  const Log log = with_environment_log(given);
   EngineOptions options;
   options.source = with_assembler(std::move(source), log);
   ModuleCacheOptions cache;
@@ -182,8 +196,10 @@ Engine::~Engine() {
 }
 
 std::shared_ptr<Engine> Engine::open(std::string_view device, EngineOptions options) {
+  options.log = with_environment_log(std::move(options.log));
   auto impl = std::make_unique<Impl>();
   impl->backend = open_backend(device, options);
+  engine::log_device(options.log, device, impl->backend->device());
   impl->loader =
       std::make_unique<engine::KernelLoader>(*impl->backend, options.source, options.cache, options.log);
   impl->options = std::move(options);
@@ -191,9 +207,7 @@ std::shared_ptr<Engine> Engine::open(std::string_view device, EngineOptions opti
 }
 
 std::shared_ptr<Engine> Engine::open(std::string_view device, std::shared_ptr<KernelSource> source) {
-  EngineOptions options;
-  options.source = std::move(source);
-  return open(device, std::move(options));
+  return open(device, source == nullptr ? EngineOptions{} : default_engine_options(std::move(source)));
 }
 
 const DeviceDescription& Engine::device() const { return impl_->backend->device(); }

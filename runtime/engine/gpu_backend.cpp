@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "gumtile/error.h"
+#include "runtime/assembler/cubin.h"
 #include "runtime/cuda/graph.h"
 #include "runtime/cuda/module.h"
 #include "runtime/cuda/stream.h"
@@ -76,6 +77,17 @@ auto naming_artifact(const Driver& driver, const KernelArtifact& artifact, const
   }
 }
 
+/// Caches and packs have hashes, but who wrote them may have been given anything for a cubin.
+cuda::Module load_cubin(const Driver& driver, const KernelArtifact& artifact, const std::string& cubin) {
+  std::vector<std::string> entries{artifact.launch.sweep};
+  if (!artifact.launch.stage.empty()) entries.push_back(artifact.launch.stage);
+  if (const std::string why = assembler::why_not_cubin(cubin, Target::parse(artifact.target), entries);
+      !why.empty())
+    throw Error(ErrorCode::bad_data,
+                fmt::format("what came as a cubin for {} is not one: {}", artifact.target, why));
+  return cuda::Module::load_cubin(driver, std::as_bytes(std::span(cubin)));
+}
+
 /// Loads the artifact into the current context. A cubin beside PTX may be for another driver or card.
 cuda::Module load_module(const Driver& driver, const KernelArtifact& artifact, const Log& log) {
   if (artifact.format == KernelArtifact::Format::shared_object) {
@@ -85,7 +97,7 @@ cuda::Module load_module(const Driver& driver, const KernelArtifact& artifact, c
   }
   if (!artifact.cubin.empty()) {
     try {
-      return cuda::Module::load_cubin(driver, std::as_bytes(std::span(artifact.cubin)));
+      return load_cubin(driver, artifact, artifact.cubin);
     } catch (const Error& error) {
       if (log)
         log(LogLevel::info,
@@ -93,9 +105,8 @@ cuda::Module load_module(const Driver& driver, const KernelArtifact& artifact, c
     }
   }
   return naming_artifact(driver, artifact, [&] {
-    return artifact.format == KernelArtifact::Format::ptx
-               ? cuda::Module::load_ptx(driver, artifact.code)
-               : cuda::Module::load_cubin(driver, std::as_bytes(std::span(artifact.code)));
+    return artifact.format == KernelArtifact::Format::ptx ? cuda::Module::load_ptx(driver, artifact.code)
+                                                          : load_cubin(driver, artifact, artifact.code);
   });
 }
 

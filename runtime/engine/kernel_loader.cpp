@@ -7,17 +7,21 @@
 #include <utility>
 
 #include "gumtile/error.h"
+#include "runtime/engine/set_up_log.h"
 
 namespace gumtile::engine {
 namespace {
+
+double milliseconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
 
 /// Adds the time of its life to `sum`, under `mutex`.
 class Stopwatch {
  public:
   Stopwatch(std::mutex& mutex, double& sum_ms) : mutex_(mutex), sum_ms_(sum_ms) {}
   ~Stopwatch() {
-    const double ms =
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count();
+    const double ms = milliseconds_since(start_);
     const std::lock_guard lock(mutex_);
     sum_ms_ += ms;
   }
@@ -79,14 +83,22 @@ std::shared_ptr<const LoadedKernel> KernelLoader::load(const KernelPlan& plan) {
 std::shared_ptr<const LoadedKernel> KernelLoader::make(const KernelPlan& plan, const std::string& key) {
   const bool cached = cache_ != nullptr && !key.empty();
   if (cached)
-    if (std::shared_ptr<const LoadedKernel> kernel = from_cache(key)) return kernel;
+    if (std::shared_ptr<const LoadedKernel> kernel = from_cache(key)) {
+      log_taken(log_, plan, "the cache");
+      return kernel;
+    }
 
+  const auto start = std::chrono::steady_clock::now();
   KernelArtifact artifact;
   {
     const Stopwatch watch(mutex_, stats_.compile_ms);
     artifact = source_->get(plan);
   }
   const bool ready_made = artifact.ready_made;
+  if (ready_made)
+    log_taken(log_, plan, "a pack");
+  else
+    log_compiled(log_, plan, artifact, milliseconds_since(start));
   {
     const std::lock_guard lock(mutex_);
     ++(ready_made ? stats_.ready_made : stats_.compiles);

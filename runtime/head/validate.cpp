@@ -9,7 +9,8 @@
 namespace gumtile::head {
 namespace {
 
-/// The elements of an array that a call certainly reads or writes. What an index names is known on the device only.
+/// The elements of an array that a call certainly reads or writes. What an index names is known on the device
+/// only.
 size_t elements(const Field& field, const LmHeadOptions& options, const gumtile_sample_args& args,
                 int64_t hidden_row_stride, size_t slots) {
   const auto rows = static_cast<size_t>(args.rows);
@@ -32,7 +33,8 @@ size_t elements(const Field& field, const LmHeadOptions& options, const gumtile_
 }  // namespace
 
 std::vector<std::string> array_faults(const Engine& engine, const LmHeadOptions& options,
-                                      const gumtile_sample_args& args, int64_t hidden_row_stride, size_t slots) {
+                                      const gumtile_sample_args& args, int64_t hidden_row_stride,
+                                      size_t slots) {
   std::vector<std::string> faults;
   const SamplingOptions sampling = sampling_options(options, kNoFeatures);
   const std::vector<size_t> offsets = member_offsets(fields());

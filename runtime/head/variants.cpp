@@ -5,13 +5,14 @@
 #include <algorithm>
 #include <bit>
 #include <mutex>
-#include <thread>
 #include <utility>
 
 #include "gumtile/error.h"
 #include "gumtile/programs.h"
 #include "gumtile/tuning.h"
+#include "runtime/cpu/cpu_info.h"
 #include "runtime/engine/parallel.h"
+#include "runtime/engine/set_up_log.h"
 #include "runtime/head/batch_buckets.h"
 
 namespace gumtile::head {
@@ -20,7 +21,7 @@ namespace {
 constexpr int kMaxThreads = 16;
 
 int threads_for(const PrepareOptions& options, size_t tasks) {
-  const int processors = static_cast<int>(std::thread::hardware_concurrency());
+  const int processors = cpu::usable_threads();
   const int wanted = options.threads > 0 ? options.threads : std::clamp(processors, 1, kMaxThreads);
   return static_cast<int>(std::min(tasks, static_cast<size_t>(wanted)));
 }
@@ -194,6 +195,10 @@ void Variants::prepare_all(const PrepareOptions& options, Problem problem, const
     p.kernel_of_bucket.push_back(find(wanted[i].variant->features, wanted[i].schedule));
     p.choices.push_back(std::move(choices[i]));
   }
+
+  for (size_t i = 0; i < variants_.size(); ++i)
+    log_choices(engine_->options().log, prepared[i].choices, variants_[i]->program, problem,
+                engine_->device());
 
   // From here on nothing fails.
   for (size_t i = 0; i < variants_.size(); ++i) {

@@ -41,38 +41,6 @@ std::vector<std::string> near_names(std::string_view name, const std::vector<std
   return out;
 }
 
-/// The one name that is `suffix` or ends in ".suffix".
-std::optional<std::string> find_by_suffixes(const std::vector<std::string>& names,
-                                            std::initializer_list<std::string_view> suffixes,
-                                            const std::string& file) {
-  std::vector<std::string> found;
-  for (const std::string& name : names)
-    for (const std::string_view suffix : suffixes)
-      if (name.ends_with(suffix) &&
-          (name.size() == suffix.size() || name[name.size() - suffix.size() - 1] == '.'))
-        found.push_back(name);
-  if (found.size() > 1)
-    bad_file(file, "has several tensors that may be the head: {}; name one as {}:TENSOR", quoted_list(found),
-             file);
-  return found.empty() ? std::nullopt : std::optional(found.front());
-}
-
-bool has(const std::vector<std::string>& names, std::string_view name) {
-  return std::ranges::find(names, name) != names.end();
-}
-
-/// Whether `file` is named as one of several shards: "...-00001-of-00004.safetensors".
-bool is_lone_shard(std::string_view file) {
-  constexpr std::string_view kSuffix = ".safetensors", kOf = "-of-";
-  if (!file.ends_with(kSuffix)) return false;
-  file.remove_suffix(kSuffix.size());
-  const size_t of = file.rfind(kOf);
-  if (of == std::string_view::npos) return false;
-  const std::string_view count = file.substr(of + kOf.size());
-  if (count.empty() || count.find_first_not_of("0123456789") != std::string_view::npos) return false;
-  return count.find_first_not_of('0') != count.size() - 1 || count.back() != '1';
-}
-
 }  // namespace
 
 void no_such_tensor(std::string_view name, const std::vector<std::string>& names, const std::string& file) {
@@ -82,28 +50,12 @@ void no_such_tensor(std::string_view name, const std::vector<std::string>& names
   bad_file(file, "has no tensor {}; name one of those it has: {}", in_quotes(name), quoted_list(names));
 }
 
-std::optional<std::string> find_head(const std::vector<std::string>& names, const std::string& file) {
-  if (has(names, "lm_head.weight")) return "lm_head.weight";
-  // A wrapped model, e.g. "language_model.lm_head.weight": its own head comes before any embedding.
-  if (auto head = find_by_suffixes(names, {"lm_head.weight"}, file)) return head;
-  if (is_lone_shard(file))
-    bad_file(
-        file,
-        "has no lm_head.weight, but is one shard of several, so another may have it; open the folder or the "
-        ".safetensors.index.json, or name the tensor as PATH:TENSOR");
-  if (has(names, "model.embed_tokens.weight")) return "model.embed_tokens.weight";
-  return find_by_suffixes(names, {"embed_tokens.weight", "wte.weight"}, file);
-}
-
 std::string only_matrix(const std::vector<std::string>& matrices, const std::string& file) {
   if (matrices.empty())
-    bad_file(file,
-             "has no lm_head.weight, no token embedding and no matrix of dtype {}, expected one of these",
+    bad_file(file, "has no matrix of dtype {}, expected one; name the tensor as PATH:TENSOR",
              kReadableDTypes);
   if (matrices.size() > 1)
-    bad_file(file,
-             "has no lm_head.weight and several matrices that may be the head: {}; name one as PATH:TENSOR",
-             quoted_list(matrices));
+    bad_file(file, "has several matrices: {}; name one as PATH:TENSOR", quoted_list(matrices));
   return matrices.front();
 }
 

@@ -12,15 +12,18 @@
 #include <utility>
 
 #include "fault.h"
+#include "mappings.h"
 
 namespace gumtile::io {
 namespace {
 
+/// Closes a file unless it is released.
 struct Descriptor {
   int fd;
   ~Descriptor() {
     if (fd >= 0) ::close(fd);
   }
+  int release() { return std::exchange(fd, -1); }
 };
 
 [[noreturn]] void cannot_read(const std::string& path, std::string_view why) {
@@ -34,7 +37,7 @@ std::string error_text(int code) { return std::generic_category().message(code);
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
   // O_NONBLOCK: opening a named pipe must fail below rather than wait for a writer.
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) cannot_read(path, error_text(errno));
   struct stat status {};
   if (::fstat(file.fd, &status) != 0) cannot_read(path, error_text(errno));
@@ -48,11 +51,32 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
     if (mapping == MAP_FAILED) cannot_read(path, error_text(errno));
     data = static_cast<const std::byte*>(mapping);
   }
-  return std::shared_ptr<const MappedFile>(new MappedFile(path, data, size));
+  return std::shared_ptr<const MappedFile>(new MappedFile(path, file.release(), data, size));
+}
+
+MappedFile::MappedFile(std::string path, int descriptor, const std::byte* data, size_t size)
+    : path_(std::move(path)),
+      quoted_path_(in_quotes(path_)),
+      descriptor_(descriptor),
+      data_(data),
+      size_(size) {
+  if (data_ != nullptr) mapping_ = add_mapping(bytes(), quoted_path_.c_str());
 }
 
 MappedFile::~MappedFile() {
+  remove_mapping(mapping_);
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  ::close(descriptor_);
+}
+
+void MappedFile::expect_whole() const {
+  struct stat status {};
+  if (::fstat(descriptor_, &status) != 0) cannot_read(path_, error_text(errno));
+  if (static_cast<size_t>(status.st_size) >= size_) return;
+  throw Error(ErrorCode::io,
+              fmt::format("{}: was cut short from {} to {} bytes while it was read, so that what was read is "
+                          "not its data; replace files by renaming, and start again",
+                          quoted_path_, size_, status.st_size));
 }
 
 TensorFile tensor_in(const std::shared_ptr<const MappedFile>& file, std::string name, DType dtype,
@@ -63,11 +87,21 @@ TensorFile tensor_in(const std::shared_ptr<const MappedFile>& file, std::string 
   if (reinterpret_cast<uintptr_t>(begin) % size_bytes(dtype) != 0) {
     const std::shared_ptr<std::byte[]> copy(new std::byte[data.size()]);  // operator new aligns for any dtype
     if (!data.empty()) std::memcpy(copy.get(), data.data(), data.size());
+    file->expect_whole();
     begin = copy.get();
     storage = copy;
   }
   TensorView view{dtype, std::move(shape), begin, data.size()};
-  return TensorFile(std::move(view), file->path(), std::move(name), std::move(storage));
+  const std::shared_ptr<const MappedFile> mapped = storage == file ? file : nullptr;
+  return TensorFile(std::move(view), file->path(), std::move(name), std::move(storage), mapped);
 }
 
 }  // namespace gumtile::io
+
+namespace gumtile {
+
+void TensorFile::expect_whole() const {
+  if (file_) file_->expect_whole();
+}
+
+}  // namespace gumtile

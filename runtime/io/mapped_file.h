@@ -4,13 +4,14 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gumtile/tensor_file.h"
 
 namespace gumtile::io {
 
-/// A whole regular file, mapped read-only.
+/// A whole regular file, mapped read-only, and open as long as it is mapped.
 class MappedFile {
  public:
   /// Throws `io` if `path` is missing, unreadable or not a regular file.
@@ -24,13 +25,18 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
 
+  /// Throws `io` if the file is shorter now than when it was opened.
+  void expect_whole() const;
+
  private:
-  MappedFile(std::string path, const std::byte* data, size_t size)
-      : path_(std::move(path)), data_(data), size_(size) {}
+  MappedFile(std::string path, int descriptor, const std::byte* data, size_t size);
 
   std::string path_;
+  std::string quoted_path_;  ///< for a signal handler, which cannot make it
+  int descriptor_;
   const std::byte* data_;
   size_t size_;
+  int mapping_ = -1;
 };
 
 /// The tensor whose data, already checked to be within `file`, is `data`.

@@ -181,7 +181,9 @@ void check_layout(const SafetensorsHeader& header, uint64_t data_bytes, const st
         end, data_bytes - end);
 }
 
+/// Absent, null or an object of strings: the reference implementation reads it as an optional map.
 void check_metadata(const json& metadata, const std::string& file) {
+  if (metadata.is_null()) return;
   if (!metadata.is_object())
     bad_file(file, "'__metadata__' is a JSON {}, expected an object of strings; write the file anew",
              metadata.type_name());
@@ -196,13 +198,6 @@ void check_metadata(const json& metadata, const std::string& file) {
 std::vector<std::string> SafetensorsHeader::names() const {
   std::vector<std::string> names;
   for (const auto& [name, tensor] : tensors) names.push_back(name);
-  return names;
-}
-
-std::vector<std::string> SafetensorsHeader::readable_matrices() const {
-  std::vector<std::string> names;
-  for (const auto& [name, tensor] : tensors)
-    if (tensor.shape.size() == 2 && tensor.type->is_readable()) names.push_back(name);
   return names;
 }
 

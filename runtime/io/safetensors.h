@@ -18,6 +18,9 @@ struct StoredTensor {
   std::vector<int64_t> shape;
   uint64_t begin;  ///< in bytes from the start of the data
   uint64_t end;
+
+  /// Whether it can be opened and has two dimensions.
+  bool is_readable_matrix() const { return shape.size() == 2 && type->is_readable(); }
 };
 
 struct SafetensorsHeader {
@@ -25,8 +28,6 @@ struct SafetensorsHeader {
   uint64_t data_begin;  ///< in bytes from the start of the file
 
   std::vector<std::string> names() const;
-  /// The tensors that can be opened and have two dimensions.
-  std::vector<std::string> readable_matrices() const;
 };
 
 /// Reads and checks the header of a file as a whole; throws `bad_data`.

@@ -1,17 +1,11 @@
-#include <unistd.h>
-
 #include <algorithm>
-#include <atomic>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <system_error>
+#include <string_view>
+#include <vector>
 
 #include "fault.h"
 #include "gumtile/tensor_file.h"
+#include "runtime/io/output_file.h"
 #include "stored_dtype.h"
 
 namespace gumtile {
@@ -69,28 +63,12 @@ void write_safetensors(const std::string& path, std::span<const NamedTensor> ten
                            [](const NamedTensor* t) { return size_bytes(t->dtype); });
   const std::string header = header_of(in_order);
 
-  // A temporary beside it and a rename: truncating a file that someone has mapped would kill them with
-  // SIGBUS.
-  static std::atomic<unsigned> count{0};
-  const std::string temporary = fmt::format("{}.{}.{}.tmp", path, ::getpid(), count++);
-  const auto cannot_create = [&](int code) {
-    std::error_code ignored;
-    std::filesystem::remove(temporary, ignored);
-    return Error(ErrorCode::cannot_create,
-                 fmt::format("{}: cannot be written: {}; check the folder and its space", in_quotes(path),
-                             std::generic_category().message(code)));
-  };
-  std::ofstream out(temporary, std::ios::binary);
-  if (!out) throw cannot_create(errno);
+  // It replaces what was there: truncating a file that someone has mapped would kill them with SIGBUS.
   const uint64_t length = header.size();
-  out.write(reinterpret_cast<const char*>(&length), sizeof length);
-  out.write(header.data(), static_cast<std::streamsize>(header.size()));
+  std::vector<std::string_view> parts{{reinterpret_cast<const char*>(&length), sizeof length}, header};
   for (const NamedTensor* tensor : in_order)
-    out.write(reinterpret_cast<const char*>(tensor->data.data()),
-              static_cast<std::streamsize>(tensor->data.size()));
-  out.close();
-  if (!out) throw cannot_create(errno);
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) throw cannot_create(errno);
+    parts.emplace_back(reinterpret_cast<const char*>(tensor->data.data()), tensor->data.size());
+  OutputFile(path).write(parts);
 }
 
 }  // namespace gumtile

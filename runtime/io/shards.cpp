@@ -30,12 +30,28 @@ std::vector<fs::path> allowed_folders(const fs::path& folder) {
 
 bool is_shard_index(std::string_view path) { return path.ends_with(".safetensors.index.json"); }
 
-std::string model_file_in(const std::string& folder) {
+bool is_lone_shard(std::string_view file) {
+  constexpr std::string_view kSuffix = ".safetensors", kOf = "-of-";
+  if (!file.ends_with(kSuffix)) return false;
+  file.remove_suffix(kSuffix.size());
+  const size_t of = file.rfind(kOf);
+  if (of == std::string_view::npos) return false;
+  const std::string_view count = file.substr(of + kOf.size());
+  if (count.empty() || count.find_first_not_of("0123456789") != std::string_view::npos) return false;
+  return count.find_first_not_of('0') != count.size() - 1 || count.back() != '1';
+}
+
+std::optional<std::string> find_model_file(const std::string& folder) {
   for (const char* name : {"model.safetensors.index.json", "model.safetensors"}) {
     const fs::path file = fs::path(folder) / name;
     std::error_code ignored;
     if (fs::exists(file, ignored)) return file.string();
   }
+  return std::nullopt;
+}
+
+std::string model_file_in(const std::string& folder) {
+  if (auto file = find_model_file(folder)) return *file;
   throw Error(
       ErrorCode::io,
       fmt::format("{}: has neither model.safetensors.index.json nor model.safetensors; name the file itself",

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "mapped_file.h"
 
@@ -10,7 +12,12 @@ namespace gumtile::io {
 /// Whether `path` is named as the index of a sharded model.
 bool is_shard_index(std::string_view path);
 
-/// The file to open for a model's folder: its index, else its single file. Throws `io` if it has neither.
+/// Whether `file` is named as one of several shards: "...-00001-of-00004.safetensors".
+bool is_lone_shard(std::string_view file);
+
+/// The file to open for a model's folder: its index, else its single file; none if it has neither.
+std::optional<std::string> find_model_file(const std::string& folder);
+/// The same; throws `io` if it has neither.
 std::string model_file_in(const std::string& folder);
 
 /// Which file holds which tensor of a sharded model.

@@ -1,5 +1,6 @@
 #include "strict_json.h"
 
+#include <algorithm>
 #include <unordered_set>
 #include <vector>
 
@@ -64,9 +65,38 @@ class StructureCheck : public nlohmann::json_sax<json> {
   std::vector<std::unordered_set<std::string>> keys_;  ///< of the open objects and arrays; none in an array
 };
 
+/// `text` with Python's words for numbers, outside of strings, in quotes.
+std::string quote_python_numbers(std::string_view text) {
+  constexpr std::string_view kWords[] = {"NaN", "-Infinity", "Infinity"};
+  std::string out;
+  out.reserve(text.size());
+  bool in_string = false;
+  while (!text.empty()) {
+    size_t length = 1;
+    if (in_string && text[0] == '\\') {
+      length = std::min<size_t>(2, text.size());
+    } else if (text[0] == '"') {
+      in_string = !in_string;
+    } else if (!in_string) {
+      for (const std::string_view word : kWords)
+        if (text.starts_with(word)) length = word.size();
+    }
+    const bool is_word = length > 2;
+    if (is_word) out += '"';
+    out += text.substr(0, length);
+    if (is_word) out += '"';
+    text.remove_prefix(length);
+  }
+  return out;
+}
+
 }  // namespace
 
 json parse_strict_json(std::string_view text, const std::string& file, std::string_view what) {
+  // The parser takes a null character for the end of its input and would not see what follows.
+  if (const size_t null = text.find('\0'); null != std::string_view::npos)
+    bad_file(file, "{} has a null character at byte {}, expected JSON up to its end; fetch the file again",
+             what, null);
   StructureCheck check(file, what);
   json parsed;
   try {
@@ -80,6 +110,10 @@ json parse_strict_json(std::string_view text, const std::string& file, std::stri
     bad_file(file, "{} is a JSON {}, expected an object; the file is not what its name says", what,
              parsed.type_name());
   return parsed;
+}
+
+json parse_python_json(std::string_view text, const std::string& file, std::string_view what) {
+  return parse_strict_json(quote_python_numbers(text), file, what);
 }
 
 }  // namespace gumtile::io

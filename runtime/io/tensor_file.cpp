@@ -1,64 +1,17 @@
 #include "gumtile/tensor_file.h"
 
 #include <filesystem>
-#include <set>
 #include <system_error>
 
 #include "fault.h"
-#include "lookup.h"
-#include "mapped_file.h"
-#include "safetensors.h"
+#include "lm_head_file.h"
 #include "shards.h"
+#include "tensor_catalog.h"
 
 namespace gumtile {
 namespace {
 
 using namespace io;
-
-TensorFile open_in_file(const std::string& path, const std::optional<std::string>& wanted) {
-  const auto file = MappedFile::open(path);
-  const SafetensorsHeader header = read_safetensors_header(*file);
-  std::optional<std::string> tensor = wanted;
-  if (!tensor) tensor = find_head(header.names(), path);
-  if (!tensor) tensor = only_matrix(header.readable_matrices(), path);
-  if (!header.tensors.contains(*tensor)) no_such_tensor(*tensor, header.names(), path);
-  return tensor_of(file, header, *tensor);
-}
-
-/// The matrices of a whole sharded model, which takes the header of every shard.
-std::vector<std::string> readable_matrices(const ShardIndex& index) {
-  std::set<std::string> shards;
-  for (const auto& [tensor, shard] : index.files) shards.insert(shard);
-  std::vector<std::string> matrices;
-  for (const std::string& shard : shards) {
-    const SafetensorsHeader header = read_safetensors_header(*MappedFile::open(index.shard_path(shard)));
-    for (const std::string& tensor : header.readable_matrices()) {
-      const auto entry = index.files.find(tensor);
-      if (entry != index.files.end() && entry->second == shard) matrices.push_back(tensor);
-    }
-  }
-  return matrices;
-}
-
-TensorFile open_in_shards(const std::string& path, const std::optional<std::string>& wanted) {
-  const ShardIndex index = read_shard_index(path);
-  std::vector<std::string> names;
-  for (const auto& [tensor, shard] : index.files) names.push_back(tensor);
-  std::optional<std::string> tensor = wanted;
-  if (!tensor) tensor = find_head(names, path);
-  if (!tensor) tensor = only_matrix(readable_matrices(index), path);
-  const auto entry = index.files.find(*tensor);
-  if (entry == index.files.end()) no_such_tensor(*tensor, names, path);
-
-  const auto file = MappedFile::open(index.shard_path(entry->second));
-  const SafetensorsHeader header = read_safetensors_header(*file);
-  if (!header.tensors.contains(*tensor))
-    bad_file(
-        path,
-        "says that tensor {} is in {}, which does not have it; fetch index and shards of the same version",
-        in_quotes(*tensor), in_quotes(entry->second));
-  return tensor_of(file, header, *tensor);
-}
 
 /// Where the ':' before a tensor's name is; npos if there is none.
 size_t tensor_separator(std::string_view text) {
@@ -106,9 +59,8 @@ TensorFile open_tensor(const std::string& path_and_tensor, const TensorFileOptio
 }
 
 TensorFile open_safetensors(const std::string& path, const std::optional<std::string>& tensor) {
-  std::error_code ignored;
-  const std::string file = std::filesystem::is_directory(path, ignored) ? model_file_in(path) : path;
-  return is_shard_index(file) ? open_in_shards(file, tensor) : open_in_file(file, tensor);
+  if (tensor) return TensorCatalog(path).open(*tensor);
+  return open_lm_head_in(path, std::nullopt).weights;
 }
 
 void expect_matrix(const TensorView& view, std::string_view what) {

@@ -179,7 +179,7 @@ std::string index_text(const Index& index) {
               {"description", to_json(index.description)},
               {"entries", entries},
               {"tuning_records", index.tuning_records}}
-      .dump();
+      .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string file_start(std::string_view index, uint64_t entries_bytes) {

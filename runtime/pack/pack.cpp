@@ -29,8 +29,9 @@ using Format = KernelArtifact::Format;
 
 class FilePack : public Pack {
  public:
-  explicit FilePack(const std::string& path)
-      : file_(io::MappedFile::open(path)), opened_(pack::read_file(file_->text(), path)) {
+  /// `text` is all of the file, and `storage` keeps it.
+  FilePack(std::shared_ptr<const void> storage, std::string_view text, std::string path)
+      : storage_(std::move(storage)), path_(std::move(path)), opened_(pack::read_file(text, path_)) {
     for (size_t i = 0; i < opened_.index.entries.size(); ++i) {
       const pack::IndexEntry& e = opened_.index.entries[i];
       entries_.push_back(e.entry);
@@ -146,7 +147,7 @@ class FilePack : public Pack {
     if (hash_hex(bytes) == e.hash) entry = cache::decode_entry(bytes);
     if (!entry || entry->key_text != key_text || entry->artifact.format != e.entry.format)
       io::bad_file(
-          file_->path(),
+          path_,
           "its kernel for {} with schedule {} is damaged or of another gumtile; copy the pack again, "
           "or make it anew",
           io::in_quotes(e.entry.target), io::in_quotes(e.entry.schedule));
@@ -158,8 +159,7 @@ class FilePack : public Pack {
     try {
       return Schedule::parse(e.schedule);
     } catch (const Error& error) {
-      io::bad_file(file_->path(), "its index has a schedule that this gumtile does not know: {}",
-                   error.what());
+      io::bad_file(path_, "its index has a schedule that this gumtile does not know: {}", error.what());
     }
   }
 
@@ -186,7 +186,7 @@ class FilePack : public Pack {
     const auto error = [&](ErrorCode code, const std::string& what) {
       return Error(code,
                    fmt::format("{}: {}; make a pack with it, or give the engine a compiler",
-                               io::in_quotes(file_->path()), what),
+                               io::in_quotes(path_), what),
                    contents());
     };
     const std::vector<Target> usable = candidates(plan.target);
@@ -252,7 +252,8 @@ class FilePack : public Pack {
     return fmt::format("the Program '{}', which is not the pack's", program.name);
   }
 
-  std::shared_ptr<const io::MappedFile> file_;
+  std::shared_ptr<const void> storage_;
+  std::string path_;
   pack::OpenedFile opened_;
   std::vector<PackEntry> entries_;
   std::map<std::string, Formats> by_key_;
@@ -261,7 +262,13 @@ class FilePack : public Pack {
 }  // namespace
 
 std::shared_ptr<Pack> open_pack(const std::filesystem::path& path) {
-  return std::make_shared<FilePack>(path.string());
+  const std::shared_ptr<const io::MappedFile> file = io::MappedFile::open(path.string());
+  return std::make_shared<FilePack>(file, file->text(), path.string());
+}
+
+std::shared_ptr<Pack> read_pack(std::string bytes, const std::string& name) {
+  const auto text = std::make_shared<const std::string>(std::move(bytes));
+  return std::make_shared<FilePack>(text, *text, name);
 }
 
 std::shared_ptr<const TuningRecords> load_tuning(const std::vector<std::shared_ptr<Pack>>& packs,

@@ -61,6 +61,10 @@ Problem problem_of(const LmHeadOptions& head) {
   return problem;
 }
 
+/// What records and devices call a target. The variants of a host are a pack's own: a CPU that was tuned for,
+/// or that opens the pack, is "host", whichever of them it takes.
+Target device_target(const Target& target) { return target.is_cuda() ? target : Target{}; }
+
 /// The schedules that some device of this target chooses: those that were tuned go first, as devices take
 /// them first, each device's before the next one's.
 std::vector<Schedule> schedules_for(const PackRequest& request, const Program& program,
@@ -71,8 +75,10 @@ std::vector<Schedule> schedules_for(const PackRequest& request, const Program& p
   const auto add = [](std::vector<Schedule>& list, const Schedule& schedule) {
     if (std::find(list.begin(), list.end(), schedule) == list.end()) list.push_back(schedule);
   };
-  if (!target.is_cuda()) return {default_schedule(program, problem, target)};
-  for (const DeviceDescription& device : pack::known_cards(target)) {
+  const bool is_host = !target.is_cuda();
+  if (is_host) add(built_in, default_schedule(program, problem, target));  // the same on every CPU
+  for (const DeviceDescription& device :
+       is_host ? std::vector<DeviceDescription>() : pack::known_cards(target)) {
     const Schedule heuristic =
         default_schedule(program, problem, target, {device.workers, device.memory_bytes_per_second});
     add(built_in, heuristic);
@@ -80,10 +86,10 @@ std::vector<Schedule> schedules_for(const PackRequest& request, const Program& p
     const auto found = request.tuning->find(tuning_key(device, program, problem));
     if (found && found->schedule.family.index() == heuristic.family.index()) add(tuned, found->schedule);
   }
-  // And what was tuned on cards that nobody knows here.
+  // And what was tuned on cards that nobody knows here, and on CPUs.
   if (request.tuning != nullptr && !built_in.empty())
     for (const TuningRecords::Tuned& record :
-         request.tuning->on_any_card(tuning_digest(program), problem, target.str()))
+         request.tuning->on_any_card(tuning_digest(program), problem, device_target(target).str()))
       if (record.schedule->family.index() == built_in.front().family.index()) add(tuned, *record.schedule);
   for (const Schedule& schedule : built_in) add(tuned, schedule);
   return tuned;
@@ -100,7 +106,8 @@ std::vector<std::string> pack_tuning_records(const PackRequest& request) {
       const std::string program = tuning_digest(lm_head_program(request.head, features));
       for (int64_t end : batch_buckets(request.max_rows)) {
         problem.max_rows = end;
-        for (const TuningRecords::Tuned& record : request.tuning->on_any_card(program, problem, target.str()))
+        for (const TuningRecords::Tuned& record :
+             request.tuning->on_any_card(program, problem, device_target(target).str()))
           texts.emplace(record.text);
       }
     }

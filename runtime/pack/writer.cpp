@@ -1,73 +1,15 @@
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <tuple>
 #include <utility>
 
-#include "gumtile/error.h"
 #include "gumtile/pack.h"
+#include "gumtile/version.h"
 #include "runtime/cache/entry.h"
+#include "runtime/io/output_file.h"
 #include "runtime/pack/format.h"
 #include "support/hash.h"
 
 namespace gumtile {
-namespace {
-
-/// A new file beside `path` that takes its place when all is well.
-class ReplacingFile {
- public:
-  explicit ReplacingFile(const std::filesystem::path& path)
-      : path_(path), temporary_(path.string() + ".XXXXXX") {
-    fd_ = mkostemp(temporary_.data(), O_CLOEXEC);
-    if (fd_ < 0) fail("made");
-  }
-  ~ReplacingFile() {
-    if (fd_ >= 0) {
-      ::close(fd_);
-      ::unlink(temporary_.c_str());
-    }
-  }
-  ReplacingFile(const ReplacingFile&) = delete;
-  ReplacingFile& operator=(const ReplacingFile&) = delete;
-
-  void write(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) fail("written");
-      bytes.remove_prefix(static_cast<size_t>(written));
-    }
-  }
-
-  void publish() {
-    // mkostemp's files are for their owner alone; a pack is as readable as any file one makes.
-    const mode_t mask = ::umask(0);
-    ::umask(mask);
-    if (::fchmod(fd_, 0666 & ~mask) != 0 || ::fsync(fd_) != 0) fail("written");
-    if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("made");
-    ::close(std::exchange(fd_, -1));
-  }
-
- private:
-  [[noreturn]] void fail(const char* what) {
-    const int code = errno;
-    throw Error(ErrorCode::cannot_create,
-                fmt::format("the pack '{}' cannot be {}: {}", path_.string(), what, std::strerror(code)));
-  }
-
-  std::filesystem::path path_;
-  std::string temporary_;
-  int fd_ = -1;
-};
-
-}  // namespace
-
 struct PackWriter::Impl {
   pack::Index index;
   std::vector<std::string> entries;
@@ -85,7 +27,7 @@ PackWriter::PackWriter(const PackRequest& request, std::string compiler) : impl_
   d.noise = request.head.noise;
   d.feature_sets = request.feature_sets;
   d.max_rows = request.max_rows;
-  d.gumtile_version = GUMTILE_VERSION;
+  d.gumtile_version = GUMTILE_VERSION_STRING;
   d.compiler = std::move(compiler);
 }
 
@@ -139,9 +81,7 @@ std::string PackWriter::bytes() const {
 
 uint64_t PackWriter::write(const std::filesystem::path& path) const {
   const std::string content = bytes();
-  ReplacingFile file(path);
-  file.write(content);
-  file.publish();
+  io::OutputFile(path).write(content);
   return content.size();
 }
 

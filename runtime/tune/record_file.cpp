@@ -1,15 +1,17 @@
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
+#include <sys/file.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 
 #include "gumtile/error.h"
 #include "gumtile/tuning.h"
+#include "runtime/io/posix_file.h"
 #include "support/hash.h"
 
 namespace gumtile {
@@ -38,42 +40,43 @@ std::string slug(std::string_view text) {
               fmt::format("the tuning record '{}' cannot be written: {}", path.string(), why));
 }
 
-/// A file that is removed unless it was renamed.
-class TemporaryFile {
+/// Until the end of the scope other processes that save into a folder wait. A file system that has no locks
+/// gives none: then the last one to write wins, with what it has read before.
+class FolderLock {
  public:
-  explicit TemporaryFile(const fs::path& target)
-      : target_(target),
-        path_(target.parent_path() / fmt::format(".{}.{}.tmp", target.filename().string(), ::getpid())) {
-    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (descriptor_ < 0) cannot_write(target_, std::strerror(errno));
-  }
-  ~TemporaryFile() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-    if (!path_.empty()) ::unlink(path_.c_str());
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-
-  void write(std::string_view text) {
-    while (!text.empty()) {
-      const ssize_t written = ::write(descriptor_, text.data(), text.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) cannot_write(target_, std::strerror(errno));
-      text.remove_prefix(static_cast<size_t>(written));
+  explicit FolderLock(const fs::path& folder)
+      : folder_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    while (folder_.is_open() && ::flock(folder_.get(), LOCK_EX) != 0 && errno == EINTR) {
     }
-    if (::fsync(descriptor_) != 0) cannot_write(target_, std::strerror(errno));
-  }
-
-  void publish() {
-    if (::rename(path_.c_str(), target_.c_str()) != 0) cannot_write(target_, std::strerror(errno));
-    path_.clear();
   }
 
  private:
-  fs::path target_;
-  fs::path path_;
-  int descriptor_ = -1;
+  io::FileDescriptor folder_;
 };
+
+/// The record in a file; nothing if it is missing, cannot be read or is not a record: then it is written
+/// anew.
+std::optional<TuningRecord> read_record(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return std::nullopt;
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  try {
+    return parse_tuning_record(text, path.string());
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+fs::path partial_of(const fs::path& path) { return path.string() + ".partial"; }
+
+/// Whether a record of another compiler or driver takes the place of the one that chooses: it has to be about
+/// as thorough, since what one version offers is not quite what another one does.
+bool replaces(const TuningRecord& known, const TuningRecord& found) {
+  const auto decided = [](const TuningRecord& record) {
+    return std::count_if(record.candidates.begin(), record.candidates.end(), is_decided);
+  };
+  return (found.complete || !known.complete) && 4 * decided(found) >= 3 * decided(known);
+}
 
 fs::path absolute_variable(const char* name) {
   const char* value = std::getenv(name);
@@ -93,18 +96,35 @@ std::string tuning_file_name(const TuningKey& key) {
                      hash_hex(all).substr(0, 16));
 }
 
-fs::path save_tuning_record(const fs::path& folder, const TuningRecord& record) {
-  const fs::path complete = folder / tuning_file_name(record.key);
-  const fs::path partial = complete.string() + ".partial";
-  const fs::path& path = record.complete ? complete : partial;
+std::optional<TuningRecord> known_tuning(const fs::path& folder, const TuningRecord& record) {
+  const fs::path path = folder / tuning_file_name(record.key);
+  std::optional<TuningRecord> known = read_record(path);
+  if (known && !are_comparable(*known, record)) known.reset();
+  std::optional<TuningRecord> partial = read_record(partial_of(path));
+  if (partial && !are_comparable(*partial, record)) partial.reset();
+  if (known && partial) return merge_tuning_records(*known, *partial);
+  return known ? known : partial;
+}
+
+SavedTuning save_tuning_record(const fs::path& folder, const TuningRecord& record) {
+  const fs::path chosen = folder / tuning_file_name(record.key);
+  const fs::path partial = partial_of(chosen);
   std::error_code error;
   fs::create_directories(folder, error);
-  if (error) cannot_write(path, error.message());
-  TemporaryFile file(path);
-  file.write(tuning_record_text(record));
-  file.publish();
-  if (record.complete) fs::remove(partial, error);
-  return path;
+  if (error) cannot_write(chosen, error.message());
+  const FolderLock lock(folder);
+
+  SavedTuning saved{chosen, record, true};
+  if (const std::optional<TuningRecord> known = known_tuning(folder, record))
+    saved.record = merge_tuning_records(*known, record);
+  const std::optional<TuningRecord> choosing = read_record(chosen);
+  saved.chooses = !saved.record.winner.empty() &&
+                  (!choosing || are_comparable(*choosing, record) || replaces(*choosing, saved.record));
+  if (!saved.chooses) saved.path = partial;
+  if (const int code = io::replace_file(saved.path.string(), tuning_record_text(saved.record)); code != 0)
+    cannot_write(saved.path, std::strerror(code));
+  if (saved.chooses) fs::remove(partial, error);
+  return saved;
 }
 
 fs::path default_tuning_folder() {

@@ -51,12 +51,8 @@ class Members {
     return value.get<int64_t>();
   }
 
-  double time(const std::string& name) {
-    const Json& value = get(name);
-    if (!value.is_number() || !std::isfinite(value.get<double>()) || value.get<double>() < 0)
-      fail(fmt::format("'{}' is not a time in microseconds", name));
-    return value.get<double>();
-  }
+  double time(const std::string& name) { return number(name, "a time in microseconds"); }
+  double ratio(const std::string& name) { return number(name, "a ratio"); }
 
   std::string schedule(const std::string& name) {
     const std::string value = text(name);
@@ -78,6 +74,13 @@ class Members {
   }
 
  private:
+  double number(const std::string& name, std::string_view what) {
+    const Json& value = get(name);
+    if (!value.is_number() || !std::isfinite(value.get<double>()) || value.get<double>() < 0)
+      fail(fmt::format("'{}' is not {}", name, what));
+    return value.get<double>();
+  }
+
   const Json& object_;
   const std::string& source_;
   std::string where_;
@@ -103,7 +106,7 @@ std::vector<int64_t> parse_columns(const Json& json, const Members& members) {
   if (!json.is_array()) members.fail("'also_first_columns' is not a list");
   for (const Json& column : json) {
     if (!column.is_number_unsigned() || column.get<uint64_t>() > static_cast<uint64_t>(kMost))
-      members.fail("'also_first_columns' has something that is no column");
+      members.fail("'also_first_columns' has something that is not a column");
     columns.push_back(column.get<int64_t>());
   }
   return columns;
@@ -117,6 +120,11 @@ TuningCandidate parse_candidate(const Json& json, const std::string& source, siz
   candidate.p5_us = members.time("p5_us");
   candidate.p95_us = members.time("p95_us");
   candidate.rejected = members.text("rejected");
+  // Records of gumtile 0.1 do not have these.
+  if (members.has("rounds")) candidate.rounds = static_cast<int>(members.integer("rounds", 0, INT32_MAX));
+  if (members.has("of_built_in")) candidate.of_built_in = members.ratio("of_built_in");
+  if (members.has("spread")) candidate.spread = members.ratio("spread");
+  if (members.has("run")) candidate.run = members.text("run");
   members.end();
   return candidate;
 }
@@ -140,17 +148,25 @@ void check(const TuningRecord& record, const Members& members) {
     members.fail("has a winner that was rejected or not measured");
 }
 
+OrderedJson candidate_json(const TuningCandidate& c) {
+  OrderedJson json = {{"schedule", c.schedule},
+                      {"median_us", c.median_us},
+                      {"p5_us", c.p5_us},
+                      {"p95_us", c.p95_us},
+                      {"rejected", c.rejected}};
+  if (c.rounds != 0) json["rounds"] = c.rounds;
+  if (c.of_built_in != 0) json["of_built_in"] = c.of_built_in;
+  if (c.spread != 0) json["spread"] = c.spread;
+  if (!c.run.empty()) json["run"] = c.run;
+  return json;
+}
+
 }  // namespace
 
 std::string tuning_record_text(const TuningRecord& record) {
   const Problem& p = record.key.problem;
   OrderedJson candidates = OrderedJson::array();
-  for (const TuningCandidate& c : record.candidates)
-    candidates.push_back({{"schedule", c.schedule},
-                          {"median_us", c.median_us},
-                          {"p5_us", c.p5_us},
-                          {"p95_us", c.p95_us},
-                          {"rejected", c.rejected}});
+  for (const TuningCandidate& c : record.candidates) candidates.push_back(candidate_json(c));
   OrderedJson json = {
       {"format", kFormat},
       {"device",
@@ -173,6 +189,7 @@ std::string tuning_record_text(const TuningRecord& record) {
        {{"gumtile", record.gumtile_version}, {"compiler", record.compiler}, {"driver", record.driver}}},
       {"date", record.date},
       {"candidates", candidates}};
+  if (!record.note.empty()) json["note"] = record.note;
   if (!record.also_first_columns.empty()) json["also_first_columns"] = record.also_first_columns;
   // A device's name may hold any bytes.
   return json.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
@@ -208,6 +225,7 @@ TuningRecord parse_tuning_record(std::string_view text, const std::string& sourc
   record.driver = versions.text("driver");
   versions.end();
   record.date = members.text("date");
+  if (members.has("note")) record.note = members.text("note");
   const Json& candidates = members.get("candidates");
   if (!candidates.is_array()) members.fail("'candidates' is not a list");
   for (const Json& candidate : candidates)

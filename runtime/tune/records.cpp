@@ -126,8 +126,9 @@ TuningKey tuning_key(const DeviceDescription& device, const Program& program, co
 void TuningRecords::add(const TuningRecordText& file, std::string_view kind, const Log& log) {
   try {
     const TuningRecord record = parse_tuning_record(file.text, std::string(file.name));
-    if (!record.complete) {
-      left_out_.push_back(fmt::format("{} {}: incomplete, its tuner was interrupted", kind, file.name));
+    if (record.winner.empty()) {
+      left_out_.push_back(
+          fmt::format("{} {}: chooses nothing yet, its tuner was interrupted", kind, file.name));
       return;
     }
     const Choice choice{Schedule::parse(record.winner), fmt::format("{} {}", kind, file.name)};

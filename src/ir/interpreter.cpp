@@ -8,6 +8,7 @@
 #include "gumtile/error.h"
 #include "ir/analysis.h"
 #include "ir/scalar.h"
+#include "support/float_environment.h"
 
 namespace gumtile {
 namespace {
@@ -426,6 +427,7 @@ class Interpreter {
 
 void interpret(const Program& program, const Extents& extents, std::span<const BoundInput> inputs,
                std::span<const BoundOutput> outputs, Observations* observe) {
+  const DefaultFloatEnvironment default_arithmetic;
   Interpreter(program, extents, inputs, outputs, observe).run();
 }
 

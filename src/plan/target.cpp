@@ -28,6 +28,35 @@ const GpuCapability& Target::gpu() const {
   throw Error(ErrorCode::internal, fmt::format("target '{}' is not a known GPU", str()));
 }
 
+namespace {
+
+constexpr size_t kLongestCpu = 200;
+
+/// A CPU and features: names of LLVM's kind, with '+' between them.
+bool is_cpu(std::string_view text) {
+  const auto is_in_name = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  };
+  char before = '+';
+  for (const char c : text) {
+    if (!is_in_name(c) && (c != '+' || before == '+')) return false;
+    before = c;
+  }
+  return before != '+' && text.size() <= kLongestCpu;
+}
+
+/// For a message, whatever it is.
+std::string shown(std::string_view text) {
+  constexpr size_t kMost = 80;
+  std::string out;
+  for (const char c : text.substr(0, kMost))
+    out += c >= ' ' && c <= '~' ? std::string(1, c) : fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+  return out + (text.size() > kMost ? "…" : "");
+}
+
+}  // namespace
+
 std::string Target::str() const {
   if (is_cuda()) return fmt::format("sm_{}{}", sm, suffix_a ? "a" : "");
   return cpu.empty() ? "host" : "host:" + cpu;
@@ -35,7 +64,7 @@ std::string Target::str() const {
 
 Target Target::parse(std::string_view text) {
   if (text == "host") return {};
-  if (text.starts_with("host:") && text.size() > 5) {
+  if (text.starts_with("host:") && is_cpu(text.substr(5))) {
     Target target;
     target.cpu = text.substr(5);
     return target;
@@ -51,7 +80,7 @@ Target Target::parse(std::string_view text) {
     known.push_back(target.str());
   }
   throw Error(ErrorCode::usage,
-              fmt::format("unknown target '{}'; known are {}", text, fmt::join(known, ", ")));
+              fmt::format("unknown target '{}'; known are {}", shown(text), fmt::join(known, ", ")));
 }
 
 Target target_for_device(int major, int minor) {

@@ -30,8 +30,15 @@ class Weights {
 /// Prints what opening "auto" and a head on "cuda:0" come to.
 TEST_CASE("report" * doctest::skip()) {
   std::string message;
-  const gumtile_status status =
-      status_of([] { std::printf("auto is %s\n", embed::Engine("auto").device().id); }, &message);
+  const gumtile_status status = status_of(
+      [] {
+        embed::EngineOptions options;
+        options.log = [](void*, int level, const char* text) {
+          std::printf("%s: %s\n", level == GUMTILE_LOG_WARNING ? "warning" : "info", text);
+        };
+        std::printf("auto is %s\n", embed::Engine(options).device().id);
+      },
+      &message);
   if (status != GUMTILE_OK) std::printf("auto: %s: %s\n", gumtile_status_name(status), message.c_str());
   message = "no error";
   const gumtile_status gpu = status_of(
@@ -106,25 +113,30 @@ const std::string kFake = GUMTILE_FAKE_LIBCUDA;
 TEST_CASE("without a driver, auto is the CPU and cuda:0 says why not") {
   check_report(report("/nonexistent/libcuda.so.1", "-"),
                {"auto is cpu", "cuda:0: device_unavailable", "/nonexistent/libcuda.so.1",
-                "install the NVIDIA driver"});
+                "install the NVIDIA driver", "warning: device 'auto' is the CPU: "});
+  check_report(report("libcuda-that-nobody-has.so.1", "-"),
+               {"auto is cpu", "info: device 'auto' is the CPU: "});
   check_report(report("libm.so.6", "-"), {"auto is cpu", "cuda:0: device_unavailable",
+                                          "warning: device 'auto' is the CPU: libm.so.6 has no cuInit",
                                           "libm.so.6 has no cuInit", "for CUDA 11.4 or newer"});
 }
 
 TEST_CASE("the toolkit's stub is named as what it is") {
-  check_report(report(kFake, "stub"), {"auto is cpu", "cuda:0: device_unavailable", "CUDA_ERROR_STUB_LIBRARY",
-                                       "the toolkit's stub of libcuda", "LD_LIBRARY_PATH"});
+  check_report(report(kFake, "stub"),
+               {"auto is cpu", "warning: device 'auto' is the CPU: ", "cuda:0: device_unavailable",
+                "CUDA_ERROR_STUB_LIBRARY", "the toolkit's stub of libcuda", "LD_LIBRARY_PATH"});
 }
 
 TEST_CASE("no device") {
-  check_report(report(kFake, "none"), {"auto is cpu", "cuda:0: device_unavailable", "CUDA_ERROR_NO_DEVICE",
-                                       "check nvidia-smi and CUDA_VISIBLE_DEVICES"});
+  check_report(report(kFake, "none"),
+               {"auto is cpu", "info: device 'auto' is the CPU: ", "cuda:0: device_unavailable",
+                "CUDA_ERROR_NO_DEVICE", "check nvidia-smi and CUDA_VISIBLE_DEVICES"});
 }
 
 TEST_CASE("a driver and a library of different versions") {
   check_report(report(kFake, "refuses"),
-               {"auto is cpu", "cuda:0: device_unavailable", "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
-                "reboot, or reload the nvidia module"});
+               {"auto is cpu", "warning: device 'auto' is the CPU: ", "cuda:0: device_unavailable",
+                "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", "reboot, or reload the nvidia module"});
 }
 
 TEST_CASE("a driver that is too old for the PTX is named beside what is needed") {

@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#if GUMTILE_VERSION < GUMTILE_MAKE_VERSION(0, 1, 0) || GUMTILE_VERSION >= GUMTILE_MAKE_VERSION(1, 0, 0)
+#error "GUMTILE_VERSION does not order versions"
+#endif
+
 enum { VOCAB = 40, HIDDEN = 16 };
 
 static int failed(const char* what) {
@@ -15,6 +19,11 @@ int main(int argc, char** argv) {
   const int jit = argc > 1 && strcmp(argv[1], "jit") == 0;
   if (gumtile_has_jit() != jit) return failed("gumtile_has_jit is not what was linked");
   if (gumtile_abi_version() != GUMTILE_ABI_VERSION) return failed("the header is another version's");
+  char version[32];
+  snprintf(version, sizeof(version), "%d.%d.%d", GUMTILE_VERSION_MAJOR, GUMTILE_VERSION_MINOR,
+           GUMTILE_VERSION_PATCH);
+  if (strcmp(version, GUMTILE_VERSION_STRING) != 0 || strcmp(version, gumtile_version()) != 0)
+    return failed("the header's version is not the library's");
 
   gumtile_engine_options engine_options = GUMTILE_ENGINE_OPTIONS_INIT;
   engine_options.device = "cpu";

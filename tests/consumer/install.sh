@@ -16,12 +16,12 @@ for library in gumtile gumtile_runtime; do
   [[ $soname == lib$library.so.${version%%.*} ]] || fail "lib$library.so has the soname '$soname'"
   [[ -L $libraries/$soname && -f $libraries/lib$library.so.$version ]] || fail "$soname and its file are not there"
 done
-for file in include/gumtile/gumtile.h include/gumtile/gumtile.hpp bin/gumtile share/doc/gumtile/LICENSE \
+for file in include/gumtile/{gumtile.h,gumtile.hpp,version.h} bin/gumtile share/doc/gumtile/LICENSE \
   share/doc/gumtile/NOTICE share/doc/gumtile/docs/integration.md share/bash-completion/completions/gumtile; do
   [[ -f $prefix/$file ]] || fail "$file is not installed"
 done
 # Nothing else of the C++ interface is installed, and nothing names the folders of this machine.
-[[ $(find "$prefix/include" -type f | wc -l) == 2 ]] || fail 'more headers are installed than the stable ones'
+[[ $(find "$prefix/include" -type f | wc -l) == 3 ]] || fail 'more headers are installed than the stable ones'
 if grep -rlF -e "$source_folder" -e "$work" "$prefix" --include=*.cmake --include=*.pc; then
   fail 'these files name a folder of this machine'
 fi

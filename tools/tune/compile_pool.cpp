@@ -62,18 +62,25 @@ std::optional<CompilePool::Outcome> CompilePool::wait(const std::string& schedul
   return jobs_.at(schedule).outcome;
 }
 
-void CompilePool::wait_until_idle() {
-  wait_for([&] { return waiting_.empty() && busy_ == 0; }, std::chrono::steady_clock::time_point::max());
+void CompilePool::wait_until_idle(const std::function<void(size_t done, size_t all)>& progress) {
+  constexpr std::chrono::milliseconds kSlice{200};
+  while (
+      !wait_for([&] { return waiting_.empty() && busy_ == 0; }, std::chrono::steady_clock::now() + kSlice)) {
+    size_t done = 0, all = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      all = jobs_.size();
+      done = all - waiting_.size() - static_cast<size_t>(busy_);
+    }
+    progress(done, all);
+  }
 }
 
 CompilePool::Outcome CompilePool::compile(WorkerProcess& process, const std::string& schedule,
                                           const Job& job) const {
-  const std::filesystem::path file = folder_ / fmt::format("kernel-{}", job.number);
-  process.send({{"head", head_},
-                {"target", target_},
-                {"schedule", schedule},
-                {"file", file.string()},
-                {"fault", job.fault}});
+  const std::string file = fmt::format("kernel-{}", job.number);
+  process.send(
+      {{"head", head_}, {"target", target_}, {"schedule", schedule}, {"file", file}, {"fault", job.fault}});
   const Json reply = process.receive(deadline_);
   if (reply.contains("error"))
     return {{}, fmt::format("when compiled: {}", reply.at("error").get<std::string>())};
@@ -95,7 +102,7 @@ void CompilePool::work(int worker) {
 
     Outcome outcome;
     try {
-      if (!process) process.emplace("compile", folder_ / fmt::format("compile-{}.log", worker));
+      if (!process) process.emplace("compile", folder_, fmt::format("compile-{}.log", worker));
       outcome = compile(*process, schedule, job);
     } catch (const Interrupted&) {
       outcome.rejected = "interrupted";

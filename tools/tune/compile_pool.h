@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -20,8 +21,8 @@ namespace gumtile::tools {
 class CompilePool {
  public:
   struct Outcome {
-    std::filesystem::path file;  ///< the artifact (runtime/cache/entry.h)
-    std::string rejected;        ///< why there is none; else empty
+    std::string file;      ///< the artifact (runtime/cache/entry.h), in the folder
+    std::string rejected;  ///< why there is none; else empty
   };
 
   CompilePool(Json head, std::string target, std::filesystem::path folder, int workers,
@@ -35,8 +36,9 @@ class CompilePool {
 
   /// Waits for a schedule that was added; nothing where it is not done by `end`. Throws Interrupted.
   std::optional<Outcome> wait(const std::string& schedule, std::chrono::steady_clock::time_point end);
-  /// Nothing is being compiled or waits for it. Throws Interrupted.
-  void wait_until_idle();
+  /// Waits until nothing is being compiled or waits for it; says now and then how many of all schedules are
+  /// done. Throws Interrupted.
+  void wait_until_idle(const std::function<void(size_t done, size_t all)>& progress);
 
  private:
   struct Job {

@@ -28,7 +28,7 @@ Json Measurer::receive(std::chrono::milliseconds deadline) {
 void Measurer::start() {
   loaded_.clear();
   is_open_ = false;
-  process_.emplace("measure", folder_ / fmt::format("measure-{}.log", starts_++));
+  process_.emplace("measure", folder_, fmt::format("measure-{}.log", starts_++));
   try {
     process_->send({{"do", "open"}, {"device", id_}, {"head", head_}});
     const Json reply = process_->receive(deadlines_.open);
@@ -58,7 +58,7 @@ void Measurer::ensure_open() {
 std::map<std::string, std::string> Measurer::load_some(const std::vector<std::string>& schedules) {
   Json kernels = Json::array();
   for (const std::string& schedule : schedules)
-    kernels.push_back({{"schedule", schedule}, {"file", files_.at(schedule).string()}});
+    kernels.push_back({{"schedule", schedule}, {"file", files_.at(schedule)}});
   process_->send({{"do", "load"}, {"kernels", kernels}});
   std::map<std::string, std::string> failed;
   for (Json reply = receive(deadlines_.load); !reply.contains("done"); reply = receive(deadlines_.load)) {
@@ -71,7 +71,7 @@ std::map<std::string, std::string> Measurer::load_some(const std::vector<std::st
   return failed;
 }
 
-std::map<std::string, std::string> Measurer::load(const std::map<std::string, std::filesystem::path>& files) {
+std::map<std::string, std::string> Measurer::load(const std::map<std::string, std::string>& files) {
   std::map<std::string, std::string> failed;
   std::vector<std::string> missing;
   const auto find_missing = [&] {
@@ -104,7 +104,7 @@ std::map<std::string, std::string> Measurer::load(const std::map<std::string, st
 
 void Measurer::ensure_loaded(const std::vector<std::string>& schedules) {
   ensure_open();
-  std::map<std::string, std::filesystem::path> missing;
+  std::map<std::string, std::string> missing;
   for (const std::string& schedule : schedules)
     if (!loaded_.contains(schedule)) missing[schedule] = files_.at(schedule);
   if (missing.empty()) return;

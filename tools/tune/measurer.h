@@ -42,8 +42,8 @@ class Measurer {
   /// Of the weights; a measurement launches on each. Known once something was loaded.
   int copies() const { return copies_; }
 
-  /// Loads kernels from their files by schedule; returns those that cannot be, and why.
-  std::map<std::string, std::string> load(const std::map<std::string, std::filesystem::path>& files);
+  /// Loads kernels by schedule from their files in the folder; returns those that cannot be, and why.
+  std::map<std::string, std::string> load(const std::map<std::string, std::string>& files);
 
   /// Launches twice. `launch_us`: how long a launch of another candidate took; 0: not known yet. Throws
   /// WorkerFault with the reason to reject the candidate. `fault`: for tests.
@@ -83,7 +83,7 @@ class Measurer {
   Deadlines deadlines_;
   DeviceDescription device_;
   std::string driver_;
-  std::map<std::string, std::filesystem::path> files_;
+  std::map<std::string, std::string> files_;
   std::set<std::string> loaded_;  ///< in the present process
   bool is_open_ = false;
   int copies_ = 1;  ///< of the weights, all of which are launched on in a measurement

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "tools/units.h"
+
 namespace gumtile::tools {
 
 double read_floor_us(const ProblemResult& result) {
@@ -24,6 +26,20 @@ size_t count_measured(const TuningRecord& record) {
                                            [](const TuningCandidate& c) { return c.median_us > 0; }));
 }
 
+Gain gain_of(const TuningRecord& record) {
+  const TuningCandidate* built_in = find_candidate(record, record.heuristic);
+  const TuningCandidate* winner = find_candidate(record, record.winner);
+  if (built_in == nullptr || winner == nullptr || built_in->median_us == 0) return {};
+  Gain gain{built_in->median_us, winner->median_us, winner->of_built_in, winner->spread};
+  if (gain.of_built_in == 0) gain.of_built_in = gain.winner_us / gain.built_in_us;
+  return gain;
+}
+
+std::string choice_text(const TuningRecord& record) {
+  if (record.winner != record.heuristic) return record.winner;
+  return fmt::format("{} ({})", record.winner, record.note.empty() ? "built-in" : "too noisy: built-in kept");
+}
+
 std::string problem_title(const ProblemResult& result) {
   const MeasuredHead& head = result.problem.head;
   std::string title = fmt::format("{} ({}), {} x {}", result.device.name, result.device.id, head.vocab_size,
@@ -40,12 +56,13 @@ Json bucket_json(const BucketResult& bucket) {
   if (!bucket.fault.empty())
     return {{"batch", bucket.record.key.problem.max_rows}, {"fault", bucket.fault}, {"record", nullptr}};
   return {{"batch", bucket.record.key.problem.max_rows},
-          {"path", bucket.path.string()},
+          {"path", bucket.path.empty() ? Json() : Json(bucket.path.string())},
+          {"chooses", bucket.chooses && !bucket.path.empty()},
           {"resumed", bucket.resumed},
           {"record", Json::parse(tuning_record_text(bucket.record))}};
 }
 
-std::string to_json(const TuneResult& result) {
+std::string to_json(const TuneResult& result, const ModelHead& origin) {
   Json problems = Json::array();
   for (const ProblemResult& problem : result.problems) {
     Json buckets = Json::array();
@@ -56,39 +73,41 @@ std::string to_json(const TuneResult& result) {
                         {"read_floor_us", rounded(read_floor_us(problem), 3)},
                         {"buckets", buckets}});
   }
-  return Json{{"interrupted", result.interrupted}, {"problems", problems}}.dump(2) + "\n";
+  return json_text(
+      {{"interrupted", result.signal != 0}, {"head", origin_json(origin)}, {"problems", problems}});
 }
 
 std::vector<std::string> bucket_row(const ProblemResult& problem, const BucketResult& bucket) {
   const TuningRecord& record = bucket.record;
   const std::string batch = std::to_string(record.key.problem.max_rows);
-  if (!bucket.fault.empty()) return {batch, "", "", "", "", "", bucket.fault};
-  const double before = find_candidate(record, record.heuristic)->median_us;
-  const double after = find_candidate(record, record.winner)->median_us;
+  if (!bucket.fault.empty()) return {batch, "", "", "", "", "", "", bucket.fault};
+  const Gain gain = gain_of(record);
   const double floor = read_floor_us(problem);
   return {batch,
-          fmt::format("{:.1f}", before),
-          fmt::format("{:.1f}", after),
-          fmt::format("{:.3f}", after / before),
-          floor == 0 ? "" : fmt::format("{:.3f}", after / floor),
+          duration_text(gain.built_in_us),
+          duration_text(gain.winner_us),
+          fmt::format("{:.3f}", gain.of_built_in),
+          fmt::format("{:.3f}", gain.spread),
+          floor == 0 ? "" : fmt::format("{:.3f}", gain.winner_us / floor),
           fmt::format("{}/{}", count_measured(record), record.candidates.size()),
-          record.winner == record.heuristic ? record.winner + " (built-in)" : record.winner};
+          choice_text(record)};
 }
 
 }  // namespace
 
-std::string render_tuning(const TuneResult& result, const std::string& format) {
-  if (format == "json") return to_json(result);
+std::string render_tuning(const TuneResult& result, const ModelHead& origin, const std::string& format) {
+  if (format == "json") return to_json(result, origin);
   std::string text;
   for (const ProblemResult& problem : result.problems) {
-    Table table{{"batch", "built-in us", "tuned us", "of built-in", "of read floor", "measured", "schedule"},
+    if (problem.buckets.empty()) continue;  // interrupted before the first was done
+    Table table{{"batch", "built-in", "tuned", "of built-in", "+-", "of read floor", "measured", "schedule"},
                 {}};
     for (const BucketResult& bucket : problem.buckets) table.rows.push_back(bucket_row(problem, bucket));
     if (!text.empty()) text += "\n";
     text += fmt::format("{}\n{}", problem_title(problem), format == "md" ? "\n" : "");
     text += format == "md" ? to_markdown(table) : to_text(table);
   }
-  return text;
+  return text + origin_text(origin);
 }
 
 }  // namespace gumtile::tools

@@ -128,8 +128,8 @@ std::string search_plot(const ProblemResult& result) {
   const auto for_each_ratio = [](const TuningRecord& record, const auto& body) {
     const double built_in = find_candidate(record, record.heuristic)->median_us;
     for (size_t i = 0; i < record.candidates.size(); ++i)
-      if (record.candidates[i].median_us > 0)
-        body(i, record.candidates[i], record.candidates[i].median_us / built_in);
+      if (const TuningCandidate& c = record.candidates[i]; c.median_us > 0)
+        body(i, c, c.of_built_in > 0 ? c.of_built_in : c.median_us / built_in);
   };
   for (const TuningRecord* record : records)
     for_each_ratio(*record, [&](size_t, const TuningCandidate&, double ratio) {

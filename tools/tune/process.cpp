@@ -26,10 +26,15 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-std::atomic<bool> interrupted = false;
-static_assert(std::atomic<bool>::is_always_lock_free);  // else not for signal handlers
+std::atomic<int> noted_signal = 0;
+std::atomic<int> signals_noted = 0;
+static_assert(std::atomic<int>::is_always_lock_free);  // else not for signal handlers
 
-void note_interrupt(int /*signal*/) { interrupted = true; }
+void note_interrupt(int signal) {
+  constexpr int kPatience = 4;
+  noted_signal = signal;
+  if (++signals_noted >= kPatience) std::signal(signal, SIG_DFL);
+}
 
 /// What a new process gets: the socket as stdin and stdout, a file as stderr, signals as they are by default,
 /// and a process group of its own, so that a terminal's Ctrl-C reaches only the tuner.
@@ -44,7 +49,7 @@ class SpawnSetup {
     posix_spawnattr_init(&attributes_);
     sigset_t defaults;
     sigemptyset(&defaults);
-    for (const int signal : {SIGINT, SIGTERM, SIGPIPE}) sigaddset(&defaults, signal);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) sigaddset(&defaults, signal);
     posix_spawnattr_setsigdefault(&attributes_, &defaults);
     posix_spawnattr_setpgroup(&attributes_, 0);
     posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
@@ -57,9 +62,10 @@ class SpawnSetup {
   SpawnSetup& operator=(const SpawnSetup&) = delete;
 
   /// An errno, 0 for success.
-  int spawn(pid_t& process, const std::string& role) const {
-    std::array<std::string, 3> words{"gumtile", "worker", role};
-    std::array<char*, 4> arguments{words[0].data(), words[1].data(), words[2].data(), nullptr};
+  int spawn(pid_t& process, const std::string& role, const fs::path& folder) const {
+    std::array<std::string, 4> words{"gumtile", "worker", role, folder.string()};
+    std::array<char*, 5> arguments{words[0].data(), words[1].data(), words[2].data(), words[3].data(),
+                                   nullptr};
     return posix_spawn(&process, "/proc/self/exe", &actions_, &attributes_, arguments.data(), environ);
   }
 
@@ -82,20 +88,24 @@ std::string last_line(const fs::path& file) {
 void note_interrupts() {
   struct sigaction action {};
   action.sa_handler = note_interrupt;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  struct sigaction before {};
+  sigaction(SIGHUP, nullptr, &before);
+  if (before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
 }
 
-bool is_interrupted() { return interrupted; }
+bool is_interrupted() { return noted_signal != 0; }
+int interrupting_signal() { return noted_signal; }
 
-WorkerProcess::WorkerProcess(const std::string& role, fs::path log) : log_(std::move(log)) {
+WorkerProcess::WorkerProcess(const std::string& role, const fs::path& folder, const std::string& log)
+    : log_(folder / log) {
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
     throw Error(ErrorCode::device_unavailable,
                 fmt::format("no pipe to a helper process: {}", std::strerror(errno)));
   socket_ = ends[0];
-  const int failed = SpawnSetup(ends[1], log_).spawn(process_, role);
+  const int failed = SpawnSetup(ends[1], log_).spawn(process_, role, folder);
   ::close(ends[1]);
   if (failed == 0) return;
   ::close(socket_);
@@ -106,13 +116,13 @@ WorkerProcess::WorkerProcess(const std::string& role, fs::path log) : log_(std::
 WorkerProcess::~WorkerProcess() {
   ::close(socket_);
   if (process_ <= 0) return;
-  ::kill(process_, SIGKILL);
+  ::kill(-process_, SIGKILL);  // and what it has started, e.g. ptxas
   while (::waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
   }
 }
 
 void WorkerProcess::send(const Json& message) {
-  const std::string line = message.dump() + "\n";
+  const std::string line = json_text(message, -1);
   std::string_view rest = line;
   while (!rest.empty()) {
     const ssize_t sent = ::send(socket_, rest.data(), rest.size(), MSG_NOSIGNAL);
@@ -148,7 +158,7 @@ Json WorkerProcess::receive(std::chrono::milliseconds deadline) {
 }
 
 void WorkerProcess::report_death() {
-  ::kill(process_, SIGKILL);
+  ::kill(-process_, SIGKILL);
   int status = 0;
   while (::waitpid(process_, &status, 0) < 0 && errno == EINTR) {
   }
@@ -157,19 +167,6 @@ void WorkerProcess::report_death() {
                                         : fmt::format("ended with code {}", WEXITSTATUS(status));
   if (const std::string line = last_line(log_); !line.empty()) why += fmt::format(" ({})", line);
   throw WorkerFault(why);
-}
-
-PrivateFolder::PrivateFolder() {
-  std::string name = (fs::temp_directory_path() / "gumtile-tune-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr)
-    throw Error(ErrorCode::cannot_create,
-                fmt::format("no temporary folder '{}': {}", name, std::strerror(errno)));
-  path_ = name;
-}
-
-PrivateFolder::~PrivateFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
 }
 
 }  // namespace gumtile::tools

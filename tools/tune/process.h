@@ -11,12 +11,16 @@
 
 namespace gumtile::tools {
 
-/// Thrown where Ctrl-C was pressed while something was waited for.
+/// Thrown if a signal came while something was waited for.
 struct Interrupted {};
 
-/// From now on Ctrl-C (SIGINT, SIGTERM) is noted instead of ending the process; a second one ends it.
+/// From now on SIGINT (Ctrl-C), SIGTERM and, unless it is ignored as under nohup, SIGHUP are noted instead of
+/// ending the process, so that helper processes and temporary files go first; a fifth one ends it. A terminal
+/// that is closed sends more than one.
 void note_interrupts();
 bool is_interrupted();
+/// The signal that was noted last; 0: none was.
+int interrupting_signal();
 
 /// A worker died, did not answer in time or answered nonsense. `what()` says which. Only its task is lost.
 class WorkerFault : public std::runtime_error {
@@ -24,19 +28,20 @@ class WorkerFault : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// A helper process: this executable as `gumtile worker ROLE`. Lines of JSON go to it and come from it. What
-/// it writes to stderr goes to a file, whose last line says why it died. Killed when this object ends.
+/// A helper process: this executable as `gumtile worker ROLE FOLDER`. Lines of JSON go to it and come from
+/// it; files that they name are in the folder. What it writes to stderr goes to a file there, whose last line
+/// says why it died. Killed when this object ends.
 class WorkerProcess {
  public:
-  /// Throws Error(device_unavailable) where no process can be started.
-  WorkerProcess(const std::string& role, std::filesystem::path log);
+  /// `log`: the name of the file. Throws Error(device_unavailable) if no process can be started.
+  WorkerProcess(const std::string& role, const std::filesystem::path& folder, const std::string& log);
   ~WorkerProcess();
   WorkerProcess(const WorkerProcess&) = delete;
   WorkerProcess& operator=(const WorkerProcess&) = delete;
 
-  /// Throws WorkerFault where the worker is gone.
+  /// Throws WorkerFault if the worker is gone.
   void send(const Json& message);
-  /// The next line. Throws WorkerFault, and then Interrupted where Ctrl-C was pressed.
+  /// The next line. Throws WorkerFault, or Interrupted if a signal came.
   Json receive(std::chrono::milliseconds deadline);
 
  private:

@@ -3,31 +3,42 @@
 #include <chrono>
 #include <string>
 
+#include "tools/streams.h"
+#include "tools/tune/search.h"
+
 namespace gumtile::tools {
 
-/// What a tuner says on stderr while it works: on a terminal one line that is written anew, with how long the
-/// rest may take; else a line for each bucket that is done.
+/// What a tuner says on stderr while it works: candidates done, the best so far, how long the rest may take.
+/// On a terminal that is one line, written anew; else a line now and then, and one for each bucket that is
+/// done. A stderr that takes nothing is no reason to stop.
 class TuneProgress {
  public:
   TuneProgress(size_t buckets, double budget_seconds);
-  ~TuneProgress();
-  TuneProgress(const TuneProgress&) = delete;
-  TuneProgress& operator=(const TuneProgress&) = delete;
 
-  void begin(const std::string& what);
-  /// `counts`: a bucket that took time, from which the rest is estimated.
+  /// Begins a bucket.
+  void begin(const std::string& bucket);
+  void update(const SearchProgress& progress);
+  /// Something that is no bucket.
+  void say(const std::string& what);
+  /// `counts`: the bucket took time, from which the rest is estimated.
   void end(const std::string& result, bool counts);
 
  private:
-  void clear() const;
+  using Clock = std::chrono::steady_clock;
+
+  void show(const std::string& what);
   double elapsed() const;
+  std::string rest() const;
 
   size_t buckets_;
   size_t done_ = 0;
   size_t counted_ = 0;
   double budget_seconds_;
   bool is_terminal_;
-  std::chrono::steady_clock::time_point start_;
+  StatusLine line_;
+  std::string bucket_;
+  Clock::time_point start_;
+  Clock::time_point shown_;  ///< when the last line was written
 };
 
 }  // namespace gumtile::tools

@@ -7,6 +7,7 @@
 
 #include "tools/tune/output.h"
 #include "tools/tune/plot.h"
+#include "tools/units.h"
 
 namespace gumtile::tools {
 namespace {
@@ -45,23 +46,24 @@ std::string cells(std::string_view tag, const std::vector<std::string>& texts) {
 std::string code(const std::string& text) { return fmt::format("<code>{}</code>", escaped_html(text)); }
 
 std::string winners_table(const ProblemResult& result) {
-  std::string text = "<table>\n" + cells("th", {"batch", "built-in us", "tuned us", "tuned / built-in",
+  std::string text = "<table>\n" + cells("th", {"batch", "built-in us", "tuned us", "tuned / built-in", "+-",
                                                 "tuned / read floor", "schedule"});
   const double floor = read_floor_us(result);
   for (const BucketResult& bucket : result.buckets) {
     const TuningRecord& record = bucket.record;
     const std::string batch = std::to_string(record.key.problem.max_rows);
     if (!bucket.fault.empty()) {
-      text += cells("td", {batch, "", "", "", "", escaped_html(bucket.fault)});
+      text += cells("td", {batch, "", "", "", "", "", escaped_html(bucket.fault)});
       continue;
     }
-    const double before = find_candidate(record, record.heuristic)->median_us;
-    const double after = find_candidate(record, record.winner)->median_us;
+    const Gain gain = gain_of(record);
     std::string schedule = code(record.winner);
     if (record.winner == record.heuristic) schedule += " (built-in choice)";
-    text += cells("td", {batch, fmt::format("{:.1f}", before), fmt::format("{:.1f}", after),
-                         fmt::format("{:.3f}", after / before),
-                         floor == 0 ? "" : fmt::format("{:.3f}", after / floor), schedule});
+    if (!record.note.empty()) schedule += fmt::format(" {}", escaped_html(record.note));
+    text +=
+        cells("td", {batch, fmt::format("{:.1f}", gain.built_in_us), fmt::format("{:.1f}", gain.winner_us),
+                     fmt::format("{:.3f}", gain.of_built_in), fmt::format("{:.3f}", gain.spread),
+                     floor == 0 ? "" : fmt::format("{:.3f}", gain.winner_us / floor), schedule});
   }
   return text + "</table>\n";
 }
@@ -75,9 +77,10 @@ std::string candidates_table(const TuningRecord& record) {
     return a->median_us > 0 ? a->median_us < b->median_us : a->rejected < b->rejected;
   });
   std::string text =
-      fmt::format("<details><summary>Batch {}: {} candidates, {} measured</summary>\n<table>\n",
-                  record.key.problem.max_rows, order.size(), count_measured(record));
-  text += cells("th", {"median us", "p5", "p95", "schedule, and why it may not win"});
+      fmt::format("<details><summary>Batch {}: {}, {} measured</summary>\n<table>\n",
+                  record.key.problem.max_rows, count_text(order.size(), "candidate"), count_measured(record));
+  text += cells("th",
+                {"median us", "p5", "p95", "/ built-in", "+-", "rounds", "schedule, and why it may not win"});
   for (const TuningCandidate* c : order) {
     std::string schedule = code(c->schedule);
     if (c->schedule == record.winner) schedule += " <b>winner</b>";
@@ -85,8 +88,9 @@ std::string candidates_table(const TuningRecord& record) {
     if (!c->rejected.empty()) schedule += fmt::format(" rejected: {}", escaped_html(c->rejected));
     text += c->median_us > 0
                 ? cells("td", {fmt::format("{:.2f}", c->median_us), fmt::format("{:.2f}", c->p5_us),
-                               fmt::format("{:.2f}", c->p95_us), schedule})
-                : cells("td", {"", "", "", schedule});
+                               fmt::format("{:.2f}", c->p95_us), fmt::format("{:.3f}", c->of_built_in),
+                               fmt::format("{:.3f}", c->spread), std::to_string(c->rounds), schedule})
+                : cells("td", {"", "", "", "", "", "", schedule});
   }
   return text + "</table></details>\n";
 }
@@ -140,8 +144,8 @@ std::string section(const ProblemResult& result, double product_teraflops) {
   std::string text = fmt::format("<h2>{}</h2>\n<p>{}</p>\n", escaped_html(problem_title(result)),
                                  escaped_html(versions(result)));
   if (!result.problem.also_first_tokens.empty())
-    text += fmt::format("<p>Stands also for {} ranges of the same size that begin at other tokens.</p>\n",
-                        result.problem.also_first_tokens.size());
+    text += fmt::format("<p>Stands also for {} of the same size that begin at other tokens.</p>\n",
+                        count_text(result.problem.also_first_tokens.size(), "range"));
   text += winners_table(result);
   text += "<h2>The search</h2>\n" + search_plot(result) + rejections(result);
   text += "<h2>Roofline</h2>\n" + roofline_plot(result, product_teraflops);
@@ -165,7 +169,7 @@ std::string tuning_report(const TuneResult& result, double product_teraflops, co
       "<meta name=\"viewport\" content=\"width=device-width\"/>\n<style>{}</style>\n</head>\n<body>\n"
       "<h1>gumtile tune</h1>\n<pre>{}</pre>\n",
       kStyle, escaped_html(command));
-  if (result.interrupted) text += "<p>Interrupted: buckets that were not finished are missing.</p>\n";
+  if (result.signal != 0) text += "<p>Interrupted: buckets that were not finished are missing.</p>\n";
   for (const ProblemResult& problem : result.problems) text += section(problem, product_teraflops);
   return text + "</body>\n</html>\n";
 }

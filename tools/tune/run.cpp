@@ -5,13 +5,15 @@
 
 #include <algorithm>
 #include <ctime>
-#include <fstream>
-#include <iterator>
 #include <optional>
+#include <utility>
 
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
+#include "gumtile/version.h"
+#include "runtime/io/temporary_folder.h"
 #include "tools/tune/candidates.h"
+#include "tools/tune/output.h"
 #include "tools/tune/progress.h"
 
 namespace gumtile::tools {
@@ -20,19 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-/// What the read floor is given of a budget that can spare it. Without, it is measured if so much is left.
+/// What the read floor is given of a budget that can spare it. Otherwise it is measured if so much is left.
 constexpr double kReadFloorSeconds = 6;
-
-std::optional<TuningRecord> read_record(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return std::nullopt;
-  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  try {
-    return parse_tuning_record(text, path.string());
-  } catch (const Error&) {  // is written anew
-    return std::nullopt;
-  }
-}
 
 class TuneRun {
  public:
@@ -51,19 +42,26 @@ class TuneRun {
         tune(result.problems.back());
       }
     } catch (const Interrupted&) {
-      result.interrupted = true;
+      result.signal = interrupting_signal();
     }
+    result.saved = saved_;
+    result.unsaved = std::move(unsaved_);
     return result;
   }
 
  private:
+  struct Bucket {
+    BucketResult result;
+    std::string incumbent;  ///< what earlier searches chose
+  };
+
   /// A record without candidates' times, as it begins.
   TuningRecord new_record(const ProblemResult& result, const Measurer& measurer, int64_t bucket) const {
     const MeasuredHead& head = result.problem.head;
     TuningRecord record;
     record.key = tuning_key(result.device, program_of(head), problem_of(head, bucket));
     record.measured_first_column = head.first_token;
-    record.gumtile_version = GUMTILE_VERSION;
+    record.gumtile_version = GUMTILE_VERSION_STRING;
     record.compiler = compiler_identity(result.device.target);
     record.driver = measurer.driver();
     record.date = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
@@ -74,26 +72,30 @@ class TuneRun {
     return record;
   }
 
-  /// A finished record of the same versions takes the new one's place; an unfinished one lends its times.
-  bool resume(TuningRecord& record, BucketResult& bucket) const {
-    const auto is_alike = [&](const TuningRecord& old) {
-      return old.key == record.key && old.gumtile_version == record.gumtile_version &&
-             old.compiler == record.compiler && old.driver == record.driver &&
-             old.heuristic == record.heuristic && old.measured_first_column == record.measured_first_column;
-    };
-    const fs::path path = settings_.folder / tuning_file_name(record.key);
-    if (std::optional<TuningRecord> old = read_record(path); old && old->complete && is_alike(*old)) {
-      record = *old;
-      bucket.path = path;
-      return true;
+  static bool is_in(const TuningRecord& record, const std::string& schedule) {
+    return std::any_of(record.candidates.begin(), record.candidates.end(),
+                       [&](const TuningCandidate& c) { return c.schedule == schedule; });
+  }
+
+  /// Takes what earlier searches learnt: the schedule that they chose takes part in this one, unless that is
+  /// of one candidate. With `--resume` what they measured is not measured again; if they looked at all that
+  /// this one would, there is nothing to do.
+  void begin_with_known(Bucket& bucket) const {
+    TuningRecord& record = bucket.result.record;
+    const std::optional<TuningRecord> known = known_tuning(settings_.folder, record);
+    if (!known) return;
+    if (!known->winner.empty() && settings_.candidates > 1) {
+      if (!is_in(record, known->winner)) record.candidates.push_back({known->winner, 0, 0, 0, {}});
+      bucket.incumbent = known->winner;
     }
-    const std::optional<TuningRecord> old = read_record(path.string() + ".partial");
-    if (!old || !is_alike(*old)) return false;
+    if (!settings_.resume) return;
     for (TuningCandidate& candidate : record.candidates)
-      for (const TuningCandidate& known : old->candidates)
-        if (known.schedule == candidate.schedule && !known.rejected.starts_with(kNotMeasured))
-          candidate = known;
-    return false;
+      for (const TuningCandidate& old : known->candidates)
+        if (old.schedule == candidate.schedule && is_decided(old)) candidate = old;
+    if (known->winner.empty() || !std::all_of(record.candidates.begin(), record.candidates.end(), is_decided))
+      return;
+    record = *known;
+    bucket.result.resumed = true;
   }
 
   void tune(ProblemResult& result) {
@@ -102,22 +104,22 @@ class TuneRun {
     result.device = measurer.device();
     CompilePool pool(head_json(head), result.device.target.str(), folder_.path(), settings_.compile_workers,
                      settings_.compile_deadline);
-    std::vector<BucketResult> buckets;
+    std::vector<Bucket> buckets;
     bool is_first = true;
     for (const int64_t rows : settings_.buckets) {
-      BucketResult& bucket = buckets.emplace_back();
-      bucket.record = new_record(result, measurer, rows);
-      if (settings_.resume) bucket.resumed = resume(bucket.record, bucket);
-      if (bucket.resumed) continue;
-      for (size_t i = 0; i < bucket.record.candidates.size(); ++i) {
-        const TuningCandidate& candidate = bucket.record.candidates[i];
+      Bucket& bucket = buckets.emplace_back();
+      bucket.result.record = new_record(result, measurer, rows);
+      begin_with_known(bucket);
+      if (bucket.result.resumed) continue;
+      for (size_t i = 0; i < bucket.result.record.candidates.size(); ++i) {
+        const TuningCandidate& candidate = bucket.result.record.candidates[i];
         if (candidate.rejected.empty()) pool.add(candidate.schedule, is_first ? compile_fault(i) : "");
       }
       is_first = false;
     }
-    for (BucketResult& bucket : buckets) {
+    for (Bucket& bucket : buckets) {
       tune_bucket(bucket, pool, measurer, result.problem);
-      result.buckets.push_back(std::move(bucket));
+      result.buckets.push_back(std::move(bucket.result));
     }
     if (!is_first) measure_read_floor(result, measurer);
   }
@@ -126,7 +128,7 @@ class TuneRun {
   void measure_read_floor(ProblemResult& result, Measurer& measurer) {
     const double left = std::chrono::duration<double>(end_ - Clock::now()).count();
     if (!settings_.read_floor || left < kReadFloorSeconds / 2) return;
-    progress_.begin("measuring the read floor");
+    progress_.say("measuring the read floor");
     try {
       result.floor = measurer.read_floor();
     } catch (const WorkerFault&) {  // the records do not need it
@@ -139,18 +141,21 @@ class TuneRun {
     return {};
   }
 
-  void tune_bucket(BucketResult& bucket, CompilePool& pool, Measurer& measurer, const TuneProblem& problem) {
-    TuningRecord& record = bucket.record;
+  void tune_bucket(Bucket& bucket, CompilePool& pool, Measurer& measurer, const TuneProblem& problem) {
+    BucketResult& result = bucket.result;
+    TuningRecord& record = result.record;
     const std::string title = fmt::format("{} x {}, batch {}", record.key.problem.columns,
                                           record.key.problem.contracted, record.key.problem.max_rows);
     progress_.begin(title);
     const size_t left = buckets_left_--;
-    if (bucket.resumed) {
-      save(bucket, problem);
-      progress_.end(fmt::format("{}: recorded already", title), false);
+    if (result.resumed) {
+      save(result, problem);
+      progress_.end("recorded already", false);
       return;
     }
-    BucketSearch search(pool, measurer, {record.key, record.candidates, faults_});
+    BucketSearch search(pool, measurer,
+                        {record.key, record.candidates, bucket.incumbent, record.date, faults_},
+                        [&](const SearchProgress& progress) { progress_.update(progress); });
     faults_.clear();
     double seconds = std::chrono::duration<double>(end_ - Clock::now()).count();
     if (settings_.read_floor && settings_.budget_seconds > 5 * kReadFloorSeconds)
@@ -158,28 +163,45 @@ class TuneRun {
     try {
       search.run(std::max(seconds, 0.0) / static_cast<double>(left));
     } catch (const WorkerFault& fault) {
-      bucket.fault = fault.what();
-      progress_.end(fmt::format("{}: {}", title, bucket.fault), true);
+      result.fault = fault.what();
+      progress_.end(result.fault, true);
       return;
     } catch (const Interrupted&) {
-      record.candidates = search.candidates();
-      record.complete = false;
-      save_tuning_record(settings_.folder, record);
+      finish(result, search, problem);
       throw;
     }
-    record.candidates = search.candidates();
-    record.winner = search.winner();
-    save(bucket, problem);
-    progress_.end(fmt::format("{}: {}", title, record.winner), true);
+    finish(result, search, problem);
+    progress_.end(choice_text(result.record), true);
   }
 
-  /// For the range that was measured, and for those like it.
-  void save(BucketResult& bucket, const TuneProblem& problem) const {
-    if (!bucket.resumed) bucket.path = save_tuning_record(settings_.folder, bucket.record);
-    for (const int64_t first : problem.also_first_tokens) {
-      TuningRecord record = bucket.record;
-      record.key.problem.first_column = first;
-      save_tuning_record(settings_.folder, record);
+  /// Records what a search knows; `result` then has what all searches know.
+  void finish(BucketResult& result, const BucketSearch& search, const TuneProblem& problem) {
+    TuningRecord& record = result.record;
+    record.candidates = search.candidates();
+    record.winner = search.verdict().winner;
+    record.note = search.verdict().note;
+    record.complete =
+        !record.winner.empty() && std::all_of(record.candidates.begin(), record.candidates.end(), is_decided);
+    save(result, problem);
+  }
+
+  /// For the range that was measured, and for those like it. What cannot be written does not end the search:
+  /// its result is still shown.
+  void save(BucketResult& result, const TuneProblem& problem) {
+    const TuningRecord found = result.record;
+    try {
+      const SavedTuning saved = save_tuning_record(settings_.folder, found);
+      result.record = saved.record;
+      result.path = saved.path;
+      result.chooses = saved.chooses;
+      saved_ = true;
+      for (const int64_t first : problem.also_first_tokens) {
+        TuningRecord record = found;
+        record.key.problem.first_column = first;
+        save_tuning_record(settings_.folder, record);
+      }
+    } catch (const Error& error) {
+      unsaved_.emplace_back(error.what());
     }
   }
 
@@ -188,7 +210,9 @@ class TuneRun {
   TuneProgress progress_;
   Clock::time_point end_;
   std::vector<InjectedFault> faults_ = settings_.faults;
-  PrivateFolder folder_;
+  bool saved_ = false;
+  std::vector<std::string> unsaved_;
+  io::TemporaryFolder folder_{"gumtile-tune"};
 };
 
 }  // namespace

@@ -12,9 +12,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Another candidate has to be faster than the heuristic by more than this, which is what medians of one
-/// kernel differ by from run to run.
-constexpr double kTie = 0.01;
 constexpr size_t kFinalists = 6;
 constexpr std::string_view kNoTime = "not measured: the budget was spent";
 static_assert(kNoTime.starts_with(kNotMeasured));
@@ -57,8 +54,8 @@ std::string_view family(const std::string& schedule) {
 
 }  // namespace
 
-BucketSearch::BucketSearch(CompilePool& pool, Measurer& measurer, SearchTask task)
-    : pool_(pool), measurer_(measurer), task_(std::move(task)) {}
+BucketSearch::BucketSearch(CompilePool& pool, Measurer& measurer, SearchTask task, Progress progress)
+    : pool_(pool), measurer_(measurer), task_(std::move(task)), progress_(std::move(progress)) {}
 
 double BucketSearch::seconds_left() const {
   return std::chrono::duration<double>(end_ - Clock::now()).count();
@@ -69,6 +66,23 @@ void BucketSearch::reject(size_t candidate, const std::string& why) {
     throw WorkerFault(
         fmt::format("the built-in choice '{}' cannot be measured: {}", task_.candidates[0].schedule, why));
   task_.candidates[candidate].rejected = why;
+}
+
+size_t BucketSearch::index_of(const std::string& schedule) const {
+  const auto found = std::find_if(task_.candidates.begin(), task_.candidates.end(),
+                                  [&](const TuningCandidate& c) { return c.schedule == schedule; });
+  return static_cast<size_t>(found - task_.candidates.begin());
+}
+
+void BucketSearch::tell(std::string_view stage, size_t done, size_t total) const {
+  SearchProgress progress{stage, done, total, {}, 0};
+  for (const TuningCandidate& c : task_.candidates) {
+    if (!c.rejected.empty() || c.of_built_in == 0) continue;
+    if (!progress.best.empty() && progress.of_built_in <= c.of_built_in) continue;
+    progress.best = c.schedule;
+    progress.of_built_in = c.of_built_in;
+  }
+  progress_(progress);
 }
 
 std::string BucketSearch::fault_of(const std::string& stage, size_t candidate) const {
@@ -93,10 +107,12 @@ void BucketSearch::run(double seconds) {
 
 void BucketSearch::compile_and_load() {
   // On a CPU, compilers would take the cores of what is measured.
-  if (!measurer_.device().target.is_cuda()) pool_.wait_until_idle();
-  std::map<std::string, std::filesystem::path> files;
+  if (!measurer_.device().target.is_cuda())
+    pool_.wait_until_idle([&](size_t done, size_t all) { tell("compiled", done, all); });
+  std::map<std::string, std::string> files;
   for (size_t i = 0; i < task_.candidates.size(); ++i) {
     if (!task_.candidates[i].rejected.empty()) continue;
+    tell("compiled", i, task_.candidates.size());
     const auto outcome = pool_.wait(task_.candidates[i].schedule, i == 0 ? Clock::time_point::max() : end_);
     if (!outcome)
       reject(i, std::string(kNoTime));
@@ -115,6 +131,7 @@ void BucketSearch::check_all() {
   for (size_t i = 0; i < task_.candidates.size(); ++i) {
     TuningCandidate& candidate = task_.candidates[i];
     if (!candidate.rejected.empty()) continue;
+    tell("checked", i, task_.candidates.size());
     if (i != 0 && seconds_left() < 0) {
       if (!is_known(i)) candidate.rejected = kNoTime;
       continue;
@@ -136,12 +153,13 @@ void BucketSearch::check_all() {
 }
 
 /// Those that may be measured, fastest first; those not measured yet are last. The heuristic comes before
-/// all.
+/// all, then what earlier searches chose.
 std::vector<size_t> BucketSearch::best(size_t count) const {
   std::vector<size_t> order;
   for (size_t i = 1; i < task_.candidates.size(); ++i)
     if (task_.candidates[i].rejected.empty()) order.push_back(i);
   const auto time_of = [&](size_t i) {
+    if (task_.candidates[i].schedule == task_.incumbent) return 0.0;
     const double us = task_.candidates[i].median_us;
     return us > 0 ? us : HUGE_VAL;
   };
@@ -156,16 +174,17 @@ void BucketSearch::measure() {
   std::vector<size_t> unknown{0};
   for (const size_t i : best(all))
     if (i != 0 && !is_known(i)) unknown.push_back(i);
-  time(unknown, kFirstRounds, 0.5);
+  time("timed", unknown, kFirstRounds, 0.5);
   for (const size_t i : unknown)
     if (task_.candidates[i].median_us == 0 && task_.candidates[i].rejected.empty())
       reject(i, std::string(kNoTime));
-  if (const size_t quarter = 1 + (all + 3) / 4; quarter > kFinalists) time(best(quarter), kMoreRounds, 0.5);
-  time(best(1 + kFinalists), kFinalRounds, 1);
+  if (const size_t quarter = 1 + (all + 3) / 4; quarter > kFinalists)
+    time("the best timed again", best(quarter), kMoreRounds, 0.5);
+  time("finalists timed", best(1 + kFinalists), kFinalRounds, 1);
 }
 
 /// The times are those of these rounds alone, so that all that took part met the same clocks.
-void BucketSearch::time(const std::vector<size_t>& chosen, int rounds, double share) {
+void BucketSearch::time(std::string_view stage, const std::vector<size_t>& chosen, int rounds, double share) {
   Measurer::Timing timing;
   timing.rounds = rounds;
   timing.launch_us = launch_us_;
@@ -178,59 +197,58 @@ void BucketSearch::time(const std::vector<size_t>& chosen, int rounds, double sh
   if (timing.seconds == 0 && task_.candidates[0].median_us > 0) return;  // the first rounds have to do
 
   std::vector<std::string> schedules;
-  std::map<std::string, size_t> index;
   for (const size_t i : chosen) {
     schedules.push_back(task_.candidates[i].schedule);
-    index[schedules.back()] = i;
     if (const std::string fault = fault_of("time", i); !fault.empty()) {
       timing.faulty = schedules.back();
       timing.fault = fault;
     }
   }
-  struct Samples {
-    std::vector<double> median, p5, p95;
-  };
-  std::map<size_t, Samples> samples;
-  const auto keep = [&] {
-    for (const auto& [i, s] : samples) {
-      task_.candidates[i].median_us = median(s.median);
-      task_.candidates[i].p5_us = median(s.p5);
-      task_.candidates[i].p95_us = median(s.p95);
-    }
-    last_measured_.clear();
-    for (const size_t i : chosen)
-      if (samples.contains(i)) last_measured_.push_back(i);
-  };
+  std::map<std::string, Samples> samples;
+  size_t done = 0;
   try {
+    tell(stage, 0, chosen.size() * static_cast<size_t>(rounds));
     const auto failed = measurer_.time(schedules, task_.key.problem.max_rows, timing,
                                        [&](const std::string& schedule, const Engine::Timing& measured) {
-                                         Samples& s = samples[index.at(schedule)];
+                                         Samples& s = samples[schedule];
                                          s.median.push_back(measured.median_us);
                                          s.p5.push_back(measured.p5_us);
                                          s.p95.push_back(measured.p95_us);
+                                         tell(stage, ++done, chosen.size() * static_cast<size_t>(rounds));
                                        });
-    keep();
-    for (const auto& [schedule, why] : failed) reject(index.at(schedule), why);
+    keep(samples);
+    for (const auto& [schedule, why] : failed) reject(index_of(schedule), why);
   } catch (const Interrupted&) {
-    keep();
+    keep(samples);
     throw;
   }
 }
 
-void BucketSearch::choose() {
-  const TuningCandidate& heuristic = task_.candidates[0];
-  winner_ = heuristic.schedule;
-  double least = heuristic.median_us * (1 - kTie);
-  for (TuningCandidate& candidate : task_.candidates)
-    if (candidate.rejected.empty() && family(candidate.schedule) != family(heuristic.schedule))
-      candidate.rejected = "another family: it rounds differently";
-  // Only finalists: the times of the others are of fewer rounds, when the device was in another state.
-  for (const size_t i : last_measured_) {
-    const TuningCandidate& candidate = task_.candidates[i];
-    if (!candidate.rejected.empty() || candidate.median_us >= least) continue;
-    least = candidate.median_us;
-    winner_ = candidate.schedule;
+void BucketSearch::keep(const std::map<std::string, Samples>& samples) {
+  const auto built_in = samples.find(task_.candidates[0].schedule);
+  if (built_in == samples.end()) return;  // there is nothing to compare the others with
+  last_rounds_.clear();
+  for (const auto& [schedule, s] : samples) {
+    TuningCandidate& candidate = task_.candidates[index_of(schedule)];
+    const Comparison comparison = compare_rounds(s.median, built_in->second.median);
+    candidate.median_us = median(s.median);
+    candidate.p5_us = median(s.p5);
+    candidate.p95_us = median(s.p95);
+    candidate.rounds = static_cast<int>(s.median.size());
+    candidate.of_built_in = comparison.ratio;
+    candidate.spread = comparison.spread;
+    candidate.run = task_.run;
+    last_rounds_[schedule] = s.median;
   }
+}
+
+/// Of the finalists alone: the times of the others are of fewer rounds, when the device was in another state.
+void BucketSearch::choose() {
+  const std::string& heuristic = task_.candidates[0].schedule;
+  for (TuningCandidate& candidate : task_.candidates)
+    if (candidate.rejected.empty() && family(candidate.schedule) != family(heuristic))
+      candidate.rejected = "another family: it rounds differently";
+  verdict_ = choose_winner(task_.candidates, last_rounds_, task_.incumbent);
 }
 
 }  // namespace gumtile::tools

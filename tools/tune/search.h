@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -8,6 +10,7 @@
 #include "gumtile/tuning.h"
 #include "tools/tune/compile_pool.h"
 #include "tools/tune/measurer.h"
+#include "tools/tune/verdict.h"
 
 namespace gumtile::tools {
 
@@ -15,44 +18,61 @@ namespace gumtile::tools {
 /// tests of what must cost that candidate only.
 struct InjectedFault {
   std::string stage;  ///< compile, check or time
-  std::string kind;   ///< abort, hang, garbage; corrupt (compile); wrong (check)
+  std::string kind;   ///< abort, hang, garbage; corrupt (compile); wrong (check); fast, noisy (time)
   size_t candidate = 0;
 };
-
-/// How the reasons begin for candidates that a search had no time for.
-inline constexpr std::string_view kNotMeasured = "not measured";
 
 /// What a search starts from: a bucket's key and its candidates, the heuristic first. Candidates that an
 /// interrupted search has measured or rejected keep what it found.
 struct SearchTask {
   TuningKey key;
   std::vector<TuningCandidate> candidates;
+  std::string incumbent;  ///< the candidate that earlier searches chose; empty: none did
+  std::string run;        ///< the date that this search's measurements get
   std::vector<InjectedFault> faults;
+};
+
+/// How far a search is.
+struct SearchProgress {
+  std::string_view stage;  ///< "compiled", "checked", "timed", "timed again"
+  size_t done = 0;         ///< candidates; in the last stages rounds of them
+  size_t total = 0;
+  std::string best;        ///< the fastest schedule so far; empty: none is known
+  double of_built_in = 0;  ///< its time over the built-in choice's
 };
 
 /// Searches one bucket by successive halving. Every candidate is compiled, loaded, and checked: it must give
 /// the heuristic's tokens. Then all get a few replays in interleaved rounds, the best quarter more, the final
-/// few the most. The heuristic takes part in all rounds and wins unless another one is clearly faster.
+/// few the most. The heuristic and what earlier searches chose take part in all rounds (`choose_winner`).
 class BucketSearch {
  public:
-  BucketSearch(CompilePool& pool, Measurer& measurer, SearchTask task);
+  using Progress = std::function<void(const SearchProgress&)>;
+  BucketSearch(CompilePool& pool, Measurer& measurer, SearchTask task, Progress progress);
 
   /// Compiles, loads, checks and measures for `seconds`. Throws WorkerFault where the heuristic itself fails,
   /// and Interrupted, after which `candidates` holds what is known.
   void run(double seconds);
 
   const std::vector<TuningCandidate>& candidates() const { return task_.candidates; }
-  /// The schedule that won; empty before the end.
-  const std::string& winner() const { return winner_; }
+  /// What won; without a winner before the end.
+  const Verdict& verdict() const { return verdict_; }
 
  private:
+  /// Of one schedule, each of a round's few replays.
+  struct Samples {
+    std::vector<double> median, p5, p95;
+  };
+
   void compile_and_load();
   void check_all();
   void measure();
-  void time(const std::vector<size_t>& chosen, int rounds, double share);
+  void time(std::string_view stage, const std::vector<size_t>& chosen, int rounds, double share);
+  void keep(const std::map<std::string, Samples>& samples);
+  void tell(std::string_view stage, size_t done, size_t total) const;
   std::vector<size_t> best(size_t count) const;
   void choose();
   void reject(size_t candidate, const std::string& why);
+  size_t index_of(const std::string& schedule) const;
   std::string fault_of(const std::string& stage, size_t candidate) const;
   bool is_known(size_t candidate) const;
   double seconds_left() const;
@@ -60,9 +80,10 @@ class BucketSearch {
   CompilePool& pool_;
   Measurer& measurer_;
   SearchTask task_;
-  std::string winner_;
+  Progress progress_;
+  Verdict verdict_;
   CheckedAnswer reference_;
-  std::vector<size_t> last_measured_;  ///< whose times are of the same rounds, the last ones
+  std::map<std::string, std::vector<double>> last_rounds_;  ///< medians by schedule
   double launch_us_ = 0;
   std::chrono::steady_clock::time_point end_;
 };

@@ -4,6 +4,7 @@
 
 #include "gumtile/error.h"
 #include "tools/tune/candidates.h"
+#include "tools/units.h"
 
 namespace gumtile::tools {
 namespace {
@@ -77,7 +78,8 @@ std::string explain_choices(const TuneSettings& settings, const std::string& for
                          {"rule", why.rule},
                          {"not_used", why.not_used},
                          {"of_other_devices", why.of_other_devices}});
-    return Json{{"device", device_json(device)}, {"choices", choices}}.dump(2) + "\n";
+    return json_text(
+        {{"device", device_json(device)}, {"head", origin_json(settings.origin)}, {"choices", choices}});
   }
   Table table{{"batch", "from token", "schedule", "chosen by"}, {}};
   std::string notes;
@@ -89,10 +91,10 @@ std::string explain_choices(const TuneSettings& settings, const std::string& for
       notes += fmt::format("not used for batch {}: {}\n", why.rows, note);
   }
   if (of_other_devices > 0)
-    notes +=
-        fmt::format("not used: {} records of other devices; --format json lists them\n", of_other_devices);
+    notes += fmt::format("not used: {} of other devices; --format json lists them\n",
+                         count_text(of_other_devices, "record"));
   const std::string text = format == "md" ? to_markdown(table) + "\n" : to_text(table);
-  return text + notes;
+  return text + notes + origin_text(settings.origin);
 }
 
 }  // namespace gumtile::tools

@@ -14,7 +14,7 @@
 
 namespace gumtile::tools {
 
-void answer(const Json& message) { write_stdout(message.dump() + "\n"); }
+void answer(const Json& message) { write_stdout(json_text(message, -1)); }
 
 bool has_fault(const Json& request, std::string_view kind) {
   const auto found = request.find("fault");
@@ -31,11 +31,15 @@ Action add_worker(CLI::App& app) {
   app.group("");  // not for users
   auto role = std::make_shared<std::string>();
   app.add_option("role", *role)->required()->check(CLI::IsMember({"compile", "measure"}));
-  return [role] {
+  auto folder = std::make_shared<std::string>();
+  app.add_option("folder", *folder)->required();
+  return [role, folder] {
     // A worker that hangs must not outlive a tuner that was killed.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() == 1) return static_cast<int>(ErrorCode::internal);
-    return *role == "compile" ? run_compile_worker() : run_measure_worker();
+    // What a compiler leaves when it is killed goes with the folder.
+    setenv("TMPDIR", folder->c_str(), 1);
+    return *role == "compile" ? run_compile_worker(*folder) : run_measure_worker(*folder);
   };
 }
 

@@ -1,12 +1,14 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 
 #include "tools/output.h"
 
-/// The helper processes of a tuner, `gumtile worker ROLE`: they read lines of JSON from stdin and answer with
-/// lines of JSON on stdout, until stdin ends. They are where a compiler may abort and a kernel hang.
+/// The helper processes of a tuner, `gumtile worker ROLE FOLDER`: they read lines of JSON from stdin and
+/// answer with lines of JSON on stdout, until stdin ends. A `file` is one of the folder's: its path may hold
+/// bytes that JSON cannot. They are where a compiler may abort and a kernel hang.
 ///
 /// `compile`: {head, target, schedule, file} -> {schedule}, and the artifact in `file`; or {error}.
 ///
@@ -22,14 +24,14 @@
 /// A request with `fault` makes the worker misbehave: how the tests provoke what must not happen.
 namespace gumtile::tools {
 
-int run_compile_worker();
-int run_measure_worker();
+int run_compile_worker(const std::filesystem::path& folder);
+int run_measure_worker(const std::filesystem::path& folder);
 
 /// A line to the tuner, at once.
 void answer(const Json& message);
 
-/// Misbehaves as `request["fault"]` says: abort, hang, garbage (a line that is no JSON). Others are the
-/// caller's.
+/// Misbehaves as `request["fault"]` says: abort, hang, garbage (a line that is not JSON). Others are the
+/// caller's: corrupt, wrong, fast (times that are too good), noisy (times that are scattered).
 void obey_fault(const Json& request);
 bool has_fault(const Json& request, std::string_view kind);
 

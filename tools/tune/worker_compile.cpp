@@ -15,7 +15,7 @@
 namespace gumtile::tools {
 namespace {
 
-void compile_to_file(const Json& request) {
+void compile_to_file(const Json& request, const std::filesystem::path& folder) {
   const MeasuredHead head = parse_head(request.at("head"));
   const Schedule schedule = Schedule::parse(request.at("schedule").get<std::string>());
   const Target target = Target::parse(request.at("target").get<std::string>());
@@ -23,24 +23,25 @@ void compile_to_file(const Json& request) {
   KernelArtifact artifact = compile(plan);
   static const std::optional<std::string> ptxas = find_assembler();
   if (ptxas)
-    add_cubin(artifact, *ptxas, [](LogLevel, std::string_view why) { fmt::print(stderr, "{}\n", why); });
+    add_cubin(artifact, *ptxas,
+              [](LogLevel, std::string_view why) { std::fputs(fmt::format("{}\n", why).c_str(), stderr); });
   std::string entry = cache::encode_entry(key_text(plan), artifact);
   if (has_fault(request, "corrupt")) entry[entry.size() / 2] ^= 1;
-  const auto file = request.at("file").get<std::string>();
+  const std::filesystem::path file = folder / request.at("file").get<std::string>();
   std::ofstream out(file, std::ios::binary);
   out.write(entry.data(), static_cast<std::streamsize>(entry.size()));
   out.close();
-  if (!out) throw Error(ErrorCode::cannot_create, fmt::format("'{}' cannot be written", file));
+  if (!out) throw Error(ErrorCode::cannot_create, fmt::format("'{}' cannot be written", file.string()));
 }
 
 }  // namespace
 
-int run_compile_worker() {
+int run_compile_worker(const std::filesystem::path& folder) {
   for (std::string line; std::getline(std::cin, line);) {
     const Json request = Json::parse(line);
     try {
       obey_fault(request);
-      compile_to_file(request);
+      compile_to_file(request, folder);
       answer({{"schedule", request.at("schedule")}});
     } catch (const Error& error) {
       answer({{"error", error.what()}});

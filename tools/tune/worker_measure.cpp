@@ -26,16 +26,18 @@ namespace {
 /// Hands out the artifact of a schedule from the file that a compile worker wrote.
 class FileSource final : public KernelSource {
  public:
+  explicit FileSource(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
   void set_file(const std::string& schedule, const std::string& file) {
     const std::lock_guard lock(mutex_);
     files_[schedule] = file;
   }
 
   KernelArtifact get(const KernelPlan& plan) override {
-    std::string file;
+    std::filesystem::path file;
     {
       const std::lock_guard lock(mutex_);
-      file = files_.at(plan.schedule.str());
+      file = folder_ / files_.at(plan.schedule.str());
     }
     std::ifstream in(file, std::ios::binary);
     const std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
@@ -46,6 +48,7 @@ class FileSource final : public KernelSource {
   }
 
  private:
+  const std::filesystem::path folder_;
   std::mutex mutex_;
   std::map<std::string, std::string> files_;
 };
@@ -112,6 +115,9 @@ std::string driver_version(const DeviceDescription& device) {
 
 class MeasureWorker {
  public:
+  explicit MeasureWorker(const std::filesystem::path& folder)
+      : source_(std::make_shared<FileSource>(folder)) {}
+
   void handle(const Json& request) {
     const auto what = request.at("do").get<std::string>();
     if (what == "open") open(request);
@@ -124,7 +130,9 @@ class MeasureWorker {
  private:
   void open(const Json& request) {
     head_ = parse_head(request.at("head"));
-    engine_ = Engine::open(request.at("device").get<std::string>(), source_);
+    EngineOptions options;  // without a cache or records: kernels come from files, schedules from the tuner
+    options.source = source_;
+    engine_ = Engine::open(request.at("device").get<std::string>(), options);
     answer({{"device", device_json(engine_->device())}, {"driver", driver_version(engine_->device())}});
     weights_ = make_weight_copies(engine_, head_);
     answer({{"copies", weights_.size()}});
@@ -226,10 +234,18 @@ class MeasureWorker {
     };
     const Engine::Timing timing = engine_->time(launch_all, request.at("repeats").get<int>(), 1);
     const auto launches = static_cast<double>(weights_.size());
+    const double pretended = request.value("faulty", "") == schedule ? pretended_speed(request) : 1;
     answer({{"time", schedule},
-            {"median_us", timing.median_us / launches},
-            {"p5_us", timing.p5_us / launches},
-            {"p95_us", timing.p95_us / launches}});
+            {"median_us", pretended * timing.median_us / launches},
+            {"p5_us", pretended * timing.p5_us / launches},
+            {"p95_us", pretended * timing.p95_us / launches}});
+  }
+
+  /// What a faulty candidate's times are multiplied by.
+  double pretended_speed(const Json& request) {
+    if (has_fault(request, "fast")) return 0.5;
+    constexpr std::array kNoise = {0.4, 0.8, 1.2};
+    return has_fault(request, "noisy") ? kNoise[pretended_++ % kNoise.size()] : 1;
   }
 
   void read_floor() {
@@ -239,19 +255,20 @@ class MeasureWorker {
     answer({{"bytes_per_second", ceiling.bytes_per_second}, {"method", ceiling.method}});
   }
 
-  std::shared_ptr<FileSource> source_ = std::make_shared<FileSource>();
+  std::shared_ptr<FileSource> source_;
   std::shared_ptr<Engine> engine_;
   MeasuredHead head_;
   std::vector<DeviceArray> weights_;
   std::map<std::string, Kernel> kernels_;
   std::optional<BatchArrays> batch_;
   std::map<std::string, Run> runs_;
+  size_t pretended_ = 0;
 };
 
 }  // namespace
 
-int run_measure_worker() {
-  MeasureWorker worker;
+int run_measure_worker(const std::filesystem::path& folder) {
+  MeasureWorker worker(folder);
   for (std::string line; std::getline(std::cin, line);) {
     try {
       worker.handle(Json::parse(line));

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "gumtile/error.h"
+#include "gumtile/target.h"
+
+namespace gumtile::assembler {
+
+/// An assembler is not run again, since it took too long before.
+class GivenUp : public Error {
+  using Error::Error;
+};
+
+/// One assembler for as long as it answers. The first time that it takes too long it is given up: what it
+/// works on at that time is ended, too, and no kernel waits for it again.
+class AssemblerRun {
+ public:
+  explicit AssemblerRun(std::string ptxas, std::chrono::milliseconds deadline = std::chrono::minutes(1))
+      : ptxas_(std::move(ptxas)), deadline_(deadline) {}
+
+  /// As `gumtile::assemble`; a `TookTooLong` first, `GivenUp` from then on. Thread safe.
+  std::string assemble(const std::string& ptx, const Target& target, const std::function<bool()>& stop = {});
+
+ private:
+  [[noreturn]] void throw_given_up() const;
+
+  std::string ptxas_;
+  std::chrono::milliseconds deadline_;
+  std::atomic<bool> given_up_{false};
+};
+
+/// The one of this process for an assembler's path.
+std::shared_ptr<AssemblerRun> run_of(const std::string& ptxas);
+
+}  // namespace gumtile::assembler

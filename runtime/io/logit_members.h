@@ -1,0 +1,19 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace gumtile::io {
+
+/// A member of a config.json that changes logits after the head's product.
+struct LogitMember {
+  std::string name;   ///< with the objects it is in, "text_config.final_logit_softcapping"
+  std::string value;  ///< as JSON
+};
+
+/// Those of `config`, an object called `prefix` ("" for the outermost), that change anything by their value
+/// and that gumtile does not apply. Not those of objects inside of it.
+std::vector<LogitMember> unapplied_logit_members(const nlohmann::json& config, const std::string& prefix);
+
+}  // namespace gumtile::io

@@ -1,0 +1,164 @@
+#include "model_config.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <initializer_list>
+#include <string_view>
+#include <system_error>
+
+#include "fault.h"
+#include "mapped_file.h"
+#include "strict_json.h"
+
+namespace gumtile::io {
+namespace {
+
+using nlohmann::json;
+
+struct Level {
+  const json* object;
+  std::string name;  ///< "thinker_config.text_config"; "" for the outermost
+};
+
+/// The configuration and the text models' within it, innermost first.
+std::vector<Level> text_levels(const json& config) {
+  constexpr std::string_view kTextModels[] = {"thinker_config",
+                                              "text_config",
+                                              "llm_config",
+                                              "language_config",
+                                              "language_model_config",
+                                              "lm_config",
+                                              "text_model_config",
+                                              "language_model",
+                                              "llm",
+                                              "decoder"};
+  std::vector<Level> levels = {{&config, ""}};
+  for (size_t i = 0; i < levels.size(); ++i)
+    for (const std::string_view name : kTextModels)
+      if (const auto inner = levels[i].object->find(name);
+          inner != levels[i].object->end() && inner->is_object())
+        levels.push_back({&*inner, levels[i].name.empty() ? std::string(name)
+                                                          : fmt::format("{}.{}", levels[i].name, name)});
+  std::ranges::reverse(levels);
+  return levels;
+}
+
+/// The first member of these names, null ones left out; null if there is none.
+const json* find_member(const std::vector<Level>& levels, std::initializer_list<const char*> names) {
+  for (const Level& level : levels)
+    for (const char* name : names)
+      if (const auto member = level.object->find(name); member != level.object->end() && !member->is_null())
+        return &*member;
+  return nullptr;
+}
+
+std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+ConfigSize size_member(const std::vector<Level>& levels, std::initializer_list<const char*> names) {
+  constexpr int64_t kMost = int64_t{1} << 31;
+  const json* member = find_member(levels, names);
+  if (member == nullptr) return {std::nullopt, fmt::format("has no '{}'", *names.begin())};
+  if (!member->is_number_integer() || member->get<int64_t>() < 1 || member->get<int64_t>() > kMost)
+    return {std::nullopt, fmt::format("has {} for '{}', expected an integer from 1 to {}",
+                                      in_quotes(text_of(*member)), *names.begin(), kMost)};
+  return {member->get<int64_t>(), ""};
+}
+
+std::optional<DType> dtype_named(std::string_view name) {
+  constexpr std::string_view kTorch = "torch.";
+  if (name.starts_with(kTorch)) name.remove_prefix(kTorch.size());
+  if (name == "bfloat16") return DType::bf16;
+  if (name == "float16" || name == "half") return DType::f16;
+  if (name == "float32" || name == "float") return DType::f32;
+  return std::nullopt;
+}
+
+std::optional<bool> tied_in(const std::vector<Level>& levels) {
+  std::optional<bool> tied;
+  for (const Level& level : levels)
+    for (const char* name : {"tie_word_embeddings", "tie_embeddings"})
+      if (const auto member = level.object->find(name); member != level.object->end() && !member->is_null())
+        tied = *member != json(false) && *member != json(0) && tied.value_or(true);
+  return tied;
+}
+
+bool mentions_head(std::string_view text) {
+  return text.find("lm_head") != std::string_view::npos &&
+         !text.starts_with("-:");  // GPTQModel: not this one
+}
+
+/// Whether a member of this name lists what is not quantised.
+bool is_left_out(std::string_view name) {
+  constexpr std::string_view kWords[] = {"ignore", "exclude", "skip", "not_convert", "unquantized"};
+  return std::ranges::any_of(kWords, [&](std::string_view word) { return name.find(word) != name.npos; });
+}
+
+/// Whether the value of a member that is called after the head says that it is quantised.
+bool is_quantisation(const json& value) {
+  if (value.is_null() || (value.is_boolean() && !value.get<bool>())) return false;
+  if (!value.is_object()) return true;
+  const auto bits = value.find("bits");
+  return bits == value.end() || !bits->is_number() || bits->get<double>() < 16;
+}
+
+/// The member of a quantisation's configuration that has the head among what is quantised; empty if none has.
+/// `name` is what `value` is called.
+std::string quantised_head_in(const json& value, const std::string& name) {
+  if (is_left_out(name)) return "";
+  if (value.is_string() && mentions_head(value.get_ref<const std::string&>())) return name;
+  if (!value.is_structured()) return "";
+  for (const auto& [key, inner] : value.items()) {
+    const std::string& inner_name = value.is_array() ? name : key;
+    if (value.is_object() && mentions_head(key)) {
+      if (is_quantisation(inner) && !is_left_out(key)) return key;
+    } else if (std::string found = quantised_head_in(inner, inner_name); !found.empty()) {
+      return found;
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+ModelConfig read_model_config(const std::string& path) {
+  const auto file = MappedFile::open(path);
+  const json config = parse_python_json(file->text(), path, "the configuration");
+  const std::vector<Level> levels = text_levels(config);
+  ModelConfig out;
+  out.path = path;
+  out.vocab_size = size_member(levels, {"vocab_size", "n_vocab", "padded_vocab_size", "vocabulary_size"});
+  out.hidden_size =
+      size_member(levels, {"hidden_size", "n_embd", "d_model", "n_embed", "model_dim", "dim", "embed_dim"});
+  out.embedding_width = size_member(levels, {"word_embed_proj_dim"}).value;
+  if (const json* dtype = find_member(levels, {"torch_dtype", "dtype"})) {
+    out.dtype_text = dtype->is_string() ? dtype->get<std::string>() : text_of(*dtype);
+    out.dtype = dtype_named(out.dtype_text);
+  }
+  out.tied = tied_in(levels);
+  for (const Level& level : levels) {
+    for (const char* name : {"quantization_config", "compression_config", "quantization"})
+      if (const auto member = level.object->find(name);
+          member != level.object->end() && out.quantised_head.empty())
+        out.quantised_head = quantised_head_in(*member, name);
+    std::ranges::move(unapplied_logit_members(*level.object, level.name),
+                      std::back_inserter(out.logit_members));
+  }
+  return out;
+}
+
+std::vector<std::string> unapplied_notes(const ModelConfig& config) {
+  std::vector<std::string> notes;
+  for (const LogitMember& member : config.logit_members)
+    notes.push_back(fmt::format("{}: {} is {}, which is not applied: logits are those of the product alone",
+                                in_quotes(config.path), in_quotes(member.name), in_quotes(member.value)));
+  return notes;
+}
+
+std::string config_path_beside(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  const fs::path folder = fs::is_directory(path, ignored) ? fs::path(path) : fs::path(path).parent_path();
+  return (folder / "config.json").string();
+}
+
+}  // namespace gumtile::io

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace gumtile::io {
+
+/// A file for a result, at a path that a user chose. It stays what it is: a device, a named pipe or
+/// /dev/stdout is written to, a symbolic link stays and the file that it leads to is replaced, and a file
+/// that is replaced hands on its permissions. A regular file is replaced atomically if its folder allows
+/// that, and written over otherwise.
+class OutputFile {
+ public:
+  /// Finds out whether the path could be written, and changes nothing. To be called before long work. Throws
+  /// Error(cannot_create) that names the path, what is wrong and what to do.
+  explicit OutputFile(std::string path);
+
+  /// As given.
+  const std::string& path() const { return path_; }
+  /// Whether what is written can be read again at this path: no device, pipe or descriptor.
+  bool is_regular() const { return kind_ == Kind::regular; }
+  /// Whether it is where this process's standard output goes by name ("/dev/stdout", "/proc/self/fd/1").
+  bool is_stdout() const { return kind_ == Kind::descriptor && descriptor_ == 1; }
+
+  /// Makes `parts`, one after another, its content, be that that it was changed meanwhile. A pipe is waited
+  /// for until somebody reads it. Throws Error(cannot_create); a regular file then is what it was, unless it
+  /// could not be replaced and had to be written over. Nothing else is left behind, however the process ends.
+  void write(std::span<const std::string_view> parts) const;
+  void write(std::string_view bytes) const;
+
+ private:
+  enum class Kind : uint8_t {
+    regular,     ///< or nothing yet
+    stream,      ///< a device or a pipe, opened by its path
+    descriptor,  ///< one that this process has open
+  };
+
+  void follow_links();
+  void try_regular() const;
+  void write_over(std::span<const std::string_view> parts) const;
+  [[noreturn]] void fail(int error) const;
+
+  std::string path_;
+  std::string target_;  ///< where links led to
+  Kind kind_ = Kind::regular;
+  int descriptor_ = -1;
+  bool exists_ = false;
+};
+
+}  // namespace gumtile::io

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+/// What every writer of files needs from the system. Failures are errno values, since what they mean differs:
+/// an entry of a cache that could not be written is a miss, a result is an error.
+namespace gumtile::io {
+
+/// Owns a file descriptor; negative: none.
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd = -1) : fd_(fd) {}
+  ~FileDescriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+
+  int get() const { return fd_; }
+  bool is_open() const { return fd_ >= 0; }
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+/// Writes all of `bytes`; 0 or an errno.
+int write_all(int file, std::string_view bytes);
+int write_all(int file, std::span<const std::byte> bytes);
+
+/// Waits until what was written is on the disk; 0 or an errno.
+int sync(int file);
+
+/// For names that no other process has. Processes in containers share folders and have the same ids.
+uint64_t random_bits();
+
+/// The folder that a path's last name lies in, "." if there is none before it.
+std::string folder_of(const std::string& path);
+
+/// A new file in a folder, which nobody sees until it takes its name. On file systems that have files without
+/// a name (O_TMPFILE) nothing is left behind however the process ends, on others if this object is destroyed.
+class NewFile {
+ public:
+  /// `mode` is that of open(2), to which the process's umask applies. `folder` must stay open. Afterwards
+  /// `is_open()`, or `error()` is an errno.
+  NewFile(int folder, mode_t mode);
+  ~NewFile();
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+
+  bool is_open() const { return file_.is_open(); }
+  int error() const { return error_; }
+  int get() const { return file_.get(); }
+
+  /// Takes the place of whatever has this name in the folder, atomically; 0 or an errno.
+  int take_name(const std::string& name);
+
+ private:
+  void open_with_a_name(mode_t mode);
+  int link_as(const std::string& name) const;
+
+  int folder_;
+  FileDescriptor file_;
+  std::string temporary_;  ///< its name in the folder; empty: it has none
+  int error_ = 0;
+};
+
+/// Makes `parts`, one after another, the content of the file at `path`, atomically: whoever has a former file
+/// of that name open or mapped keeps it, and nobody sees half of the new one. It is on the disk before it
+/// takes the name. A file that was there hands on its permissions; else they are `mode` under the umask. A
+/// symbolic link at `path` is itself replaced. Returns 0, or the errno of the failure, after which all is as
+/// it was.
+int replace_file(const std::string& path, std::span<const std::string_view> parts, mode_t mode = 0666);
+int replace_file(const std::string& path, std::string_view bytes, mode_t mode = 0666);
+
+}  // namespace gumtile::io

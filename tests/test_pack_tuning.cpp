@@ -1,0 +1,113 @@
+// Tuning records in packs: what was tuned on some device travels along, and engines on that device use it.
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gumtile/compiler.h"
+#include "gumtile/pack.h"
+#include "gumtile/tuning.h"
+#include "tests/pack_fixture.h"
+
+using namespace gumtile;
+using namespace gumtile::test;
+
+namespace {
+
+/// A record of `card` that chooses `schedule`, which is not the built-in choice.
+TuningRecord record_for(const DeviceDescription& card, const Program& program, const Problem& problem,
+                        const Schedule& schedule) {
+  const Schedule heuristic =
+      default_schedule(program, problem, card.target, {card.workers, card.memory_bytes_per_second});
+  REQUIRE(schedule != heuristic);
+  TuningRecord record;
+  record.key = tuning_key(card, program, problem);
+  record.winner = schedule.str();
+  record.heuristic = heuristic.str();
+  record.candidates = {{heuristic.str(), 20, 19, 21, ""}, {record.winner, 10, 9, 11, ""}};
+  record.gumtile_version = "0.1.0";
+  record.compiler = "LLVM 22";
+  record.date = "2026-01-02T03:04:05Z";
+  return record;
+}
+
+/// The pack of a request, with the records that belong to it.
+std::string pack_with_records(const PackRequest& request) {
+  PackWriter writer(request, "test");
+  for (const PackPlan& plan : plan_pack(request)) writer.add(plan, compile(plan.plan));
+  for (const std::string& each : pack_tuning_records(request)) writer.add_tuning_record(each);
+  return writer.bytes();
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a pack takes tuning records along, of cards that nobody knew, and engines on those cards use them") {
+  PackRequest request = host_request();
+  request.targets = {Target::parse("sm_90a")};
+  request.feature_sets = {kNoFeatures};
+  request.max_rows = 4;
+  const DeviceDescription card{"NVIDIA Unheard-of", "cuda:0", request.targets[0], 99, size_t{1} << 36, 9e12};
+  const Program program = lm_head_program(request.head, kNoFeatures);
+  const Problem problem{kPackVocab, kPackHidden, 4, 16, 0};
+  WgmmaSchedule faster = std::get<WgmmaSchedule>(
+      default_schedule(program, problem, card.target, {card.workers, card.memory_bytes_per_second}).family);
+  faster.stages -= 1;
+  const TuningRecord record = record_for(card, program, problem, Schedule{faster});
+  const std::string text = tuning_record_text(record);
+  const TuningRecordText mine[] = {{"mine.json", text}};
+  request.tuning = TuningRecords::from_texts(mine, {});
+
+  CHECK(pack_tuning_records(request) == std::vector<std::string>{text});
+  const TestFile file(pack_with_records(request));
+  const std::shared_ptr<Pack> pack = open_pack(file.path());
+  CHECK_NOTHROW(pack->get(make_plan(program, problem, Schedule{faster}, card.target)));
+
+  const auto records = load_tuning({pack}, "/nonexistent");
+  const auto found = records->find(record.key);
+  REQUIRE(found.has_value());
+  CHECK(found->schedule == Schedule{faster});
+  CHECK(found->rule == "pack record " + pack->hash());
+  DeviceDescription other = card;
+  other.name = "NVIDIA H200";
+  CHECK_FALSE(records->find(tuning_key(other, program, problem)).has_value());
+}
+
+TEST_CASE("what was tuned on a CPU is in every host variant, and an engine on that CPU uses it") {
+  if (runnable_host_targets().empty()) return;
+  PackRequest request = host_request();
+  request.feature_sets = {feature_logprob};
+  request.max_rows = 4;
+  const DeviceDescription cpu = Engine::open("cpu", nullptr)->device();
+  const Program program = lm_head_program(request.head, feature_logprob);
+  const Problem problem{kPackVocab, kPackHidden, 4, 16, 0};
+  const Schedule tuned = Schedule::parse("host:b2,v512");
+  const TuningRecord record = record_for(cpu, program, problem, tuned);
+  const std::string text = tuning_record_text(record);
+  const TuningRecordText mine[] = {{"mine.json", text}};
+  request.tuning = TuningRecords::from_texts(mine, {});
+
+  CHECK(pack_tuning_records(request) == std::vector<std::string>{text});
+  for (const Target& variant : host_pack_targets()) {
+    int found = 0;
+    for (const PackPlan& plan : plan_pack(request))
+      found += plan.plan.target == variant && plan.plan.schedule == tuned ? 1 : 0;
+    CHECK(found == 1);
+  }
+  const TestFile file(pack_with_records(request));
+  const std::shared_ptr<Pack> pack = open_pack(file.path());
+  const std::vector<uint16_t> weights(static_cast<size_t>(kPackVocab * kPackHidden), 0);
+  const auto choice_with = [&](std::shared_ptr<const TuningRecords> records) {
+    EngineOptions options;
+    options.source = pack;
+    options.tuning = std::move(records);
+    LmHead head(Engine::open("cpu", options), request.head, weights.data());
+    head.prepare(4, {feature_logprob});
+    return head.choices().back();
+  };
+  CHECK(choice_with(load_tuning({pack}, "/nonexistent")).schedule == "host:b2,v512");
+  CHECK(choice_with(load_tuning({pack}, "/nonexistent")).rule == "pack record " + pack->hash());
+  CHECK(choice_with(nullptr).schedule == record.heuristic);  // which is there as well
+  CHECK(choice_with(nullptr).note.empty());
+}
