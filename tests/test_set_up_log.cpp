@@ -5,8 +5,9 @@
 
 #include "gumtile/programs.h"
 #include "runtime/engine/set_up_log.h"
+#include "runtime/head/choices_log.h"
 
-namespace gumtile::engine {
+namespace gumtile::head {
 namespace {
 
 /// The messages about `choices` for a head on `target`, which is made of `dtype`.
@@ -41,9 +42,9 @@ TEST_CASE("buckets with one choice are one line") {
                                           {0, 16, "host:b4,v256", "shipped record y.json", "why"}};
   CHECK(said(choices, "host", DType::bf16) ==
         std::vector<std::string>{
-            "head 1000 x 64, 1 row, tokens only: schedule 'host:b1,v256' by built-in heuristic",
-            "head 1000 x 64, 2 to 8 rows, tokens only: schedule 'host:b4,v256' by shipped record x.json",
-            "head 1000 x 64, 9 to 16 rows, tokens only: schedule 'host:b4,v256' by shipped record y.json; "
+            "head 1000 x 64, 1 row, features token: schedule 'host:b1,v256' by built-in heuristic",
+            "head 1000 x 64, 2 to 8 rows, features token: schedule 'host:b4,v256' by shipped record x.json",
+            "head 1000 x 64, 9 to 16 rows, features token: schedule 'host:b4,v256' by shipped record y.json; "
             "why"});
 }
 
@@ -57,13 +58,13 @@ TEST_CASE("a slower family of kernels comes with its reason") {
   CHECK(says(said(mma_sync, "sm_90a", DType::bf16, 8), "; TMA needs weights aligned to 16 bytes"));
   CHECK(says(said(mma_sync, "sm_80", DType::bf16), "; sm_80 has no wgmma"));
   CHECK(says(said(one("host:b4,v256"), "host", DType::bf16),
-             "with log-probabilities: schedule 'host:b4,v256' by option"));
+             "features logprob: schedule 'host:b4,v256' by option"));
 }
 
 TEST_CASE("without a log nothing is put into words") {
   log_choices({}, {{0, 1, "no schedule", "", ""}}, Program{}, Problem{}, DeviceDescription{});
-  log_device({}, "auto", DeviceDescription{});
+  engine::log_device({}, "auto", DeviceDescription{});
 }
 
 }  // namespace
-}  // namespace gumtile::engine
+}  // namespace gumtile::head

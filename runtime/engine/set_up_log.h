@@ -1,11 +1,9 @@
 #pragma once
 
 #include <string_view>
-#include <vector>
 
 #include "gumtile/artifact.h"
 #include "gumtile/engine.h"
-#include "gumtile/lm_head.h"
 #include "gumtile/log.h"
 #include "gumtile/plan.h"
 
@@ -20,10 +18,5 @@ void log_compiled(const Log& log, const KernelPlan& plan, const KernelArtifact& 
 
 /// A kernel that was taken from `place`, "the cache" or "a pack". Level debug.
 void log_taken(const Log& log, const KernelPlan& plan, std::string_view place);
-
-/// The choices for one feature set in the order of their buckets; equal neighbours make one line. `program`
-/// and `problem` are what they were made for.
-void log_choices(const Log& log, const std::vector<KernelChoice>& choices, const Program& program,
-                 const Problem& problem, const DeviceDescription& device);
 
 }  // namespace gumtile::engine

@@ -12,8 +12,8 @@
 #include "gumtile/tuning.h"
 #include "runtime/cpu/cpu_info.h"
 #include "runtime/engine/parallel.h"
-#include "runtime/engine/set_up_log.h"
 #include "runtime/head/batch_buckets.h"
+#include "runtime/head/choices_log.h"
 
 namespace gumtile::head {
 namespace {
