@@ -137,8 +137,8 @@ int run(const Options& options) {
 
 Action add_compile(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  add_text(app, "--model", options->model, "DIR|FILE[:TENSOR]",
-           "a model: sizes and type of its head, else those in its config.json");
+  add_text(app, "--model", options->model, "DIR",
+           "a model's folder, or FILE[:TENSOR]: sizes and type of its head, else those in its config.json");
   add_integer(app, "--vocab-size", options->vocab_size, "rows of the weights (default: the model's)");
   add_integer(app, "--hidden-size", options->hidden_size, "columns of the weights (default: the model's)");
   add_integer(app, "--first-token", options->first_token, "the token of the weights' first row", 0);
