@@ -77,7 +77,7 @@ holds 'the message says that there is no space' says 'No space left'
 "$gumtile" "${host[@]}" -o /dev/stdout >redirected 2>stderr
 holds 'the table of a pack on stdout is on stderr' says 'made in'
 ends 0 inspect --pack redirected
-holds 'a pack on stdout is the pack alone' test "$(stat -c %s redirected)" = "$(sed -n 's/.* \([0-9]*\) bytes.*/\1/p' stdout)"
+holds 'a pack on stdout is the pack alone' test "$(stat -c %s redirected)" = "$(sed -n 's/.* \([0-9][0-9]*\) bytes.*/\1/p' stdout)"
 "$gumtile" "${host[@]}" -o /dev/stdout 2>stderr | cat >got
 ends 0 inspect --pack got
 holds 'no temporary file is left' no_leftovers .
@@ -139,6 +139,17 @@ sys.exit(0 if code == int(sys.argv[2]) else 1)' "$signal" "${signal_and_code#*:}
     holds "SIG$signal ends the assembler" test -z "$({ tr -d '\0' <"/proc/$pid/cmdline"; } 2>/dev/null)"
   done <started
 done
+
+# Other commands run assemblers, too, where there is a GPU to sample on; inspect needs none.
+rm -f started
+GUMTILE_PTXAS=$folder/slow "$gumtile" inspect --emit cubin --target sm_90a --vocab-size 64 --hidden-size 16 >stdout 2>stderr &
+for ((i = 0; i < 600; i++)); do if [[ -s started ]]; then break; fi; sleep 0.05; done
+kill -TERM $!
+wait $!
+holds 'SIGTERM ends inspect' test $? = 143
+while read -r pid; do
+  holds 'SIGTERM ends the assembler of inspect' test -z "$({ tr -d '\0' <"/proc/$pid/cmdline"; } 2>/dev/null)"
+done <started
 
 # ---- limits of the system -----------------------------------------------------------------------------------
 # limited CONTROLLER FILE VALUE...: a control group of its own with these limits; its folder is in `group`.
