@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "gumtile/error.h"
+#include "runtime/cpu/cpu_info.h"
 #include "runtime/io/output_file.h"
 #include "tools/command.h"
 #include "tools/help.h"
@@ -44,7 +45,7 @@ struct Options {
   bool resume = false;
   int candidates = 32;
   bool all_families = false;
-  int jobs = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 16);
+  int jobs = std::clamp(cpu::usable_threads(), 1, 16);
   std::string out;
   std::string report;
   std::optional<double> product_teraflops;
