@@ -62,7 +62,7 @@ TEST_CASE("a slower family of kernels comes with its reason") {
 
 TEST_CASE("without a log nothing is put into words") {
   log_choices({}, {{0, 1, "no schedule", "", ""}}, Program{}, Problem{}, DeviceDescription{});
-  log_device({}, "auto", DeviceDescription{});
+  log_device({}, DeviceDescription{});
 }
 
 }  // namespace
