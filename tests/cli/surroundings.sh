@@ -76,8 +76,8 @@ ends 73 "${host[@]}" -o /dev/full
 holds 'the message says that there is no space' says 'No space left'
 "$gumtile" "${host[@]}" -o /dev/stdout >redirected 2>stderr
 holds 'the table of a pack on stdout is on stderr' says 'made in'
-ends 0 inspect --pack redirected
-holds 'a pack on stdout is the pack alone' test "$(stat -c %s redirected)" = "$(sed -n 's/.* \([0-9][0-9]*\) bytes.*/\1/p' stdout)"
+ends 0 inspect --pack redirected --format json
+holds 'a pack on stdout is the pack alone' grep -q "^  \"bytes\": $(stat -c %s redirected)," stdout
 "$gumtile" "${host[@]}" -o /dev/stdout 2>stderr | cat >got
 ends 0 inspect --pack got
 holds 'no temporary file is left' no_leftovers .
