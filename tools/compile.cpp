@@ -88,6 +88,13 @@ std::shared_ptr<const TuningRecords> tuning_records() {
   return TuningRecords::load({}, warnings_to_stderr());
 }
 
+/// How many of the records for the pack's matrix it has.
+std::string tuning_text(const PackRequest& request, const Pack& pack) {
+  const size_t known = request.tuning->count_for(request.head.vocab_size, request.head.hidden_size);
+  if (known == 0) return {};
+  return fmt::format("it has {} of {} tuning records for this matrix\n", pack.tuning_records().size(), known);
+}
+
 int run(const Options& options) {
   const std::string identity = compiler_identity(target_for_device(8, 0));  // says so where there is none
   PackRequest request;
@@ -123,7 +130,7 @@ int run(const Options& options) {
     if (!options.model.empty()) json["head"] = origin_json(model);
     text = json_text(json);
   } else {
-    text = pack_text(*pack, options.output, bytes.size()) + origin_text(model) +
+    text = pack_text(*pack, options.output, bytes.size()) + tuning_text(request, *pack) + origin_text(model) +
            fmt::format("made in {}\n", duration_text(1e6 * seconds));
   }
   if (output.is_stdout())  // which has the pack
