@@ -10,6 +10,7 @@
 #include <fstream>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -79,6 +80,20 @@ TEST_CASE("what a program leaves running is ended with it, and not waited for") 
   CHECK(run_program({script.path()}, {}).out == "done\n");
   CHECK(is_gone(script.folder() + "/child"));
   CHECK(Clock::now() - start < 30s);
+}
+
+TEST_CASE("a process that ends by a signal can take its programs with it") {
+  const PtxasScript script("sleep 100 & echo $! > \"$(dirname \"$0\")/child\"; wait");
+  std::jthread ends([&] {
+    std::error_code absent;
+    const std::string child = script.folder() + "/child";
+    while (std::filesystem::file_size(child, absent) == 0 || absent) std::this_thread::sleep_for(10ms);
+    kill_running_programs();
+  });
+  const Error error = failure_of([&] { run_program({script.path()}, {}); });
+  CHECK(contains(error, "ended by signal 9"));
+  CHECK(is_gone(script.folder() + "/child"));
+  kill_running_programs();  // there are none
 }
 
 TEST_CASE("an assembler that hangs costs its time once, for kernels at the same time and for those after") {

@@ -20,6 +20,7 @@ TEST_CASE("counts have their noun in the right number") {
 }
 
 TEST_CASE("durations have three digits and the unit that fits") {
+  CHECK(duration_text(0) == "0 s");
   CHECK(duration_text(0.8) == "0.80 µs");
   CHECK(duration_text(9.996) == "10.0 µs");
   CHECK(duration_text(45.23) == "45.2 µs");

@@ -39,7 +39,7 @@ class Arithmetic {
 Case subnormal_case(float temperature) {
   const SamplingOptions options{NoiseScheme::grouped, DType::f32, DType::f32, true};
   Case c = make_lm_head_case(options, 20000, 8, 3, 17);
-  Array& hidden = c.input("hidden");
+  Array& hidden = c.input("hidden_states");
   for (int64_t i = 0; i < hidden.rows * hidden.row_stride; ++i) hidden.set(i, 1.0F);
   Array& weights = c.input("weights");
   for (int64_t row = 0; row < weights.rows; ++row)

@@ -63,7 +63,7 @@ TEST_CASE("a slower family of kernels comes with its reason") {
 
 TEST_CASE("without a log nothing is put into words") {
   log_choices({}, {{0, 1, "no schedule", "", ""}}, Program{}, Problem{}, DeviceDescription{});
-  engine::log_device({}, "auto", DeviceDescription{});
+  engine::log_device({}, DeviceDescription{});
 }
 
 }  // namespace

@@ -14,7 +14,7 @@
 #include "tools/bench_output.h"
 #include "tools/command.h"
 #include "tools/help.h"
-#include "tools/model_config.h"
+#include "tools/model_head.h"
 #include "tools/open_engine.h"
 #include "tools/options.h"
 #include "tools/units.h"
@@ -45,22 +45,27 @@ struct Options {
 constexpr SyntheticShape kDefaultShape{151936, 4096, 1};
 constexpr std::string_view kChosenSchedule = "auto";
 
-/// The shapes to measure, and in `options` the type of the weights.
-std::vector<SyntheticShape> resolve(Options& options) {
-  if (!options.shapes.empty()) {
-    if (options.dtype.empty()) options.dtype = "bf16";
-    return parse_shapes("--shapes", options.shapes);
-  }
-  SyntheticShape shape = kDefaultShape;
+/// What is measured.
+struct Subject {
+  std::vector<SyntheticShape> shapes;
+  ModelHead model;  ///< with `--model`
+};
+
+/// The subject of the options, and in them the type of its weights.
+Subject resolve(Options& options) {
+  Subject subject{{kDefaultShape}, {}};
+  SyntheticShape& shape = subject.shapes.front();
   if (!options.model.empty()) {
-    const ModelConfig config = read_model_config(options.model);
-    shape = {config.vocab_size, config.hidden_size, 1};
-    if (options.dtype.empty()) options.dtype = name(config.dtype);
+    subject.model =
+        resolve_head("bench", {options.model, options.vocab_size, options.hidden_size, options.dtype});
+    shape = {subject.model.vocab_size, subject.model.hidden_size, 1};
+    options.dtype = name(subject.model.dtype);
   }
   if (options.vocab_size != 0) shape.vocab_size = options.vocab_size;
   if (options.hidden_size != 0) shape.hidden_size = options.hidden_size;
+  if (!options.shapes.empty()) subject.shapes = parse_shapes("--shapes", options.shapes);
   if (options.dtype.empty()) options.dtype = "bf16";
-  return {shape};
+  return subject;
 }
 
 std::string shape_options(const std::vector<SyntheticShape>& shapes) {
@@ -252,7 +257,8 @@ void warn_of_noise(size_t noisy, size_t measured) {
 }
 
 int run(Options options) {
-  const std::vector<SyntheticShape> shapes = resolve(options);
+  const Subject subject = resolve(options);
+  const std::vector<SyntheticShape>& shapes = subject.shapes;
   if (options.hidden_dtype.empty()) options.hidden_dtype = options.dtype;
   const std::vector<int32_t> batches = parse_batches(options);
   const int32_t max_rows = *std::max_element(batches.begin(), batches.end());
@@ -275,6 +281,8 @@ int run(Options options) {
                              options.noise,
                              !options.no_logprob,
                              options.repeats,
+                             origin_text(subject.model),
+                             options.model.empty() ? Json(nullptr) : origin_json(subject.model),
                              command_line(options, device, shapes, options.batches, schedules)};
   BenchWriter writer(setting, options.format);
   StatusLine status;
@@ -312,8 +320,9 @@ int run(Options options) {
 
 Action add_bench(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  CLI::Option* model = add_text(app, "--model", options->model, "DIR",
-                                "a model's folder: sizes and type from its config.json");
+  CLI::Option* model = add_text(
+      app, "--model", options->model, "DIR",
+      "a model's folder, or FILE[:TENSOR]: sizes and type of its head, else those in its config.json");
   CLI::Option* vocab_size = add_integer(
       app, "--vocab-size", options->vocab_size,
       fmt::format("rows of the weights, if not the model's (default: {})", kDefaultShape.vocab_size));

@@ -61,7 +61,8 @@ Json setting_json(const BenchSetting& s) {
           {"hidden_dtype", s.hidden_dtype},
           {"noise", s.noise},
           {"logprob", s.logprob},
-          {"repeats", s.repeats}};
+          {"repeats", s.repeats},
+          {"head", s.head}};
 }
 
 Json measurement_json(const BenchSetting& setting, const Measurement& m) {
@@ -136,7 +137,8 @@ void BenchWriter::begin(const BenchShape& shape) {
   if (is_first_shape_)
     text += fmt::format("{} ({}), weights {}, hidden states {}, noise {}, {}{}", setting_.device.name,
                         setting_.device.id, setting_.weights_dtype, setting_.hidden_dtype, setting_.noise,
-                        setting_.logprob ? "with log-probabilities" : "tokens only", paragraph);
+                        setting_.logprob ? "with log-probabilities" : "tokens only", paragraph) +
+            (setting_.origin.empty() ? "" : setting_.origin + (format_ == "md" ? "\n" : ""));
   is_first_shape_ = false;
   const double peak = shape.read.peak_bytes_per_second;
   text += fmt::format("{} x {}; read ceiling: {} at {:.1f} GB/s{}{}", shape.vocab_size, shape.hidden_size,

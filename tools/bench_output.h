@@ -18,6 +18,8 @@ struct BenchSetting {
   std::string noise;
   bool logprob = true;
   int repeats = 0;
+  std::string origin;   ///< a line that names the model's head; empty: there is none
+  Json head;            ///< its file and tensor; null: there is none
   std::string command;  ///< measures all of it again
 };
 

@@ -88,6 +88,13 @@ std::shared_ptr<const TuningRecords> tuning_records() {
   return TuningRecords::load({}, warnings_to_stderr());
 }
 
+/// How many of the records for the pack's matrix it has.
+std::string tuning_text(const PackRequest& request, const Pack& pack) {
+  const size_t known = request.tuning->count_for(request.head.vocab_size, request.head.hidden_size);
+  if (known == 0) return {};
+  return fmt::format("it has {} of {} tuning records for this matrix\n", pack.tuning_records().size(), known);
+}
+
 int run(const Options& options) {
   const std::string identity = compiler_identity(target_for_device(8, 0));  // says so where there is none
   PackRequest request;
@@ -123,7 +130,7 @@ int run(const Options& options) {
     if (!options.model.empty()) json["head"] = origin_json(model);
     text = json_text(json);
   } else {
-    text = pack_text(*pack, options.output, bytes.size()) + origin_text(model) +
+    text = pack_text(*pack, options.output, bytes.size()) + tuning_text(request, *pack) + origin_text(model) +
            fmt::format("made in {}\n", duration_text(1e6 * seconds));
   }
   if (output.is_stdout())  // which has the pack
@@ -137,8 +144,8 @@ int run(const Options& options) {
 
 Action add_compile(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  add_text(app, "--model", options->model, "DIR|FILE[:TENSOR]",
-           "a model: sizes and type of its head, else those in its config.json");
+  add_text(app, "--model", options->model, "DIR",
+           "a model's folder, or FILE[:TENSOR]: sizes and type of its head, else those in its config.json");
   add_integer(app, "--vocab-size", options->vocab_size, "rows of the weights (default: the model's)");
   add_integer(app, "--hidden-size", options->hidden_size, "columns of the weights (default: the model's)");
   add_integer(app, "--first-token", options->first_token, "the token of the weights' first row", 0);

@@ -157,11 +157,11 @@ std::string to_text(const Findings& findings) {
   text += fmt::format("          {} on {}: {}\n", count_text(cpu.affinity_threads, "thread"),
                       count_text(cpu.physical_cores, "core"), fmt::join(cpu_features(cpu), " "));
   if (findings.limits.cpus)
-    text += fmt::format("          a quota of {:.3g} CPUs (control group): {} of {} threads are used\n",
-                        *findings.limits.cpus, findings.threads, cpu.affinity_threads);
+    text += fmt::format("          a quota of {:.3g} CPUs (control group): {} of {} used\n",
+                        *findings.limits.cpus, findings.threads, count_text(cpu.affinity_threads, "thread"));
   if (findings.limits.memory_bytes)
-    text += fmt::format("          a limit of {} MiB of memory (control group)\n",
-                        *findings.limits.memory_bytes >> 20);
+    text += fmt::format("          a limit of {} of memory (control group)\n",
+                        bytes_text(*findings.limits.memory_bytes));
   for (const cuda::DeviceInfo& d : findings.devices)
     text += fmt::format("cuda:{:<4} {}, sm_{}{}, {}, {}, driver for CUDA {}\n", d.ordinal, d.name, d.sm_major,
                         d.sm_minor, bytes_text(d.memory_bytes),

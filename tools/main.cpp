@@ -14,6 +14,7 @@
 #include "tools/command.h"
 #include "tools/help.h"
 #include "tools/output.h"
+#include "tools/termination.h"
 #include "tools/usage_error.h"
 
 namespace gumtile::tools {
@@ -110,6 +111,7 @@ int run(int argc, char** argv) {
 
 int run_reporting_errors(int argc, char** argv) {
   try {
+    end_programs_with_command();
     return run(argc, argv);
   } catch (const Error& error) {
     return report(error);

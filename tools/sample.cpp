@@ -8,11 +8,13 @@
 
 #include "gumtile/lm_head.h"
 #include "tools/command.h"
+#include "tools/help.h"
 #include "tools/open_engine.h"
 #include "tools/options.h"
 #include "tools/output.h"
 #include "tools/sample_inputs.h"
 #include "tools/seeds.h"
+#include "tools/units.h"
 
 namespace gumtile::tools {
 namespace {
@@ -27,7 +29,7 @@ struct Options {
   std::string device = "auto";
   std::string schedule;
   std::string pack;
-  std::string format = "table";
+  std::string format;
   bool timing = false;
   bool no_logprob = false;
 };
@@ -235,22 +237,24 @@ int run(const Options& options) {
                        {"seeds_drawn", requests.has_drawn_seeds},
                        {"timings", timings_json(timings)},
                        {"rows", rows_json(result, requests)}};
-    write_stdout(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    write_stdout(json_text(json));
     return 0;
   }
   std::string text = rows_text(result, requests);
   text += seeds_text(requests);
   if (inputs.weights) text += fmt::format("head: {}\n", describe(*inputs.weights));
-  text += fmt::format("{} rows of {} x {} in {:.1f} us on {} ({}), {}, schedule {}\n", inputs.rows,
-                      inputs.vocab_size, inputs.hidden_size, timings.launch ? timings.launch->median_us : 0.0,
-                      device.id, device.name, artifact.target, artifact.schedule);
+  text += fmt::format("{} of {} x {}{} on {} ({}), {}, schedule {}\n", count_text(inputs.rows, "row"),
+                      inputs.vocab_size, inputs.hidden_size,
+                      timings.launch ? " in " + duration_text(timings.launch->median_us) : "", device.id,
+                      device.name, artifact.target, artifact.schedule);
   if (options.timing)
     text += fmt::format(
-        "prepared {} kernels in {:.1f} ms: {} compiled in {:.0f} ms, {} from the "
-        "cache "
-        "in {:.1f} ms, loaded in {:.1f} ms; first launch {:.2f} ms\n",
-        timings.engine.loads, timings.prepare_ms, timings.engine.compiles, timings.engine.compile_ms,
-        timings.engine.cache_hits, timings.engine.cache_ms, timings.engine.load_ms, timings.first_launch_ms);
+        "prepared {} in {}: {} compiled in {}, {} from the cache in {}, loaded in {}; first "
+        "launch {}\n",
+        count_text(timings.engine.loads, "kernel"), duration_text(1e3 * timings.prepare_ms),
+        timings.engine.compiles, duration_text(1e3 * timings.engine.compile_ms), timings.engine.cache_hits,
+        duration_text(1e3 * timings.engine.cache_ms), duration_text(1e3 * timings.engine.load_ms),
+        duration_text(1e3 * timings.first_launch_ms));
   write_stdout(text);
   return 0;
 }
@@ -260,50 +264,46 @@ int run(const Options& options) {
 Action add_sample(CLI::App& app) {
   auto options = std::make_shared<Options>();
   InputOptions& inputs = options->inputs;
-  app.add_option(
-      "--weights", inputs.weights,
-      "LM head [vocab, hidden]: FILE[:TENSOR], a .safetensors file, an index of shards, a model's folder, or "
-      ".npy. Without TENSOR: lm_head.weight, else the embedding it is tied to, as config.json has it");
-  app.add_option("--hidden-states", inputs.hidden_states, "hidden states [rows, hidden]: FILE[:TENSOR]");
+  add_text(
+      app, "--weights", inputs.weights, "FILE[:TENSOR]",
+      "LM head [vocab, hidden]: a .safetensors file, an index of shards, a model's folder, or .npy. Without "
+      "TENSOR: lm_head.weight, else the embedding it is tied to, as config.json has it");
+  add_text(app, "--hidden-states", inputs.hidden_states, "FILE[:TENSOR]", "hidden states [rows, hidden]");
   app.add_flag("--npy-u16-is-bf16", inputs.npy_u16_is_bf16, "read .npy files of 16-bit words as bf16");
-  app.add_option("--synthetic", inputs.synthetic,
-                 "VxK[xB]: pseudo-random weights and hidden states instead of files");
-  app.add_option("--dtype", inputs.dtype, "bf16, f16 or f32: synthetic weights (default: bf16)");
-  app.add_option("--hidden-dtype", inputs.hidden_dtype,
-                 "of synthetic hidden states (default: as the weights)");
-  app.add_option("--temperature", options->temperature,
-                 "one for all rows or a comma list; 0: the most likely token")
-      ->capture_default_str();
-  app.add_option(
-         "--vocab-size", inputs.vocab_size,
-         "rows of the head that are sampled from (default: all but those that config.json makes padding)")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--first-token", inputs.first_token,
-                 "the first of these rows; the tokens before it do not exist for the head")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  app.add_option(
-      "--seed", options->seed,
-      "one for all rows or a comma list (default: one is drawn for each row, and shown). Rows with the "
-      "same seed and offset share their noise: from equal hidden states they give the same token");
-  app.add_option("--offset", options->offset, "position in the request: one for all rows or a comma list")
-      ->capture_default_str();
-  app.add_option(
-      "--row-slot", options->row_slot,
-      "comma list: the slot whose temperature and seed a row takes; negative: the row is left out");
-  app.add_option("--noise", options->noise, "grouped or per_token: different random streams")
-      ->capture_default_str();
-  app.add_option("--device", options->device, "auto, cpu or cuda:N")->capture_default_str();
-  app.add_option("--schedule", options->schedule,
-                 "e.g. host:b4,v256 or mma_sync:b64,v256,stages=4,warps=2x4,copy=16");
-  app.add_option("--pack", options->pack,
-                 "take kernels from this file of 'gumtile compile'; compile nothing");
-  app.add_option("--format", options->format, "table or json")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
+  add_text(
+      app, "--synthetic", inputs.synthetic, "VxK[xB]",
+      "pseudo-random weights and hidden states of so many tokens, hidden units and rows instead of files");
+  add_matrix_dtype(app, "--dtype", inputs.dtype, "type of synthetic weights (default: bf16)");
+  add_matrix_dtype(app, "--hidden-dtype", inputs.hidden_dtype,
+                   "type of synthetic hidden states (default: as the weights)");
+  add_integer(
+      app, "--vocab-size", inputs.vocab_size,
+      "rows of the head that are sampled from (default: all but those that config.json makes padding)");
+  add_integer(app, "--first-token", inputs.first_token,
+              "the first of these rows; the tokens before it do not exist for the head", 0);
+  add_text(app, "--temperature", options->temperature, "T,...",
+           "one for all rows, or one per row; 0: the most likely token");
+  add_text(
+      app, "--seed", options->seed, "N,...",
+      "one for all rows, or one per row (default: one is drawn for each row, and shown). Rows with the same "
+      "seed and offset share their noise: from equal hidden states they give the same token");
+  add_text(app, "--offset", options->offset, "N,...",
+           "position in the request: one for all rows, or one per row");
+  add_text(app, "--row-slot", options->row_slot, "N,...",
+           "the slot whose temperature and seed a row takes; negative: the row is left out");
+  add_noise(app, options->noise);
+  add_device(app, options->device);
+  add_text(app, "--schedule", options->schedule, "SCHEDULE",
+           "e.g. host:b4,v256 or mma_sync:b64,v256,stages=4,warps=2x4,copy=16");
+  add_pack(app, options->pack);
+  add_format(app, options->format, {"table", "json"});
   app.add_flag("--timing", options->timing, "also show what compiling, loading and the first launch took");
   app.add_flag("--no-logprob", options->no_logprob,
                "tokens only, which is faster: hopeless tokens are skipped");
+  app.footer(examples({"gumtile sample --synthetic 32000x1024x4",
+                       "gumtile sample --weights path/to/model --hidden-states hidden.npy --temperature 0.8",
+                       "gumtile sample --weights model.safetensors:lm_head.weight --hidden-states hidden.npy "
+                       "--seed 1,2 --format json"}));
   return [options] { return run(*options); };
 }
 

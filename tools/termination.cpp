@@ -3,16 +3,40 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <array>
 #include <ctime>
+
+#include "runtime/assembler/process.h"
 
 namespace gumtile::tools {
 
+namespace {
+
+constexpr std::array<int, 3> kSignals{SIGINT, SIGTERM, SIGHUP};
+
+bool is_ignored(int signal) {
+  struct sigaction action {};
+  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+/// Its own default action ends the process, once this handler returns and the signal is not blocked any more.
+void end_programs_and_process(int signal) {
+  assembler::kill_running_programs();
+  std::signal(signal, SIG_DFL);
+  raise(signal);
+}
+
+}  // namespace
+
+void end_programs_with_command() {
+  for (const int signal : kSignals)
+    if (!is_ignored(signal)) std::signal(signal, end_programs_and_process);
+}
+
 HeldTermination::HeldTermination() {
   sigemptyset(&held_);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    struct sigaction action {};
-    if (sigaction(signal, nullptr, &action) == 0 && action.sa_handler != SIG_IGN) sigaddset(&held_, signal);
-  }
+  for (const int signal : kSignals)
+    if (!is_ignored(signal)) sigaddset(&held_, signal);
   pthread_sigmask(SIG_BLOCK, &held_, &before_);
 }
 

@@ -22,6 +22,11 @@ class HeldTermination {
   sigset_t before_{};
 };
 
+/// From now on a signal that ends the command (SIGINT, SIGTERM, SIGHUP) ends the programs that it runs, too,
+/// an assembler for instance. They have process groups of their own, which a terminal's signals do not reach.
+/// Signals that the command was started to ignore stay ignored.
+void end_programs_with_command();
+
 /// Ends the process as the signal would have, had it not been held. For SIGINT it returns: an interrupt has
 /// an exit code and words of its own.
 void end_by(int signal);

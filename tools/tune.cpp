@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "gumtile/error.h"
+#include "runtime/cpu/cpu_info.h"
 #include "runtime/io/output_file.h"
 #include "tools/command.h"
 #include "tools/help.h"
@@ -44,7 +45,7 @@ struct Options {
   bool resume = false;
   int candidates = 32;
   bool all_families = false;
-  int jobs = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 16);
+  int jobs = std::clamp(cpu::usable_threads(), 1, 16);
   std::string out;
   std::string report;
   std::optional<double> product_teraflops;
@@ -238,7 +239,7 @@ void deliver(const Options& options, const TuneSettings& settings, const TuneRes
       return false;
     }
   };
-  attempt([&] { write_stdout(render_tuning(result, options.format)); });
+  attempt([&] { write_stdout(render_tuning(result, settings.origin, options.format)); });
   const bool reported =
       report && attempt([&] {
         report->write(tuning_report(result, options.product_teraflops.value_or(0), command_line(options)));
@@ -274,8 +275,8 @@ Action add_tune(CLI::App& app) {
   auto o = std::make_shared<Options>();
   add_integer(app, "--vocab-size", o->vocab_size, "rows of the weights (default: the model's)");
   add_integer(app, "--hidden-size", o->hidden_size, "columns of the weights (default: the model's)");
-  add_text(app, "--model", o->model, "DIR|FILE[:TENSOR]",
-           "a model: sizes and type of its head, else those in its config.json")
+  add_text(app, "--model", o->model, "DIR",
+           "a model's folder, or FILE[:TENSOR]: sizes and type of its head, else those in its config.json")
       ->check(not_empty("a model"));
   add_integer(app, "--tp", o->shards, "GPUs that share the vocabulary: tune for the range of each one");
   add_matrix_dtype(app, "--dtype", o->dtype, "type of the weights (default: the model's, else bf16)");

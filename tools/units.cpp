@@ -9,6 +9,7 @@
 namespace gumtile::tools {
 
 std::string duration_text(double us) {
+  if (us == 0) return "0 s";
   constexpr std::array<std::pair<const char*, double>, 3> kUnits = {{{"µs", 1}, {"ms", 1e3}, {"s", 1e6}}};
   for (const auto& [unit, size] : kUnits) {
     const double value = us / size;

@@ -160,6 +160,9 @@ class TuningRecords {
   std::vector<Tuned> on_any_card(const std::string& program, const Problem& problem,
                                  const std::string& target) const;
 
+  /// How many records there are for a matrix, whatever the device, the types and the batch.
+  size_t count_for(int64_t columns, int64_t contracted) const;
+
   /// `find`, and why other records that one might expect to be used are not: those for the same matrix that
   /// differ in Program, bucket or place, those that another one goes before, and files left out. Apart from
   /// them, those for the same matrix on other devices.

@@ -73,19 +73,7 @@ std::string assemble(const std::string& ptxas, const std::string& ptx, const Tar
 }
 
 void add_cubin(KernelArtifact& artifact, const std::string& ptxas, const Log& log) {
-  if (artifact.format != KernelArtifact::Format::ptx || !artifact.cubin.empty()) return;
-  const auto tell = [&](LogLevel level, const Error& error) {
-    if (!log) return;
-    std::string words = error.notes().empty() ? "" : ": " + error.notes().front();
-    log(level, fmt::format("the driver will assemble a kernel at each start: {}{}", error.what(), words));
-  };
-  try {
-    artifact.cubin = assemble(ptxas, artifact.code, Target::parse(artifact.target));
-  } catch (const assembler::GivenUp& error) {
-    tell(LogLevel::info, error);  // the first one was a warning
-  } catch (const Error& error) {
-    tell(LogLevel::warning, error);
-  }
+  assembler::add_cubin(artifact, *assembler::run_of(ptxas), log);
 }
 
 std::shared_ptr<KernelSource> with_assembler(std::shared_ptr<KernelSource> source, Log log) {

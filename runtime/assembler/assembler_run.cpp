@@ -53,6 +53,22 @@ std::string AssemblerRun::assemble(const std::string& ptx, const Target& target,
   return bytes;
 }
 
+void add_cubin(KernelArtifact& artifact, AssemblerRun& run, const Log& log) {
+  if (artifact.format != KernelArtifact::Format::ptx || !artifact.cubin.empty()) return;
+  const auto tell = [&](LogLevel level, const Error& error) {
+    if (!log) return;
+    std::string words = error.notes().empty() ? "" : ": " + error.notes().front();
+    log(level, fmt::format("the driver will assemble a kernel at each start: {}{}", error.what(), words));
+  };
+  try {
+    artifact.cubin = run.assemble(artifact.code, Target::parse(artifact.target));
+  } catch (const GivenUp& error) {
+    tell(LogLevel::info, error);  // the first one was a warning
+  } catch (const Error& error) {
+    tell(LogLevel::warning, error);
+  }
+}
+
 std::shared_ptr<AssemblerRun> run_of(const std::string& ptxas) {
   static std::mutex mutex;
   static std::map<std::string, std::shared_ptr<AssemblerRun>> runs;

@@ -6,7 +6,9 @@
 #include <memory>
 #include <string>
 
+#include "gumtile/artifact.h"
 #include "gumtile/error.h"
+#include "gumtile/log.h"
 #include "gumtile/target.h"
 
 namespace gumtile::assembler {
@@ -26,6 +28,9 @@ class AssemblerRun {
   /// As `gumtile::assemble`; a `TookTooLong` first, `GivenUp` from then on. Thread safe.
   std::string assemble(const std::string& ptx, const Target& target, const std::function<bool()>& stop = {});
 
+  /// Whether it took too long once. Thread safe.
+  bool is_given_up() const { return given_up_; }
+
  private:
   [[noreturn]] void throw_given_up() const;
 
@@ -33,6 +38,9 @@ class AssemblerRun {
   std::chrono::milliseconds deadline_;
   std::atomic<bool> given_up_{false};
 };
+
+/// As `gumtile::add_cubin`, by this run.
+void add_cubin(KernelArtifact& artifact, AssemblerRun& run, const Log& log);
 
 /// The one of this process for an assembler's path.
 std::shared_ptr<AssemblerRun> run_of(const std::string& ptxas);

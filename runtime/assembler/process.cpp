@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -153,10 +154,21 @@ class BoundedText {
   size_t all_ = 0;
 };
 
+/// The leaders of the groups that run, for a signal handler; 0: free. More than these are not known to it.
+std::array<std::atomic<pid_t>, 256> running{};
+static_assert(std::atomic<pid_t>::is_always_lock_free);
+
+void replace_running(pid_t old, pid_t now) {
+  for (std::atomic<pid_t>& slot : running) {
+    pid_t expected = old;
+    if (slot.compare_exchange_strong(expected, now)) return;
+  }
+}
+
 /// A process group that this process started. It is gone when this object is.
 class ProcessGroup {
  public:
-  explicit ProcessGroup(pid_t leader) : leader_(leader) {}
+  explicit ProcessGroup(pid_t leader) : leader_(leader) { replace_running(0, leader); }
   ~ProcessGroup() {
     if (!reaped_) end();
   }
@@ -167,7 +179,10 @@ class ProcessGroup {
   bool has_ended() {
     siginfo_t info{};
     const int result = waitid(P_PID, static_cast<id_t>(leader_), &info, WEXITED | WNOHANG | WNOWAIT);
-    if (result != 0 && errno == ECHILD) reaped_ = unknown_ = true;
+    if (result != 0 && errno == ECHILD) {
+      reaped_ = unknown_ = true;
+      replace_running(leader_, 0);
+    }
     return unknown_ || (result == 0 && info.si_pid == leader_);
   }
 
@@ -175,6 +190,7 @@ class ProcessGroup {
   std::optional<int> end() {
     if (unknown_) return std::nullopt;
     kill(-leader_, SIGKILL);
+    replace_running(leader_, 0);
     int status = 0;
     pid_t ended = 0;
     do {
@@ -313,6 +329,11 @@ ProgramOutput run_program(std::vector<std::string> arguments,
   if (status && !fault_of(*status).empty()) fail(ErrorCode::internal, fault_of(*status));
   if (std::ranges::any_of(files, writes_too_much)) fail(ErrorCode::internal, "wrote too much");
   return {out.kept(), err.kept(), status.has_value()};
+}
+
+void kill_running_programs() noexcept {
+  for (const std::atomic<pid_t>& slot : running)
+    if (const pid_t leader = slot.load(); leader != 0) kill(-leader, SIGKILL);
 }
 
 }  // namespace gumtile::assembler

@@ -71,4 +71,8 @@ ProgramOutput run_program(std::vector<std::string> arguments,
                           const std::vector<std::reference_wrapper<const MemoryFile>>& files,
                           const ProgramLimits& limits = {});
 
+/// Kills all programs that `run_program` runs at this time, with their groups: for a process that is about to
+/// end by a signal, which does not reach them. May be called from a signal handler.
+void kill_running_programs() noexcept;
+
 }  // namespace gumtile::assembler

@@ -199,7 +199,7 @@ std::shared_ptr<Engine> Engine::open(std::string_view device, EngineOptions opti
   options.log = with_environment_log(std::move(options.log));
   auto impl = std::make_unique<Impl>();
   impl->backend = open_backend(device, options);
-  engine::log_device(options.log, device, impl->backend->device());
+  engine::log_device(options.log, impl->backend->device());
   impl->loader =
       std::make_unique<engine::KernelLoader>(*impl->backend, options.source, options.cache, options.log);
   impl->options = std::move(options);

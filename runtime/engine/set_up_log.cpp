@@ -7,8 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/cuda/device.h"
-
 namespace gumtile::engine {
 namespace {
 
@@ -23,18 +21,11 @@ std::string what(const KernelPlan& plan) {
 
 }  // namespace
 
-void log_device(const Log& log, std::string_view asked, const DeviceDescription& device) {
+void log_device(const Log& log, const DeviceDescription& device) {
   if (!log) return;
-  std::string text =
+  log(LogLevel::info,
       fmt::format("opened {} ({}), target {}, {} {}", device.id, device.name, device.target.str(),
-                  device.workers, device.target.is_cuda() ? "multiprocessors" : "threads");
-  if (asked == "auto" && !device.target.is_cuda()) {
-    std::string why_not;
-    const bool are_old = !cuda::list_devices(&why_not).empty();
-    text += are_old ? "; 'auto' found no GPU that gumtile has kernels for"
-                    : fmt::format("; 'auto' found no GPU: {}", why_not);
-  }
-  log(LogLevel::info, text);
+                  device.workers, device.target.is_cuda() ? "multiprocessors" : "threads"));
 }
 
 void log_compiled(const Log& log, const KernelPlan& plan, const KernelArtifact& artifact, double ms) {

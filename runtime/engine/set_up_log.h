@@ -10,8 +10,8 @@
 // What set-up says at level info. Each does nothing if `log` is empty.
 namespace gumtile::engine {
 
-/// The device that was opened as `asked`, and why "auto" took the CPU.
-void log_device(const Log& log, std::string_view asked, const DeviceDescription& device);
+/// The device that was opened.
+void log_device(const Log& log, const DeviceDescription& device);
 
 /// A kernel that the source compiled in `ms`.
 void log_compiled(const Log& log, const KernelPlan& plan, const KernelArtifact& artifact, double ms);

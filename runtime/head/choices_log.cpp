@@ -40,8 +40,7 @@ void log_choices(const Log& log, const std::vector<KernelChoice>& choices, const
       continue;
     std::string text =
         fmt::format("head {} x {}, {}, {}: schedule '{}' by {}{}{}", problem.columns, problem.contracted,
-                    rows_text(first_row, choice.max_rows),
-                    "features " + feature_set_name(choice.features),
+                    rows_text(first_row, choice.max_rows), "features " + feature_set_name(choice.features),
                     choice.schedule, choice.rule, choice.note.empty() ? "" : "; ", choice.note);
     const std::string slower =
         why_slower_family(Schedule::parse(choice.schedule), program, problem, device.target);

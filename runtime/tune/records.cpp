@@ -187,6 +187,12 @@ std::vector<TuningRecords::Tuned> TuningRecords::on_any_card(const std::string& 
   return tuned;
 }
 
+size_t TuningRecords::count_for(int64_t columns, int64_t contracted) const {
+  return static_cast<size_t>(std::count_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+    return entry.key.problem.columns == columns && entry.key.problem.contracted == contracted;
+  }));
+}
+
 std::optional<TuningRecords::Choice> TuningRecords::find(const TuningKey& key) const {
   const auto found =
       std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.key == key; });

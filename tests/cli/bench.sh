@@ -46,6 +46,9 @@ mkdir model
 printf '{"vocab_size": 300, "hidden_size": 32, "torch_dtype": "float16"}' >model/config.json
 succeeds bench "${head[@]}" --model model --format json
 json '(d["vocab_size"], d["hidden_size"], d["weights_dtype"], d["hidden_dtype"]) == (300, 32, "f16", "f16")'
+json 'd["head"]["file"].endswith("config.json") and d["head"]["tensor"] is None'
+succeeds bench "${head[@]}" --model model
+if ! grep -q '^head: .*config.json' stdout; then fail "$command_line: does not say where the sizes are from"; fi
 succeeds bench "${head[@]}" --model model --vocab-size 256 --dtype f32 --format json
 json '(d["vocab_size"], d["hidden_size"], d["weights_dtype"]) == (256, 32, "f32")'
 

@@ -4,33 +4,33 @@
 #   tests/cli/surroundings.sh PATH_TO_GUMTILE
 #
 # Needs no GPU. What needs root, control groups, python3 or a C compiler is left out where that is not there.
+# shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # functions that others call
-set -uo pipefail
-
-gumtile=$(realpath "${1:?usage: surroundings.sh PATH_TO_GUMTILE}")
 fake_ptxas=$(realpath "$(dirname "$0")/../fake_ptxas.py")
-folder=$(mktemp -d)
+source "$(dirname "$0")/prelude.sh"
 groups=()
-cleanup() {
+remove_all() {
   if ((${#groups[@]} > 0)); then rmdir "${groups[@]}" 2>/dev/null; fi
   rm -rf "$folder"
 }
-trap cleanup EXIT
-cd "$folder" || exit 1
-export GUMTILE_CACHE_DIR=$folder/cache XDG_DATA_HOME=$folder/data GUMTILE_PTXAS=
+trap '[[ $BASHPID != $$ ]] || remove_all' EXIT # not when a subshell ends
+export GUMTILE_PTXAS=
 
-checks=0
-failures=0
 # holds WHAT COMMAND...: fails unless the command succeeds.
 holds() {
   local what=$1
   shift
   checks=$((checks + 1))
-  if ! "$@"; then
-    failures=$((failures + 1))
-    printf 'FAILED: %s\n' "$what" >&2
-    sed 's/^/  stderr: /' stderr >&2
-  fi
+  if ! "$@"; then fail "$what"; fi
+}
+# is_gone PID: it has ended, or does so within seconds. What nobody waits for has no command line any more.
+is_gone() {
+  local i
+  for ((i = 0; i < 100; i++)); do
+    if [[ -z $({ tr -d '\0' <"/proc/$1/cmdline"; } 2>/dev/null) ]]; then return 0; fi
+    sleep 0.05
+  done
+  return 1
 }
 # ends CODE ARGUMENTS...: runs the command and compares its exit code. Streams go to the files stdout and stderr.
 ends() {
@@ -76,8 +76,8 @@ ends 73 "${host[@]}" -o /dev/full
 holds 'the message says that there is no space' says 'No space left'
 "$gumtile" "${host[@]}" -o /dev/stdout >redirected 2>stderr
 holds 'the table of a pack on stdout is on stderr' says 'made in'
-ends 0 inspect --pack redirected
-holds 'a pack on stdout is the pack alone' test "$(stat -c %s redirected)" = "$(sed -n 's/.* \([0-9]*\) bytes.*/\1/p' stdout)"
+ends 0 inspect --pack redirected --format json
+holds 'a pack on stdout is the pack alone' grep -q "^  \"bytes\": $(stat -c %s redirected)," stdout
 "$gumtile" "${host[@]}" -o /dev/stdout 2>stderr | cat >got
 ends 0 inspect --pack got
 holds 'no temporary file is left' no_leftovers .
@@ -136,9 +136,20 @@ sys.exit(0 if code == int(sys.argv[2]) else 1)' "$signal" "${signal_and_code#*:}
   holds "SIG$signal leaves no pack" test ! -e stopped.gtpack
   holds "SIG$signal leaves no temporary file" test -z "$(ls -A tmp)" -a -z "$(find . -name '.gumtile-*')"
   while read -r pid; do
-    holds "SIG$signal ends the assembler" test -z "$({ tr -d '\0' <"/proc/$pid/cmdline"; } 2>/dev/null)"
+    holds "SIG$signal ends the assembler" is_gone "$pid"
   done <started
 done
+
+# Other commands run assemblers, too, where there is a GPU to sample on; inspect needs none.
+rm -f started
+GUMTILE_PTXAS=$folder/slow "$gumtile" inspect --emit cubin --target sm_90a --vocab-size 64 --hidden-size 16 >stdout 2>stderr &
+for ((i = 0; i < 600; i++)); do if [[ -s started ]]; then break; fi; sleep 0.05; done
+kill -TERM $!
+wait $!
+holds 'SIGTERM ends inspect' test $? = 143
+while read -r pid; do
+  holds 'SIGTERM ends the assembler of inspect' is_gone "$pid"
+done <started
 
 # ---- limits of the system -----------------------------------------------------------------------------------
 # limited CONTROLLER FILE VALUE...: a control group of its own with these limits; its folder is in `group`.
@@ -183,5 +194,4 @@ if make_group pids pids.max 2; then
   holds 'the message has the remedy' says 'limit on processes'
 fi
 
-printf '%d checks, %d failed\n' "$checks" "$failures"
-exit $((failures > 0))
+finish

@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <thread>
 #include <utility>
 
 #include "gumtile/error.h"
@@ -116,7 +117,18 @@ WorkerProcess::WorkerProcess(const std::string& role, const fs::path& folder, co
 WorkerProcess::~WorkerProcess() {
   ::close(socket_);
   if (process_ <= 0) return;
-  ::kill(-process_, SIGKILL);  // and what it has started, e.g. ptxas
+  // It ends what it has started, e.g. ptxas, which has a process group of its own. If it does not end itself,
+  // it is ended.
+  ::kill(process_, SIGTERM);
+  constexpr std::chrono::milliseconds kGrace{500};
+  const Clock::time_point end = Clock::now() + kGrace;
+  while (::waitpid(process_, nullptr, WNOHANG) == 0) {
+    if (Clock::now() >= end) {
+      ::kill(-process_, SIGKILL);
+      break;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   while (::waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
   }
 }

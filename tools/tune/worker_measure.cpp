@@ -13,6 +13,7 @@
 
 #include "gumtile/error.h"
 #include "runtime/cache/entry.h"
+#include "runtime/cpu/cpu_info.h"
 #include "runtime/cuda/device.h"
 #include "tools/bench_ceiling.h"
 #include "tools/bench_inputs.h"
@@ -141,7 +142,7 @@ class MeasureWorker {
   /// In parallel: on a GPU the driver assembles a kernel in some tenths of a second on one core.
   void load(const Json& request) {
     const Json& kernels = request.at("kernels");
-    const size_t count = std::min<size_t>(kernels.size(), std::max(1u, std::thread::hardware_concurrency()));
+    const size_t count = std::min<size_t>(kernels.size(), static_cast<size_t>(cpu::usable_threads()));
     std::mutex mutex;
     size_t next = 0;
     const auto load_some = [&] {
