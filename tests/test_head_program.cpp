@@ -132,7 +132,7 @@ TEST_CASE("a fragment of the user's own adds a bias from an input that it names"
   for (const NoiseScheme noise : {NoiseScheme::grouped, NoiseScheme::per_token}) {
     SamplingOptions options = options_of(noise);
     const Sampled expected = sample(options, sum, kRows, [](HostRun&, Sampled&) {});
-    options.fragments.push_back({"task bias", Stage::logits, [](HeadBuilder& h) {
+    options.fragments.push_back({"task bias", HeadStage::logits, [](HeadBuilder& h) {
                                    h.logit = h.logit + h.input("task_bias", DType::f32, Over::vocab, -0.0);
                                  }});
     const Sampled biased =
@@ -151,13 +151,14 @@ TEST_CASE("a fragment may take candidates away, fail rows, carry values and add 
   constexpr int64_t kRows = 4, kColumns = 70;
   const std::vector<float> logits = some_logits(kRows, kColumns);
   SamplingOptions options = options_of(NoiseScheme::grouped);
-  options.fragments = {
-      {"even tokens", Stage::candidates, [](HeadBuilder& h) { h.candidates((h.p.index(h.vocab) & 1) == 0); }},
-      {"raw logit", Stage::candidates, [](HeadBuilder& h) { h.carry("raw", h.logit); }},
-      {"raw logit", Stage::results,
-       [](HeadBuilder& h) { h.output("raw_logit", DType::f32, h.carried("raw")); }},
-      {"veto", Stage::scores,
-       [](HeadBuilder& h) { h.fail("no_candidate", h.input("veto", DType::i32, Over::rows, 0) != 0); }}};
+  options.fragments = {{"even tokens", HeadStage::candidates,
+                        [](HeadBuilder& h) { h.candidates((h.p.index(h.vocab) & 1) == 0); }},
+                       {"raw logit", HeadStage::candidates, [](HeadBuilder& h) { h.carry("raw", h.logit); }},
+                       {"raw logit", HeadStage::results,
+                        [](HeadBuilder& h) { h.output("raw_logit", DType::f32, h.carried("raw")); }},
+                       {"veto", HeadStage::scores, [](HeadBuilder& h) {
+                          h.fail("no_candidate", h.input("veto", DType::i32, Over::rows, 0) != 0);
+                        }}};
   const std::vector<int32_t> veto = {0, 0, 1, 0};
   const Sampled s = sample(options, logits, kRows, [&](HostRun& run, Sampled& sampled) {
     run.in("veto", veto).out("raw_logit", sampled.extra);
@@ -177,22 +178,23 @@ TEST_CASE("a fragment may take candidates away, fail rows, carry values and add 
 }
 
 TEST_CASE("what a fragment asks for out of turn, or by a name that is not there, is refused") {
-  const auto error_in = [](Stage stage, std::function<void(HeadBuilder&)> build) {
+  const auto error_in = [](HeadStage stage, std::function<void(HeadBuilder&)> build) {
     SamplingOptions options = options_of(NoiseScheme::grouped);
     options.fragments.push_back({"wrong", stage, std::move(build)});
     return error_of([&] { sample_logits(options); });
   };
-  check_error(error_in(Stage::logits, [](HeadBuilder& h) { h.input("temprature"); }), ErrorCode::usage,
+  check_error(error_in(HeadStage::logits, [](HeadBuilder& h) { h.input("temprature"); }), ErrorCode::usage,
               {"temprature"});
-  check_error(error_in(Stage::logits, [](HeadBuilder& h) { h.input("seed", DType::u64, Over::slots, 0); }),
-              ErrorCode::usage, {"'seed'", "another name"});
-  check_error(error_in(Stage::logits, [](HeadBuilder& h) { static_cast<void>(h.scaled()); }),
+  check_error(
+      error_in(HeadStage::logits, [](HeadBuilder& h) { h.input("seed", DType::u64, Over::slots, 0); }),
+      ErrorCode::usage, {"'seed'", "another name"});
+  check_error(error_in(HeadStage::logits, [](HeadBuilder& h) { static_cast<void>(h.scaled()); }),
               ErrorCode::usage, {"scaled", "candidates"});
-  check_error(error_in(Stage::candidates, [](HeadBuilder& h) { static_cast<void>(h.status()); }),
+  check_error(error_in(HeadStage::candidates, [](HeadBuilder& h) { static_cast<void>(h.status()); }),
               ErrorCode::usage, {"status", "results"});
-  check_error(error_in(Stage::results, [](HeadBuilder& h) { static_cast<void>(h.carried("score2")); }),
+  check_error(error_in(HeadStage::results, [](HeadBuilder& h) { static_cast<void>(h.carried("score2")); }),
               ErrorCode::usage, {"score2", "carry"});
-  check_error(error_in(Stage::results, [](HeadBuilder& h) { h.fail("bad_luck", h.failed()); }),
+  check_error(error_in(HeadStage::results, [](HeadBuilder& h) { h.fail("bad_luck", h.failed()); }),
               ErrorCode::usage, {"bad_luck"});
   SamplingOptions options;
   options.features = Features{1} << 63;
@@ -246,7 +248,7 @@ TEST_CASE("the distance of workload classes") {
   SamplingOptions options;
   options.features = kNoFeatures;
   const Workload plain = workload_of(lm_head_sample(options));
-  options.fragments.push_back({"task bias", Stage::logits, [](HeadBuilder& h) {
+  options.fragments.push_back({"task bias", HeadStage::logits, [](HeadBuilder& h) {
                                  h.logit = h.logit + h.input("task_bias", DType::f32, Over::vocab, -0.0);
                                }});
   const Workload biased = workload_of(lm_head_sample(options));

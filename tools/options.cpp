@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "head/fields.h"
+
 namespace gumtile::tools {
 namespace {
 
@@ -147,18 +149,15 @@ NoiseScheme parse_noise(std::string_view option, std::string_view text) {
   return *scheme;
 }
 
-std::string_view feature_set_name(Features features) {
-  return (features & feature_logprob) != 0 ? "logprob" : "token";
-}
-
 std::vector<Features> parse_feature_sets(std::string_view option, std::string_view text) {
   std::vector<Features> sets;
   for (std::string_view part : split(text, ',')) {
-    if (part != "token" && part != "logprob")
+    const std::optional<Features> features = head::parse_feature_set(part);
+    if (!features)
       throw Error(ErrorCode::usage,
-                  fmt::format("{}: unknown feature set '{}'; known are token and logprob", option, part));
-    const Features features = part == "logprob" ? Features{feature_logprob} : kNoFeatures;
-    if (std::find(sets.begin(), sets.end(), features) == sets.end()) sets.push_back(features);
+                  fmt::format("{}: unknown feature set '{}'; known are token, and names joined by '+' of {}",
+                              option, part, head::feature_set_name(kAllFeatures)));
+    if (std::find(sets.begin(), sets.end(), *features) == sets.end()) sets.push_back(*features);
   }
   return sets;
 }

@@ -66,9 +66,8 @@ DType parse_matrix_dtype(std::string_view option, std::string_view text);
 std::vector<DType> parse_token_dtypes(std::string_view option, std::string_view text);
 NoiseScheme parse_noise(std::string_view option, std::string_view text);
 
-/// Sets of features, "token" or "logprob", separated by commas; no two are the same.
+/// Sets of features (head/fields.h names them), separated by commas; no two are the same.
 std::vector<Features> parse_feature_sets(std::string_view option, std::string_view text);
-std::string_view feature_set_name(Features features);
 
 /// Targets separated by commas.
 std::vector<Target> parse_targets(std::string_view option, std::string_view text);

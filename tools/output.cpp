@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "gumtile/programs.h"
+#include "head/fields.h"
 #include "tools/units.h"
 
 namespace gumtile::tools {
@@ -71,13 +71,9 @@ std::string json_text(const Json& json, int indent) {
 }
 
 std::vector<std::string> status_names(uint32_t status) {
-  constexpr std::pair<uint32_t, const char*> kNames[] = {{status_nan_logit, "nan_logit"},
-                                                         {status_inf_logit, "inf_logit"},
-                                                         {status_no_candidate, "no_candidate"},
-                                                         {status_bad_temperature, "bad_temperature"}};
   std::vector<std::string> names;
-  for (const auto& [bit, name] : kNames)
-    if ((status & bit) != 0) names.emplace_back(name);
+  for (const head::StatusBit& bit : head::status_bits())
+    if ((status & bit.bit) != 0) names.emplace_back(bit.name);
   return names;
 }
 

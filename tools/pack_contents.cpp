@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "head/fields.h"
 #include "runtime/cache/entry.h"
 #include "tools/options.h"
 #include "tools/units.h"
@@ -10,9 +11,9 @@
 namespace gumtile::tools {
 namespace {
 
-std::vector<std::string_view> feature_names(const PackDescription& d) {
-  std::vector<std::string_view> names;
-  for (Features set : d.feature_sets) names.push_back(feature_set_name(set));
+std::vector<std::string> feature_names(const PackDescription& d) {
+  std::vector<std::string> names;
+  for (Features set : d.feature_sets) names.push_back(head::feature_set_name(set));
   return names;
 }
 
@@ -30,9 +31,9 @@ std::string pack_text(const Pack& pack, const std::string& path, uint64_t bytes)
   for (const PackEntry& e : pack.entries()) {
     std::vector<int64_t> rows;
     for (const PackEntry::Bucket& bucket : e.buckets) rows.push_back(bucket.max_rows);
-    table.rows.push_back({e.target, std::string(feature_set_name(e.features)),
-                          std::string(name(e.token_dtype)), std::string(cache::format_name(e.format)),
-                          bytes_text(e.bytes), fmt::format("{}", fmt::join(rows, ",")), e.schedule});
+    table.rows.push_back({e.target, head::feature_set_name(e.features), std::string(name(e.token_dtype)),
+                          std::string(cache::format_name(e.format)), bytes_text(e.bytes),
+                          fmt::format("{}", fmt::join(rows, ",")), e.schedule});
   }
   return to_text(table) + fmt::format(
                               "{}: {}, {}, {}\n{} x {} from token {}, weights {}, hidden "
@@ -52,7 +53,7 @@ Json pack_json(const Pack& pack, const std::string& path, uint64_t bytes) {
     for (const PackEntry::Bucket& bucket : e.buckets)
       buckets.push_back({{"max_rows", bucket.max_rows}, {"place", bucket.place}});
     kernels.push_back({{"target", e.target},
-                       {"features", feature_set_name(e.features)},
+                       {"features", head::feature_set_name(e.features)},
                        {"token_dtype", name(e.token_dtype)},
                        {"format", cache::format_name(e.format)},
                        {"bytes", e.bytes},

@@ -56,7 +56,7 @@ struct HeadSettings {
 // clang-format on
 
 /// When a fragment runs. Fragments of one stage run in the order of their list, the user's after gumtile's.
-enum class Stage : uint8_t {
+enum class HeadStage : uint8_t {
   logits,      ///< changes `logit`, for all rows alike or per row
   scores,      ///< makes `scaled` of `logit`: the temperature
   candidates,  ///< takes tokens out of the choice; says what the chosen token brings along
@@ -69,7 +69,7 @@ class HeadBuilder;
 /// One feature of a head, or a part of one.
 struct Fragment {
   std::string name;
-  Stage stage = Stage::logits;
+  HeadStage stage = HeadStage::logits;
   std::function<void(HeadBuilder&)> build;
 };
 
@@ -107,7 +107,7 @@ class HeadBuilder {
   const Axis slots;   ///< of requests
   const Split split;  ///< groups of 16 tokens, the unit of `grouped` noise
 
-  Expr logit;  ///< per (row, token), f32, as it stands: fragments of Stage::logits replace it
+  Expr logit;  ///< per (row, token), f32, as it stands: fragments of HeadStage::logits replace it
 
   /// The input of a field of gumtile's table, for the row or token at hand; its value if it is absent is the
   /// table's.
@@ -126,7 +126,7 @@ class HeadBuilder {
   void candidates(Expr keep);
 
   /// Asks for the chosen token's value of `value` (f32, per (row, token)), which `carried` returns in
-  /// Stage::results.
+  /// HeadStage::results.
   void carry(const std::string& name, Expr value);
   Expr carried(std::string_view name) const;
 
@@ -137,7 +137,7 @@ class HeadBuilder {
   /// Sets a status bit of the table in rows where `when` (pred, per row) holds. A row fails if the table says
   /// so of the bit.
   void fail(std::string_view status, Expr when);
-  /// The row's status word (u32), in Stage::results; nothing may `fail` after it was asked for.
+  /// The row's status word (u32), in HeadStage::results; nothing may `fail` after it was asked for.
   Expr status();
   Expr failed();       ///< pred, per row
   Expr token() const;  ///< u32: the chosen token

@@ -7,12 +7,12 @@ namespace {
 
 // The list: a feature is a line here, or two if it takes part in two stages.
 constexpr std::array kFragments = {
-    BuiltinFragment{"temperature", Stage::scores, build_temperature},
-    BuiltinFragment{"score", Stage::candidates, carry_score, feature_logprob},
-    BuiltinFragment{"gumbel", Stage::choice, build_gumbel},
-    BuiltinFragment{"token", Stage::results, build_token},
-    BuiltinFragment{"logprob", Stage::results, build_logprob, feature_logprob},
-    BuiltinFragment{"status", Stage::results, build_status},
+    BuiltinFragment{"temperature", HeadStage::scores, build_temperature},
+    BuiltinFragment{"score", HeadStage::candidates, carry_score, feature_logprob},
+    BuiltinFragment{"gumbel", HeadStage::choice, build_gumbel},
+    BuiltinFragment{"token", HeadStage::results, build_token},
+    BuiltinFragment{"logprob", HeadStage::results, build_logprob, feature_logprob},
+    BuiltinFragment{"status", HeadStage::results, build_status},
 };
 
 }  // namespace

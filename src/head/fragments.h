@@ -10,7 +10,7 @@ namespace gumtile::head {
 /// One of gumtile's own fragments: a file of src/head/fragments has one feature.
 struct BuiltinFragment {
   std::string_view name;
-  Stage stage;
+  HeadStage stage;
   void (*build)(HeadBuilder&);
   Features features = kNoFeatures;  ///< it is part of heads that have all of these
 };

@@ -28,7 +28,8 @@ void check(const SamplingOptions& options) {
 
 /// From logits to the outputs: all fragments that the options ask for, stage by stage.
 void run_fragments(HeadBuilder& h) {
-  for (const Stage stage : {Stage::logits, Stage::scores, Stage::candidates, Stage::choice, Stage::results}) {
+  for (const HeadStage stage :
+       {HeadStage::logits, HeadStage::scores, HeadStage::candidates, HeadStage::choice, HeadStage::results}) {
     for (const head::BuiltinFragment& fragment : head::builtin_fragments())
       if (fragment.stage == stage && (fragment.features & ~h.options.features) == 0) fragment.build(h);
     for (const Fragment& fragment : h.options.fragments)
