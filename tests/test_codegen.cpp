@@ -18,6 +18,7 @@
 #include "gumtile/error.h"
 #include "gumtile/plan.h"
 #include "gumtile/programs.h"
+#include "runtime/assembler/cubin.h"
 #include "runtime/assembler/process.h"
 #include "tests/compile_fixture.h"
 
@@ -73,6 +74,7 @@ std::string find_ptxas() { return find_assembler().value_or(""); }
 struct Assembly {
   bool succeeded = false;
   std::string log;
+  std::string cubin;
 };
 
 Assembly assemble(const std::string& ptxas, const std::string& ptx, const std::string& arch) {
@@ -81,9 +83,9 @@ Assembly assemble(const std::string& ptxas, const std::string& ptx, const std::s
     const assembler::ProgramOutput said = assembler::run_program(
         {ptxas, "-v", "-arch=" + arch, "-o", assembler::program_file(1), assembler::program_file(0)},
         {source, cubin});
-    return {true, said.out + said.err};
+    return {true, said.out + said.err, cubin.contents()};
   } catch (const Error& error) {
-    return {false, error.what()};
+    return {false, error.what(), {}};
   }
 }
 
@@ -138,9 +140,14 @@ TEST_CASE("every main loop of the LM head is assembled without spills") {
   for_all(kernels.size(), [&](size_t i) -> std::string {
     const Kernel& k = kernels[i];
     const KernelPlan p = plan(lm_head(k.noise, k.logprob), k.target.c_str(), k.schedule.c_str());
-    const Assembly assembly = assemble(ptxas, compile(p).code, k.target);
+    const KernelArtifact artifact = compile(p);
+    const Assembly assembly = assemble(ptxas, artifact.code, k.target);
     const bool simt = p.schedule.family_name() == "simt";
-    const std::string fault = find_fault(assembly, simt);
+    std::string fault = find_fault(assembly, simt);
+    // An engine that loads it looks for the entries that are launched.
+    std::vector<std::string> entries{artifact.launch.sweep};
+    if (!artifact.launch.stage.empty()) entries.push_back(artifact.launch.stage);
+    if (fault.empty()) fault = assembler::why_not_cubin(assembly.cubin, Target::parse(k.target), entries);
     if (fault.empty()) return "";
     return fmt::format("{} {} {} logprob={}: {}\n{}", k.target, k.schedule, name(k.noise), k.logprob, fault,
                        assembly.log);
