@@ -117,7 +117,7 @@ TokenComparison SamplingReference::compare(const Outputs& outputs) const {
     if (status.as<uint32_t>()[row] == reference_status.as<uint32_t>()[row]) {
       if (token == expected) {
         ++result.equal;
-        if (options_.logprob) {
+        if ((options_.features & feature_logprob) != 0) {
           const float a = output(p, outputs, "logprob").as<float>()[row];
           const float b = output(p, outputs_, "logprob").as<float>()[row];
           if (!(std::isnan(a) && std::isnan(b)))

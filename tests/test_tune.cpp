@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "gumtile/error.h"
+#include "gumtile/programs.h"
 #include "gumtile/tuning.h"
 #include "runtime/tune/shipped.h"
 #include "tests/tune_fixture.h"
@@ -145,14 +146,14 @@ TEST_CASE("a head with tokens of 64 bits uses the record of one with 32, and no 
     for (const bool logprob : {false, true}) {
       SamplingOptions options;
       options.noise = noise;
-      options.logprob = logprob;
+      options.features = logprob ? Features{feature_logprob} : kNoFeatures;
       const Program narrow = lm_head_sample(options);
       options.token_dtype = DType::i64;
       const Program wide = lm_head_sample(options);
       CHECK(digest(wide) != digest(narrow));
       CHECK(tuning_digest(wide) == digest(narrow));
       CHECK(tuning_digest(narrow) == digest(narrow));
-      options.logprob = !logprob;
+      options.features = logprob ? kNoFeatures : Features{feature_logprob};
       CHECK(tuning_digest(lm_head_sample(options)) != digest(narrow));
     }
   const Problem problem = problem_of(head_of(151936, 4096), 16);
