@@ -247,7 +247,8 @@ TEST_CASE("programmatic launches give the same tokens back to back") {
   Sampler sampler(engine, c, true, 70);
   const Sampler::Result expected = sampler.sample(70);
   for (bool stable : {false, true}) {
-    sampler.args.flags = GUMTILE_SAMPLE_PROGRAMMATIC | (stable ? GUMTILE_SAMPLE_WEIGHTS_STABLE : 0U);
+    sampler.args.flags = GUMTILE_SAMPLE_PROGRAMMATIC;
+    if (stable) sampler.args.flags |= GUMTILE_SAMPLE_WEIGHTS_STABLE;
     for (int i = 0; i < 50; ++i) {
       sampler.args.rows = i % 2 ? 70 : 5;
       REQUIRE(sampler.head().sample(nullptr, sampler.args) == Status::ok);
