@@ -58,6 +58,8 @@ TEST_CASE("text is wrapped between words") {
   CHECK(wrapped("", 10, 0).empty());
   CHECK(wrapped_command("gumtile bench --batches 1,2 --no-logprob", 24, 4) ==
         "gumtile bench \\\n    --batches 1,2 \\\n    --no-logprob");
+  CHECK(wrapped_command("gumtile bench --model a_long_name", 20, 4) ==
+        "gumtile bench \\\n    --model \\\n    a_long_name");
 }
 
 TEST_CASE("the width of help is $COLUMNS if that is a width") {

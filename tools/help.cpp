@@ -169,18 +169,19 @@ std::string wrapped(std::string_view text, size_t width, size_t indent) {
 }
 
 std::string wrapped_command(std::string_view command, size_t width, size_t indent) {
-  // An option and its value stay on one line.
+  constexpr size_t kBackslash = 2;
+  const size_t room = width - indent - kBackslash;
+  // An option and its value stay on one line if they fit there.
   std::vector<std::string> words;
   bool is_option = false;
   for (const std::string& word : CLI::detail::split(std::string(command), ' ')) {
-    if (is_option && !word.starts_with('-'))
+    if (is_option && !word.starts_with('-') && display_width(words.back() + " " + word) <= room)
       words.back() += " " + word;
     else
       words.push_back(word);
     is_option = word.starts_with('-');
   }
-  constexpr size_t kBackslash = 2;
-  return fill(words, width - indent - kBackslash, " \\\n" + std::string(indent, ' '));
+  return fill(words, room, " \\\n" + std::string(indent, ' '));
 }
 
 std::string command_path(const CLI::App& app) {

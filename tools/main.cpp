@@ -67,10 +67,25 @@ Commands add_commands(CLI::App& app) {
   return commands;
 }
 
+/// The command line's words, last first as CLI11 takes them. "--option=" is an option and an empty value:
+/// CLI11 would take the next word for its value.
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words;
+  for (int i = argc - 1; i > 0; --i) {
+    std::string word = argv[i];
+    if (word.size() > 3 && word.starts_with("--") && word.find('=') == word.size() - 1) {
+      words.emplace_back();
+      word.pop_back();
+    }
+    words.push_back(std::move(word));
+  }
+  return words;
+}
+
 /// What --help and --version ask for; empty for a command that is to be run. Throws Error(usage).
 std::string parse(CLI::App& app, int argc, char** argv) {
   try {
-    app.parse(argc, argv);
+    app.parse(words_of(argc, argv));
   } catch (const CLI::CallForHelp&) {
     return help_text(parsed_command(app));
   } catch (const CLI::CallForVersion& version) {

@@ -109,6 +109,7 @@ refuses "did you mean 'bf16'?" bench --dtype bf61
 refuses "did you mean 'per_token'?" bench --noise per_tokn
 refuses "did you mean 'cpu'?" bench --device cpuu
 refuses "'' is not" bench --device ''
+refuses "--device: '' is not auto, cpu" bench --device= --repeats 1
 refuses "did you mean 'logprob'?" compile --features token,logprobs -o no.gtpack
 refuses "did you mean 'i64'?" compile --token-dtype i46 -o no.gtpack
 refuses "did you mean 'ptx'?" inspect --emit ptxx

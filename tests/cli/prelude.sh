@@ -7,8 +7,10 @@
 # shellcheck disable=SC2034 # some are for the scripts alone
 set -uo pipefail
 
-gumtile=$(realpath "${1:?usage: $0 PATH_TO_GUMTILE}")
+: "${1:?usage: $0 PATH_TO_GUMTILE}"
+gumtile=$(realpath "$1")
 script=$(basename "$0")
+here=$(realpath "$(dirname "$0")") # for what a script sources besides
 folder=$(mktemp -d)
 trap '[[ $BASHPID != $$ ]] || rm -rf "$folder"' EXIT # not when a subshell ends
 cd "$folder" || exit 1

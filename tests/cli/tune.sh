@@ -2,7 +2,7 @@
 # gumtile tune: what it finds and prints, candidates that misbehave, files that cannot be written, odd folders and values
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "$0")/prelude.sh"
-source "$(dirname "$0")/tune_prelude.sh"
+source "$here/tune_prelude.sh"
 
 # ---- a search ----
 succeeds "${tune[@]}" --batches 1 --why --format json
