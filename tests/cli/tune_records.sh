@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # gumtile tune: records that nothing takes away, and what becomes of them
 # shellcheck source-path=SCRIPTDIR
-source "$(dirname "$0")/prelude.sh"
-source "$(dirname "$0")/tune_prelude.sh"
+here=$(realpath "$(dirname "$0")")
+source "$here/prelude.sh"
+source "$here/tune_prelude.sh"
 
 # ---- a shorter search takes nothing away ----
 succeeds "${one[@]}" --inject-fault time:fast:3
