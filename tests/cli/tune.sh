@@ -35,7 +35,7 @@ if command -v python3 >/dev/null; then
   command_line='gumtile tune, on a terminal'
   python3 -c 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))' \
     "$gumtile" "${one[@]}" >terminal 2>stderr </dev/null || fail "$command_line: exit code $?"
-  for part in 'final rounds [0-9]*/' 'best [0-9.]* of built-in' '[0-9]* s left'; do
+  for part in 'final [0-9]*/' 'best [0-9.]* of built-in' '[0-9]* s left'; do
     tr '\r' '\n' <terminal | grep -q "$part" || fail "$command_line: no line with '$part'"
   done
 fi

@@ -180,7 +180,7 @@ void BucketSearch::measure() {
       reject(i, std::string(kNoTime));
   if (const size_t quarter = 1 + (all + 3) / 4; quarter > kFinalists)
     time("timed again", best(quarter), kMoreRounds, 0.5);
-  time("final rounds", best(1 + kFinalists), kFinalRounds, 1);
+  time("final", best(1 + kFinalists), kFinalRounds, 1);
 }
 
 /// The times are those of these rounds alone, so that all that took part met the same clocks.
