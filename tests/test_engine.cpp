@@ -274,9 +274,9 @@ TEST_CASE("a launch specification that cannot be is refused before its code is t
       {"left_index gathers", [](LaunchSpec& s) { s.left_index = 1, s.stage.clear(); }},
       {"left_alignment", [](LaunchSpec& s) { s.left_alignment = 12; }},
       {"stage", [](LaunchSpec& s) { s.must_stage = true, s.stage.clear(); }},
-      {"at most 64",
+      {"at most 192",
        [](LaunchSpec& s) {
-         s.inputs.resize(30, {"more", DType::f32, 1, true});
+         s.inputs.resize(94, {"more", DType::f32, 1, true});
        }},
   }};
   for (const auto& fault : faults) {

@@ -175,7 +175,7 @@ std::optional<KernelArtifact::Format> parse_format(std::string_view text) {
 }
 
 std::string encode_entry(std::string_view key_text, const KernelArtifact& artifact) {
-  const std::string metadata = to_json(artifact).dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string metadata = to_json(artifact).dump();  // throws for what JSON cannot hold: not stored
   for (const size_t size : {key_text.size(), metadata.size(), artifact.cubin.size()})
     if (!std::in_range<uint32_t>(size)) throw std::length_error("a part of an entry exceeds 4 GiB");
   Header header;

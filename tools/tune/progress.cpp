@@ -36,8 +36,8 @@ std::string TuneProgress::rest() const {
   const double estimate =
       counted_ == 0 ? left : std::min(left, elapsed() / static_cast<double>(counted_) * buckets);
   constexpr double kManySeconds = 100;
-  return estimate < kManySeconds ? fmt::format("at most {:.0f} s to go", estimate)
-                                 : fmt::format("at most {:.0f} min to go", estimate / 60);
+  return estimate < kManySeconds ? fmt::format("{:.0f} s left", estimate)
+                                 : fmt::format("{:.0f} min left", estimate / 60);
 }
 
 void TuneProgress::show(const std::string& what) {

@@ -28,7 +28,7 @@ class TuneProgress {
 
   void show(const std::string& what);
   double elapsed() const;
-  std::string rest() const;
+  std::string rest() const;  ///< at most: a search may end before its budget does
 
   size_t buckets_;
   size_t done_ = 0;

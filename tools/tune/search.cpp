@@ -179,8 +179,8 @@ void BucketSearch::measure() {
     if (task_.candidates[i].median_us == 0 && task_.candidates[i].rejected.empty())
       reject(i, std::string(kNoTime));
   if (const size_t quarter = 1 + (all + 3) / 4; quarter > kFinalists)
-    time("the best timed again", best(quarter), kMoreRounds, 0.5);
-  time("finalists timed", best(1 + kFinalists), kFinalRounds, 1);
+    time("timed again", best(quarter), kMoreRounds, 0.5);
+  time("final", best(1 + kFinalists), kFinalRounds, 1);
 }
 
 /// The times are those of these rounds alone, so that all that took part met the same clocks.

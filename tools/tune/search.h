@@ -34,7 +34,7 @@ struct SearchTask {
 
 /// How far a search is.
 struct SearchProgress {
-  std::string_view stage;  ///< "compiled", "checked", "timed", "timed again"
+  std::string_view stage;  ///< "compiled", "checked", "timed", "timed again", "final"
   size_t done = 0;         ///< candidates; in the last stages rounds of them
   size_t total = 0;
   std::string best;        ///< the fastest schedule so far; empty: none is known
