@@ -350,7 +350,7 @@ typedef struct gumtile_sample_args {
   const int32_t* num_rows;
   /* [slots]: below 1e-5: the most likely token. Null: 1 */
   const float* temperature;
-  /* [slots]: rows with the same seed and offset share their noise. Null: 0 */
+  /* [slots]: rows with the same seed and offset share their noise. Null: 0 for all */
   const uint64_t* seed;
   /* [rows]: the position in the request. Null: 0 */
   const uint64_t* offset;

@@ -74,7 +74,7 @@ FIELDS: Tuple[Field, ...] = (
     Field("temperature", "input", "float32", "slots", False, "",
           "below 1e-5: the most likely token. Null: 1"),
     Field("seed", "input", "uint64", "slots", False, "",
-          "rows with the same seed and offset share their noise. Null: 0"),
+          "rows with the same seed and offset share their noise. Null: 0 for all"),
     Field("offset", "input", "uint64", "rows", False, "",
           "the position in the request. Null: 0"),
     Field("invalid_token", "input", "int32", "one", False, "",
