@@ -10,6 +10,7 @@
 #include "gumtile/dsl.h"
 #include "gumtile/dsl_functions.h"
 #include "gumtile/plan.h"
+#include "gumtile/workload.h"
 #include "tests/program_run.h"
 
 namespace gumtile::test {
@@ -421,6 +422,7 @@ TEST_CASE("a plan says what matters") {
   for (const std::string& part :
        {"plan " + schedule.str() + " for lm_head_sample on sm_90a",
         std::string("151936 columns, 4096 contracted"), std::string("weights aligned to 16 bytes"),
+        "workload: " + workload_of(program).str() + "\n",
         std::string("256 columns and 64 rows; 594 units of 256 columns to share out"),
         std::string("column mask 0x39"), std::string("row table:"), std::string("record:"),
         std::string(" argmax\n"), std::string(" or\n"), std::string(" logsumexp\n"),

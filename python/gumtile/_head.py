@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import enum
 import threading
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
@@ -16,6 +15,7 @@ from ._checks import INT32_MAX, INT64_MAX, instance, integer, text
 from ._engine import Engine, EngineMemory
 from ._errors import check
 from ._launch import DrawingLaunch, Launch
+from ._fields import FEATURES, RowStatus
 from ._library import lib
 from ._setup import Call, run, set_up
 from ._types import Array, Numbers, Output, Stream
@@ -23,23 +23,9 @@ from ._workspace import ALIGNMENT, HeadHandle, Workspace, aligned, workspace_byt
 
 _DTYPES = {"bfloat16": 1, "float16": 2, "float32": 3, "int32": 4, "int64": 5}
 _NOISE = {"grouped": 0, "per_token": 1}
-_FEATURES = {"logprob": 1}
 
 #: Called with how many kernels are ready, of how many; returning False cancels.
 Progress = Callable[[int, int], Optional[bool]]
-
-
-class RowStatus(enum.IntFlag):
-    """Bits of a row's status word."""
-
-    #: A logit is NaN: the row failed.
-    NAN_LOGIT = 1
-    #: A logit is +inf: the lowest such token was chosen.
-    INF_LOGIT = 2
-    #: Every logit is -inf: the row failed.
-    NO_CANDIDATE = 4
-    #: The temperature is negative, NaN or infinite: the row failed.
-    BAD_TEMPERATURE = 8
 
 
 @dataclass(frozen=True)
@@ -174,8 +160,8 @@ class Head:
         if progress is not None and not callable(progress):
             raise TypeError(f"progress: a function of two numbers is needed, not {type(progress).__name__}")
         max_rows = integer("max_rows", max_rows, 1, INT64_MAX)
-        masks = [sum(_code(_FEATURES, "features", name) for name in set(names)) for names in features]
-        sets = (ctypes.c_uint32 * len(masks))(*masks)
+        masks = [sum(_code(FEATURES, "features", name) for name in set(names)) for names in features]
+        sets = (ctypes.c_uint64 * len(masks))(*masks)
         calls = self.engine._calls
 
         def report(_user: Any, done: int, total: int) -> int:
@@ -189,8 +175,8 @@ class Head:
 
         options = c.PrepareOptions(
             max_rows=max_rows,
-            feature_sets=sets if masks else None,
-            feature_set_count=len(masks),
+            wide_feature_sets=sets if masks else None,
+            wide_feature_set_count=len(masks),
             progress=c.ProgressFunction(report),
             threads=integer("threads", threads, 0, INT32_MAX),
         )
@@ -221,7 +207,7 @@ class Head:
             check(lib.gumtile_head_get_choice(self._handle, index, ctypes.byref(choice)))
             found.append(
                 KernelChoice(
-                    features=tuple(name for name, bit in _FEATURES.items() if choice.features & bit),
+                    features=tuple(name for name, bit in FEATURES.items() if choice.wide_features & bit),
                     max_rows=choice.max_rows,
                     schedule=choice.schedule.decode(),
                     rule=choice.rule.decode(),

@@ -22,6 +22,8 @@ from ctypes import (
 )
 from typing import Any, Callable
 
+from ._fields import HEAD_OPTIONS, SAMPLE_ARGS
+
 ABI_VERSION = 0
 SONAME = f"libgumtile.so.{ABI_VERSION}"
 
@@ -81,19 +83,7 @@ class EngineStats(SizedStruct):
 
 
 class HeadOptions(SizedStruct):
-    _fields_ = [
-        ("struct_size", c_size_t),
-        ("vocab_size", c_int64),
-        ("hidden_size", c_int64),
-        ("first_token", c_int64),
-        ("hidden_dtype", c_int),
-        ("weights_dtype", c_int),
-        ("token_dtype", c_int),
-        ("noise", c_int),
-        ("weights", c_void_p),
-        ("weights_row_stride", c_int64),
-        ("schedule", c_char_p),
-    ]
+    _fields_ = HEAD_OPTIONS
 
 
 class PrepareOptions(SizedStruct):
@@ -105,31 +95,14 @@ class PrepareOptions(SizedStruct):
         ("progress", ProgressFunction),
         ("progress_user", c_void_p),
         ("threads", c_int32),
+        ("reserved", c_int32),
+        ("wide_feature_sets", POINTER(c_uint64)),
+        ("wide_feature_set_count", c_size_t),
     ]
 
 
 class SampleArgs(SizedStruct):
-    _fields_ = [
-        ("struct_size", c_size_t),
-        ("rows", c_int64),
-        ("flags", c_uint32),
-        ("hidden_states", c_void_p),
-        ("hidden_row_stride", c_int64),
-        ("hidden_index", c_void_p),
-        ("row_slot", c_void_p),
-        ("num_rows", c_void_p),
-        ("temperature", c_void_p),
-        ("seed", c_void_p),
-        ("offset", c_void_p),
-        ("invalid_token", c_void_p),
-        ("token", c_void_p),
-        ("token_position", c_void_p),
-        ("logprob", c_void_p),
-        ("status", c_void_p),
-        ("any_status", c_void_p),
-        ("workspace", c_void_p),
-        ("workspace_bytes", c_size_t),
-    ]
+    _fields_ = SAMPLE_ARGS
 
 
 class KernelChoice(SizedStruct):
@@ -140,6 +113,7 @@ class KernelChoice(SizedStruct):
         ("schedule", c_char_p),
         ("rule", c_char_p),
         ("note", c_char_p),
+        ("wide_features", c_uint64),
     ]
 
 

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "gumtile/error.h"
+#include "gumtile/workload.h"
 #include "ir/analysis.h"
 #include "plan/legality.h"
 
@@ -247,6 +248,7 @@ std::string KernelPlan::str() const {
   std::string out = fmt::format("plan {} for {} on {}\n", schedule.str(), program.name, target.str());
   out += fmt::format("problem: {} columns, {} contracted, weights aligned to {} bytes\n", problem.columns,
                      problem.contracted, problem.weights_alignment);
+  out += fmt::format("workload: {}\n", workload_of(program).str());
   out += fmt::format("tiles: {} columns and {} rows; {} units of {} columns to share out\n", tile_columns,
                      launch.rows_per_block, launch.tiles(), launch.columns_per_tile);
   out += fmt::format("fragment: column mask {:#x}, {} rows and {} blocks of 64 columns a lane\n",
