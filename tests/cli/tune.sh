@@ -34,7 +34,7 @@ if command -v python3 >/dev/null; then
   command_line='gumtile tune, on a terminal'
   python3 -c 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))' \
     "$gumtile" "${one[@]}" >terminal 2>stderr </dev/null || fail "$command_line: exit code $?"
-  for part in 'compiled [0-9]*/' 'timed [0-9]*/' 'best [0-9.]* of built-in' 'at most [0-9]* s to go'; do
+  for part in 'final [0-9]*/' 'best [0-9.]* of built-in' '[0-9]* s left'; do
     tr '\r' '\n' <terminal | grep -q "$part" || fail "$command_line: no line with '$part'"
   done
 fi
@@ -99,7 +99,8 @@ touch file
 for place in '' /nonexistent "$folder/file"; do TMPDIR=$place succeeds "${quick[@]}"; done
 
 # ---- values that mean nothing ----
-for budget in -1 0 0s nan inf 1x 1e300 '' s; do fails 64 "'$budget'" "${plain[@]}" "--budget=$budget"; done
+for budget in -1 0 0s nan inf 1x 1e300 s; do fails 64 "'$budget'" "${plain[@]}" "--budget=$budget"; done
+fails 64 '--budget needs a value' "${plain[@]}" --budget=
 for rate in nan 0 -1 inf 1e300; do fails 64 '--product-tflops: ' "${tune[@]}" "--product-tflops=$rate"; done
 for count in 0 -1 nan 1.5; do
   fails 64 --candidates "${tune[@]}" "--candidates=$count"
