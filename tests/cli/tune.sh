@@ -99,8 +99,7 @@ touch file
 for place in '' /nonexistent "$folder/file"; do TMPDIR=$place succeeds "${quick[@]}"; done
 
 # ---- values that mean nothing ----
-for budget in -1 0 0s nan inf 1x 1e300 s; do fails 64 "'$budget'" "${plain[@]}" "--budget=$budget"; done
-fails 64 '--budget needs a value' "${plain[@]}" --budget=
+for budget in -1 0 0s nan inf 1x 1e300 '' s; do fails 64 "'$budget'" "${plain[@]}" "--budget=$budget"; done
 for rate in nan 0 -1 inf 1e300; do fails 64 '--product-tflops: ' "${tune[@]}" "--product-tflops=$rate"; done
 for count in 0 -1 nan 1.5; do
   fails 64 --candidates "${tune[@]}" "--candidates=$count"
