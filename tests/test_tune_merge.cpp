@@ -72,6 +72,22 @@ TEST_CASE("times of more rounds are kept, newer ones if they are of half as many
   CHECK(merged_with(20).winner == kHeuristic);
 }
 
+TEST_CASE("a search that noise kept from deciding does not overturn a clear choice") {
+  const TuningRecord known = search_of("2026-01-01T00:00:00Z", 12, {{kFaster, 0.97}}, kFaster);
+  const auto winner_with = [&](double ratio, double spread) {
+    TuningRecord found = search_of("2026-01-02T00:00:00Z", 12, {{kFaster, ratio}}, kHeuristic);
+    found.note = "too noisy: built-in kept";
+    found.candidates.back().spread = spread;
+    const TuningRecord merged = merge_tuning_records(known, found);
+    CHECK((merged.winner == kHeuristic) == (merged.note == found.note));
+    return merged.winner;
+  };
+  CHECK(winner_with(0.96, 0.05) == kFaster);
+  CHECK(winner_with(1.02, 0.05) == kFaster);
+  CHECK(winner_with(0.985, 0.015) == kFaster);
+  CHECK(winner_with(1.02, 0.005) == kHeuristic);  // clearly slower
+}
+
 TEST_CASE("another choice takes the place of one that it was not measured with if it was measured as long") {
   const TuningRecord known = search_of("2026-01-01T00:00:00Z", 40, {{kFaster, 0.9}}, kFaster);
   const auto winner_with = [&](int rounds, double ratio) {

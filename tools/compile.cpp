@@ -157,7 +157,7 @@ Action add_compile(CLI::App& app) {
               "types of tokens to have kernels for");
   add_noise(app, options->noise);
   add_choices(app, "--features", options->features, "SET", {"token", "logprob"},
-              "heads to have kernels for, with tokens alone and with log-probabilities, too");
+              "heads to have kernels for, each a set: token gives tokens alone, logprob gives both");
   add_integer(app, "--max-rows", options->max_rows, "the largest batch");
   add_text(app, "--targets", options->targets, "TARGET,...",
            "host (all of its variants), host:x86-64-v3, sm_80, sm_90a, ...");

@@ -3,6 +3,17 @@
 # on this machine, and samples four rows with four temperatures and seeds. Results go to stdout, progress to stderr.
 # Later runs rebuild only what changed.
 set -euo pipefail
+case ${1-} in
+  '') ;;
+  -h | --help)
+    sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"
+    exit 0
+    ;;
+  *)
+    printf "quickstart: unknown argument '%s'; it takes none but --help\n" "$1" >&2
+    exit 64
+    ;;
+esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 tools/setup.sh

@@ -15,6 +15,7 @@
 #include "tools/sample_inputs.h"
 #include "tools/seeds.h"
 #include "tools/units.h"
+#include "tools/validators.h"
 
 namespace gumtile::tools {
 namespace {
@@ -286,7 +287,8 @@ Action add_sample(CLI::App& app) {
   add_text(
       app, "--seed", options->seed, "N,...",
       "one for all rows, or one per row (default: one is drawn for each row, and shown). Rows with the same "
-      "seed and offset share their noise: from equal hidden states they give the same token");
+      "seed and offset share their noise: from equal hidden states they give the same token")
+      ->check(not_empty("a seed per row, or one for all"));
   add_text(app, "--offset", options->offset, "N,...",
            "position in the request: one for all rows, or one per row");
   add_text(app, "--row-slot", options->row_slot, "N,...",

@@ -284,8 +284,7 @@ Action add_tune(CLI::App& app) {
                    "type of the hidden states (default: the weights')");
   add_noise(app, o->noise);
   add_choices(app, "--features", o->features, "FEATURE", {"token", "logprob"},
-              "outputs of the one head to tune for: token, or token,logprob for a head that also gives "
-              "log-probabilities");
+              "what the one head to tune for gives; logprob goes with token: token,logprob");
   add_integer(app, "--max-rows", o->max_rows, "tune all batch buckets up to this many rows");
   add_text(app, "--batches", o->batches, "N,...", "tune only the buckets of these batch sizes")
       ->check(not_empty("a list of batch sizes, e.g. 1,16"));

@@ -78,6 +78,9 @@ const CLI::App& parsed_command(const CLI::App& root) {
 
 Error unknown_command(const CLI::App& app, std::string_view word) {
   const std::vector<std::string> known = commands_of(app);
+  if (known.empty())
+    return Error(ErrorCode::usage,
+                 fmt::format("'{}' is one word too many: '{}' has no commands", word, app.get_name()));
   const std::string meant = did_you_mean(word, known);
   return Error(ErrorCode::usage, fmt::format("unknown command '{}'{}", word,
                                              meant.empty() ? "; known are " + joined(known, "and") : meant));

@@ -92,7 +92,8 @@ const char* meaning(gumtile::Status status) noexcept {
     case gumtile::Status::ok:
       return "";
     case gumtile::Status::not_prepared:
-      return "no kernel was prepared for what this launch asks for; call gumtile_head_prepare";
+      return "no kernel was prepared for what this launch asks for; prepare the head for it "
+             "(gumtile_head_prepare, Head.prepare)";
     case gumtile::Status::too_many_rows:
       return "the launch has more rows than the head was prepared for";
     case gumtile::Status::workspace_too_small:

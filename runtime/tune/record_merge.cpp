@@ -1,6 +1,7 @@
 // What several searches know together. A search that was interrupted, or that looked at less, adds what it
 // learnt and takes nothing away.
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "gumtile/tuning.h"
@@ -36,7 +37,14 @@ bool is_newer_knowledge(const TuningCandidate& known, const TuningCandidate& fou
   if (!is_decided(found)) return false;
   if (!is_decided(known)) return true;
   if (known.median_us == 0 || found.median_us == 0) return true;  // the newer verdict
-  return 2 * rounds_of(found) >= rounds_of(known);
+  const bool is_noisier = found.spread > 2 * std::max(known.spread, kTuningTie);
+  return !is_noisier && 2 * rounds_of(found) >= rounds_of(known);
+}
+
+/// Whether a candidate was measured to be no faster than the built-in choice, beyond its own noise.
+bool is_clearly_not_faster(const TuningCandidate& candidate) {
+  const double noise = candidate.spread * std::max(1.0, 4 / std::sqrt(rounds_of(candidate)));
+  return candidate.of_built_in - noise > 1 - kTuningTie;
 }
 
 /// Whether a measured candidate is clearly faster than another one of another run.
@@ -53,7 +61,8 @@ std::string merged_winner(const TuningRecord& known, const TuningRecord& found,
   if (found.winner.empty()) return is_valid ? known.winner : found.heuristic;
   if (!is_valid) return found.winner;
   const TuningCandidate* measured = find(found.candidates, known.winner);
-  if (measured != nullptr && is_newer_knowledge(*find(known.candidates, known.winner), *measured))
+  if (measured != nullptr && is_newer_knowledge(*find(known.candidates, known.winner), *measured) &&
+      (found.winner != found.heuristic || is_clearly_not_faster(*measured)))
     return found.winner;  // both were in the newer search, which has compared them
   // What beat nothing but the built-in choice, or lost to it, says nothing about the one that is known.
   if (found.winner == found.heuristic) return known.winner;

@@ -86,9 +86,12 @@ Verdict choose_winner(const std::vector<TuningCandidate>& candidates,
   }
   if (verdict.winner == built_in && seems_faster != nullptr) {
     const Comparison comparison = compare(seems_faster->schedule, built_in);
-    verdict.note = fmt::format("too noisy: built-in kept; {} took {:.3f} +- {:.3f} of its time in {}",
-                               seems_faster->schedule, comparison.ratio, noise_of(comparison),
-                               count_text(comparison.rounds, "round"));
+    const std::string spread = comparison.rounds < kFewestRounds
+                                   ? ", too few to tell"
+                                   : fmt::format(", by +- {:.3f}", noise_of(comparison));
+    verdict.note =
+        fmt::format("too noisy: built-in kept; {} took {:.3f} of its time in {}{}", seems_faster->schedule,
+                    comparison.ratio, count_text(comparison.rounds, "round"), spread);
   }
   return verdict;
 }
