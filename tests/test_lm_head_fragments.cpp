@@ -63,7 +63,8 @@ TEST_CASE("a head binds what the user's fragments read and write, by name") {
     plain.prepare(kRows, {kNoFeatures});
     head.prepare(kRows, {kNoFeatures});
 
-    const auto tokens = [&](const LmHead& of, std::span<const NamedBinding> extra, Status expected = Status::ok) {
+    const auto tokens = [&](const LmHead& of, std::span<const NamedBinding> extra,
+                            Status expected = Status::ok) {
       DeviceMemory workspace(engine, std::max<size_t>(of.workspace_bytes(kRows), 256));
       SampleArgs args;
       args.rows = kRows;

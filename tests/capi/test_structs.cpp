@@ -206,5 +206,17 @@ TEST_CASE("enumerators that stand for nothing are refused by name") {
   refused([](auto& options) { options.hidden_dtype = GUMTILE_I64; }, "hidden_dtype is an integer");
 }
 
+TEST_CASE("sets of features have names") {
+  uint64_t features = 7;
+  CHECK(gumtile_parse_features("token", &features) == GUMTILE_OK);
+  CHECK(features == 0);
+  CHECK(gumtile_parse_features("logprob", &features) == GUMTILE_OK);
+  CHECK(features == GUMTILE_FEATURE_LOGPROB);
+  CHECK(gumtile_parse_features("logprobs", &features) == GUMTILE_USAGE);
+  CHECK(std::string(gumtile_last_error()).find("'logprobs'") != std::string::npos);
+  CHECK(gumtile_parse_features(nullptr, &features) != GUMTILE_OK);
+  CHECK(gumtile_head_set_array(nullptr, "bias", nullptr) != GUMTILE_OK);
+}
+
 }  // namespace
 }  // namespace gumtile::test
