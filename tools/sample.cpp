@@ -145,6 +145,9 @@ uint64_t seed_of(const Requests& requests, size_t row) {
 std::string seeds_text(const Requests& requests) {
   const bool is_random = std::ranges::any_of(requests.temperature, [](float t) { return t > 0; });
   if (!requests.has_drawn_seeds || !is_random) return "";
+  constexpr size_t kMostOnALine = 256;
+  if (requests.seed.size() > kMostOnALine)
+    return fmt::format("{} seeds were drawn; --format json has them\n", requests.seed.size());
   return fmt::format("seeds were drawn; to repeat this run: --seed {}\n", fmt::join(requests.seed, ","));
 }
 

@@ -201,10 +201,12 @@ std::string command_line(const Options& o) {
 std::string remarks(const TuneSettings& settings, const TuneResult& result, const std::string& report) {
   std::string text;
   bool is_complete = result.signal == 0;
+  bool has_record = false;  // else only what a search that goes on will find there
   for (const ProblemResult& problem : result.problems)
     for (const BucketResult& bucket : problem.buckets) {
       const TuningRecord& record = bucket.record;
       if (bucket.fault.empty() && !record.complete) is_complete = false;
+      if (!record.winner.empty()) has_record = true;
       if (!record.note.empty())
         text += fmt::format("batch {}: {}\n", record.key.problem.max_rows, record.note);
       if (!bucket.chooses)
@@ -214,7 +216,8 @@ std::string remarks(const TuneSettings& settings, const TuneResult& result, cons
             record.key.problem.max_rows, bucket.path.string());
     }
   if (result.saved) {
-    text += fmt::format("records are in '{}'", settings.folder.string());
+    text += fmt::format("{} in '{}'", has_record ? "records are" : "what was measured is",
+                        settings.folder.string());
     if (settings.folder != default_tuning_folder())
       text += fmt::format("; to use them: GUMTILE_TUNING_DIR='{}'", settings.folder.string());
     text += "\n";
