@@ -300,10 +300,6 @@ GUMTILE_API gumtile_status gumtile_head_prepare(gumtile_head* head, const gumtil
 GUMTILE_API gumtile_status gumtile_head_set_weights(gumtile_head* head, const void* weights,
                                                     int64_t row_stride);
 
-/* The same for one of the head's other arrays, by the name of its member in gumtile_head_options.
- * GUMTILE_USAGE if the head was made without it, or has no such array. */
-GUMTILE_API gumtile_status gumtile_head_set_array(gumtile_head* head, const char* name, const void* data);
-
 /* Bytes of workspace for launches of up to `max_rows` rows (at most as many as prepared), and their
  * alignment. One workspace serves all launches and graphs in the order of one stream; concurrent streams need
  * one each. All launches on a workspace must be told the same size. Heads that share one need the sum of

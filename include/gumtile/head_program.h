@@ -112,7 +112,7 @@ class HeadBuilder {
   /// The input of a field of gumtile's table, for the row or token at hand; its value if it is absent is the
   /// table's.
   Expr input(std::string_view field);
-  /// An input of the user's own, bound by its name at a launch. Without `absent` it must be bound.
+  /// An input of the user's own, bound by its name at a launch; if there is no `absent`, it must be bound.
   Expr input(const std::string& name, DType dtype, Over over, std::optional<double> absent);
 
   /// Sets `scaled` to the logits times a positive number per row; `greedy` rows take their largest logit.

@@ -95,10 +95,6 @@ class LmHead {
   /// to be called while launches are being made; graphs captured before keep the old address.
   void set_weights(const void* weights, int64_t weights_row_stride = 0);
 
-  /// The same for an array of the settings, by its name in HeadSettings. Throws Error(usage) if the head was
-  /// made without it, or the device cannot read it.
-  void set_array(std::string_view name, const void* data);
-
   /// Bytes of workspace, aligned to 256, for launches of up to `max_rows` rows with any prepared features.
   /// Heads that share a workspace need the sum of theirs. Throws Error(usage) for more rows than are
   /// prepared.

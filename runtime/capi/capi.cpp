@@ -432,14 +432,6 @@ gumtile_status gumtile_head_set_weights(gumtile_head* head, const void* weights,
   });
 }
 
-gumtile_status gumtile_head_set_array(gumtile_head* head, const char* name, const void* data) {
-  return guarded([&] {
-    require_handle(head, "head");
-    require_handle(name, "name");
-    head->head.set_array(name, data);
-  });
-}
-
 gumtile_status gumtile_parse_features(const char* text, uint64_t* features) {
   return guarded([&] {
     require_handle(text, "text");

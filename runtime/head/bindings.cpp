@@ -83,8 +83,6 @@ bool CallBindings::bind(const gumtile_sample_args& args, int64_t hidden_row_stri
   return true;
 }
 
-std::vector<std::string> CallBindings::extra_names() const { return extra_; }
-
 RequestedFeatures::RequestedFeatures() {
   const std::vector<size_t> offsets = member_offsets(fields());
   for (size_t i = 0; i < fields().size(); ++i)

@@ -40,9 +40,6 @@ class CallBindings {
   bool bind(const gumtile_sample_args& args, int64_t hidden_row_stride, const BorrowedArrays& borrowed,
             std::span<const NamedBinding> extra, Arrays& arrays) const noexcept;
 
-  /// Names of what the user's fragments added, inputs first.
-  std::vector<std::string> extra_names() const;
-
  private:
   struct Source {
     enum class Kind : uint8_t { call, hidden_states, weights, array, extra };

@@ -166,12 +166,6 @@ void LmHead::set_weights(const void* weights, int64_t weights_row_stride) {
   impl_->variants.bind_weights(impl_->borrowed.weights, impl_->borrowed.weights_row_stride);
 }
 
-void LmHead::set_array(std::string_view name, const void* data) {
-  for (const head::ArraySetting& array : head::kArraySettings)
-    if (array.name == name) return impl_->set_array(array, data);
-  throw Error(ErrorCode::usage, fmt::format("a head has no array '{}'", name));
-}
-
 size_t LmHead::workspace_bytes(int64_t max_rows) const {
   require(
       max_rows <= impl_->variants.prepared_rows(),
