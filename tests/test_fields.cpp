@@ -27,8 +27,28 @@ constexpr std::array kCall = {
 };
 constexpr std::array kHead = {
     Field{member, "noise", Type::noise, Over::one, absent(0), "", 1, "", "how noise is drawn"},
-    Field{setting, "cap", Type::f32, Over::one, absent(0), "", 2, "", "0: none"},
-    Field{array, "offsets", Type::own, Over::vocab, absent(0), "", 2, "", "added to the logits"},
+    Field{setting,
+          "cap",
+          Type::f32,
+          Over::one,
+          absent(0),
+          "",
+          2,
+          "",
+          "0: none",
+          {{{"logit_cap"}, {"inverse_cap", true}}}},
+    Field{array,
+          "offsets",
+          Type::own,
+          Over::vocab,
+          absent(0),
+          "",
+          2,
+          "",
+          "added to the logits",
+          {},
+          false,
+          "offset"},
     Field{member, "offsets_dtype", Type::dtype, Over::one, absent(0), "", 2, "offsets", "bf16, f16 or f32"},
 };
 constexpr std::array kStatus = {StatusBit{"bad_cap", 4, true, "the cap is negative"},
@@ -88,6 +108,8 @@ TEST_CASE("the Python module and the docs") {
   has(module, "\"a \\\"quoted\\\" word\"");
   has(module, "    \"top\": 1099511627776,\n");
   has(module, "    #: The cap is negative: the row failed.\n    BAD_CAP = 4\n");
+  has(fields::docs_settings(kTables), "| `cap` | 0: none | `logit_cap`; `inverse_cap`, one over it |\n");
+  has(fields::docs_settings(kTables), "| `offsets` | added to the logits | the tensor `lm_head.offset` |\n");
   has(fields::docs_status(kTables), "| `bad_cap` (4) | the cap is negative | yes |\n");
   has(fields::docs_outputs(kTables), "| `best` | int32 | [rows] | a \"quoted\" word |\n");
 }

@@ -247,7 +247,7 @@ TEST_CASE("each card picks its own shipped records, and no other card does") {
   for (MeasuredHead& head : heads)
     for (const bool logprob : {false, true})
       for (const int64_t rows : {1, 4, 8, 16, 32, 64, 128, 256, 384, 512}) {
-        head.logprob = logprob;
+        head.features = logprob ? Features{feature_logprob} : kNoFeatures;
         const Program program = program_of(head);
         const Problem problem = problem_of(head, rows);
         std::map<std::string, std::string> picks;

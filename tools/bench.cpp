@@ -13,6 +13,7 @@
 #include "tools/bench_inputs.h"
 #include "tools/bench_output.h"
 #include "tools/command.h"
+#include "tools/head_settings.h"
 #include "tools/help.h"
 #include "tools/model_head.h"
 #include "tools/open_engine.h"
@@ -31,6 +32,7 @@ struct Options {
   std::string device = "auto";
   std::string dtype;
   std::string hidden_dtype;
+  SettingOptions settings;
   std::string noise = "grouped";
   std::vector<std::string> schedules;
   std::string pack;
@@ -45,19 +47,24 @@ struct Options {
 constexpr SyntheticShape kDefaultShape{151936, 4096, 1};
 constexpr std::string_view kChosenSchedule = "auto";
 
+Features features_of(const Options& options) {
+  return options.no_logprob ? kNoFeatures : Features{feature_logprob};
+}
+
 /// What is measured.
 struct Subject {
   std::vector<SyntheticShape> shapes;
   ModelHead model;  ///< with `--model`
+  HeadSettings settings;
 };
 
 /// The subject of the options, and in them the type of its weights.
 Subject resolve(Options& options) {
-  Subject subject{{kDefaultShape}, {}};
+  Subject subject{{kDefaultShape}, {}, {}};
   SyntheticShape& shape = subject.shapes.front();
   if (!options.model.empty()) {
     subject.model =
-        resolve_head("bench", {options.model, options.vocab_size, options.hidden_size, options.dtype});
+        resolve_head("bench", {options.model, options.vocab_size, options.hidden_size, options.dtype, {}});
     shape = {subject.model.vocab_size, subject.model.hidden_size, 1};
     options.dtype = name(subject.model.dtype);
   }
@@ -65,6 +72,7 @@ Subject resolve(Options& options) {
   if (options.hidden_size != 0) shape.hidden_size = options.hidden_size;
   if (!options.shapes.empty()) subject.shapes = parse_shapes("--shapes", options.shapes);
   if (options.dtype.empty()) options.dtype = "bf16";
+  subject.settings = override_settings(options.settings, ArrayValue::type, subject.model.settings);
   return subject;
 }
 
@@ -78,12 +86,13 @@ std::string shape_options(const std::vector<SyntheticShape>& shapes) {
 }
 
 /// The command that measures these shapes, batches and schedules again, as they were measured.
-std::string command_line(const Options& o, const DeviceDescription& device,
+std::string command_line(const Options& o, const HeadSettings& settings, const DeviceDescription& device,
                          const std::vector<SyntheticShape>& shapes, const std::string& batches,
                          const std::vector<std::string>& schedules) {
   std::string text = fmt::format(
       "gumtile bench {} --batches {} --device {} --dtype {} --hidden-dtype {} --noise {} --repeats {}",
       shape_options(shapes), batches, device.id, o.dtype, o.hidden_dtype, o.noise, o.repeats);
+  text += setting_options(settings);
   for (const std::string& schedule : schedules)
     if (schedules.size() > 1 || schedule != kChosenSchedule) text += " --schedule " + schedule;
   if (!o.pack.empty()) text += " --pack " + shell_quoted(o.pack);
@@ -116,7 +125,7 @@ class Bench {
       : engine_(std::move(engine)),
         heads_(heads),
         options_(options),
-        arrays_(engine_, {heads.front().options(), !options.no_logprob}, rows),
+        arrays_(engine_, {heads.front().options(), features_of(options)}, rows),
         workspace_(engine_, heads.front().workspace_bytes(rows)),
         args_(arrays_.args()) {
     args_.workspace = workspace_.data();
@@ -180,8 +189,8 @@ class Bench {
 /// All that is measured on one shape: its weights, heads for each schedule, and the read ceiling.
 class ShapeBench {
  public:
-  ShapeBench(std::shared_ptr<Engine> engine, const Options& options, const SyntheticShape& shape,
-             const std::vector<std::string>& schedules, int64_t max_rows)
+  ShapeBench(std::shared_ptr<Engine> engine, const Options& options, const HeadSettings& settings,
+             const SyntheticShape& shape, const std::vector<std::string>& schedules, int64_t max_rows)
       : engine_(std::move(engine)), options_(options) {
     LmHeadOptions head;
     head.vocab_size = shape_.vocab_size = shape.vocab_size;
@@ -189,8 +198,10 @@ class ShapeBench {
     head.weights_dtype = parse_matrix_dtype("--dtype", options.dtype);
     head.hidden_dtype = parse_matrix_dtype("--hidden-dtype", options.hidden_dtype);
     head.noise = parse_noise("--noise", options.noise);
-    const Features features = options.no_logprob ? kNoFeatures : Features{feature_logprob};
+    const Features features = features_of(options);
     weights_ = make_weight_copies(engine_, head);
+    head.settings = settings;
+    setting_arrays_ = synthetic_arrays(engine_, head.vocab_size, head.settings);
     for (const std::string& schedule : schedules) {
       head.schedule.reset();
       if (schedule != kChosenSchedule) head.schedule = Schedule::parse(schedule);
@@ -221,6 +232,7 @@ class ShapeBench {
   const Options& options_;
   BenchShape shape_;
   std::vector<DeviceArray> weights_;
+  std::deque<DeviceArray> setting_arrays_;
   std::deque<std::deque<LmHead>> heads_;  ///< by schedule, then by copy of the weights
   std::map<std::pair<int32_t, size_t>, Bench> benches_;
 };
@@ -275,25 +287,27 @@ int run(Options options) {
 
   const std::shared_ptr<Engine> engine = open_engine(options.device, options.pack);
   const DeviceDescription& device = engine->device();
-  const BenchSetting setting{device,
-                             options.dtype,
-                             options.hidden_dtype,
-                             options.noise,
-                             !options.no_logprob,
-                             options.repeats,
-                             origin_text(subject.model),
-                             options.model.empty() ? Json(nullptr) : origin_json(subject.model),
-                             command_line(options, device, shapes, options.batches, schedules)};
+  const BenchSetting setting{
+      device,
+      options.dtype,
+      options.hidden_dtype,
+      options.noise,
+      subject.settings,
+      !options.no_logprob,
+      options.repeats,
+      origin_text(subject.model),
+      options.model.empty() ? Json(nullptr) : origin_json(subject.model),
+      command_line(options, subject.settings, device, shapes, options.batches, schedules)};
   BenchWriter writer(setting, options.format);
   StatusLine status;
   size_t noisy = 0;
   size_t measured = 0;
   for (const SyntheticShape& shape : shapes) {
     status.show(fmt::format("preparing {} x {} ...", shape.vocab_size, shape.hidden_size));
-    ShapeBench bench(engine, options, shape, schedules, max_rows);
+    ShapeBench bench(engine, options, subject.settings, shape, schedules, max_rows);
     status.clear();
     const auto command = [&](int32_t rows, const std::string& schedule) {
-      return command_line(options, device, {shape}, std::to_string(rows), {schedule});
+      return command_line(options, subject.settings, device, {shape}, std::to_string(rows), {schedule});
     };
     if (options.on_request)
       return serve(bench, setting, batches, [&](int32_t rows) { return command(rows, schedules.front()); });
@@ -339,6 +353,7 @@ Action add_bench(CLI::App& app) {
   add_matrix_dtype(app, "--dtype", options->dtype, "type of the weights (default: the model's, else bf16)");
   add_matrix_dtype(app, "--hidden-dtype", options->hidden_dtype,
                    "type of the hidden states (default: as the weights)");
+  add_settings(app, options->settings, ArrayValue::type);
   add_noise(app, options->noise);
   app.add_option("--schedule", options->schedules,
                  "a schedule for every batch size, or auto for what heads take by themselves; may be given "

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "head/settings.h"
+#include "tools/head_settings.h"
 #include "tools/units.h"
 
 namespace gumtile::tools {
@@ -60,6 +62,7 @@ Json setting_json(const BenchSetting& s) {
           {"weights_dtype", s.weights_dtype},
           {"hidden_dtype", s.hidden_dtype},
           {"noise", s.noise},
+          {"settings", head::settings_text(s.settings)},
           {"logprob", s.logprob},
           {"repeats", s.repeats},
           {"head", s.head}};
@@ -135,8 +138,9 @@ void BenchWriter::begin(const BenchShape& shape) {
   const std::string paragraph = format_ == "md" ? "\n\n" : "\n";
   std::string text = is_first_shape_ ? "" : "\n";
   if (is_first_shape_)
-    text += fmt::format("{} ({}), weights {}, hidden states {}, noise {}, {}{}", setting_.device.name,
+    text += fmt::format("{} ({}), weights {}, hidden states {}, noise {}{}, {}{}", setting_.device.name,
                         setting_.device.id, setting_.weights_dtype, setting_.hidden_dtype, setting_.noise,
+                        with_settings(setting_.settings),
                         setting_.logprob ? "with log-probabilities" : "tokens only", paragraph) +
             (setting_.origin.empty() ? "" : setting_.origin + (format_ == "md" ? "\n" : ""));
   is_first_shape_ = false;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gumtile/engine.h"
+#include "gumtile/head_settings.h"
 #include "tools/bench_ceiling.h"
 #include "tools/output.h"
 
@@ -16,6 +17,7 @@ struct BenchSetting {
   std::string weights_dtype;
   std::string hidden_dtype;
   std::string noise;
+  HeadSettings settings;
   bool logprob = true;
   int repeats = 0;
   std::string origin;   ///< a line that names the model's head; empty: there is none

@@ -12,6 +12,7 @@
 #include "runtime/io/output_file.h"
 #include "tools/command.h"
 #include "tools/compile_kernels.h"
+#include "tools/head_settings.h"
 #include "tools/help.h"
 #include "tools/model_head.h"
 #include "tools/open_engine.h"
@@ -32,6 +33,7 @@ struct Options {
   std::string dtype;
   std::string hidden_dtype;
   std::string token_dtypes = "i32";
+  SettingOptions settings;
   std::string noise = "grouped";
   std::string features = "token,logprob";
   int64_t max_rows = 64;
@@ -64,6 +66,7 @@ LmHeadOptions head_options(const Options& options, const ModelHead& model) {
                           ? head.weights_dtype
                           : parse_matrix_dtype("--hidden-dtype", options.hidden_dtype);
   head.noise = parse_noise("--noise", options.noise);
+  head.settings = model.settings;
   if (!options.schedule.empty()) head.schedule = Schedule::parse(options.schedule);
   return head;
 }
@@ -98,8 +101,8 @@ std::string tuning_text(const PackRequest& request, const Pack& pack) {
 int run(const Options& options) {
   const std::string identity = compiler_identity(target_for_device(8, 0));  // says so where there is none
   PackRequest request;
-  const ModelHead model =
-      resolve_head("compile", {options.model, options.vocab_size, options.hidden_size, options.dtype});
+  const ModelHead model = resolve_head(
+      "compile", {options.model, options.vocab_size, options.hidden_size, options.dtype, options.settings});
   request.head = head_options(options, model);
   request.feature_sets = parse_feature_sets("--features", options.features);
   request.token_dtypes = parse_token_dtypes("--token-dtype", options.token_dtypes);
@@ -155,8 +158,9 @@ Action add_compile(CLI::App& app) {
                    "type of the hidden states (default: as the weights)");
   add_choices(app, "--token-dtype", options->token_dtypes, "TYPE", {"i32", "i64"},
               "types of tokens to have kernels for");
+  add_settings(app, options->settings, ArrayValue::type);
   add_noise(app, options->noise);
-  add_choices(app, "--features", options->features, "SET", {"token", "logprob"},
+  add_choices(app, "--features", options->features, "SET", feature_names(),
               "heads to have kernels for, each a set: token gives tokens alone, logprob gives both");
   add_integer(app, "--max-rows", options->max_rows, "the largest batch");
   add_text(app, "--targets", options->targets, "TARGET,...",

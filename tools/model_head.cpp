@@ -38,6 +38,7 @@ void take_tensor(const HeadOptions& options, ModelHead& head) {
   head.vocab_size = file.vocab_size;
   head.hidden_size = file.weights.view().shape[1];
   head.dtype = file.weights.view().dtype;
+  head.settings = without_addresses(file.settings);
   head.file = file.weights.path();
   head.tensor = file.weights.name();
 }
@@ -77,6 +78,7 @@ void take_config(const HeadOptions& options, const io::ModelConfig& config, Mode
                  "its weights are of type {}, expected bfloat16, float16 or float32; give --dtype",
                  io::in_quotes(config.dtype_text));
   head.dtype = config.dtype.value_or(DType::bf16);
+  head.settings = config.settings;
   for (const std::string& note : io::unapplied_notes(config)) say(note);
 }
 
@@ -95,6 +97,7 @@ void override_by_options(const HeadOptions& options, ModelHead& head) {
     head.hidden_size = options.hidden_size;
   }
   if (!options.dtype.empty()) head.dtype = parse_matrix_dtype("--dtype", options.dtype);
+  head.settings = override_settings(options.settings, ArrayValue::type, head.settings);
 }
 
 }  // namespace

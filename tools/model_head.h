@@ -5,6 +5,7 @@
 
 #include "gumtile/dtype.h"
 #include "gumtile/tensor_file.h"
+#include "tools/head_settings.h"
 #include "tools/output.h"
 
 namespace gumtile::tools {
@@ -15,6 +16,7 @@ struct HeadOptions {
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;
   std::string dtype;
+  SettingOptions settings;
 };
 
 /// Sizes and type of a head, and where they come from.
@@ -23,8 +25,9 @@ struct ModelHead {
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;
   DType dtype = DType::bf16;
-  std::string file;    ///< that has the tensor, else the config.json; empty: options alone
-  std::string tensor;  ///< empty if there are no weights beside the config.json
+  HeadSettings settings = {};  ///< of arrays the types alone
+  std::string file;            ///< that has the tensor, else the config.json; empty: options alone
+  std::string tensor;          ///< empty if there are no weights beside the config.json
 };
 
 /// The head that the options describe: each of them before what the model's tensor says, and that before its

@@ -58,12 +58,6 @@ std::vector<T> parse_list(std::string_view option, std::string_view text, std::s
   return values;
 }
 
-std::optional<float> parse_temperature(std::string_view text) {
-  const std::optional<double> value = parse_number<double>(text);
-  if (!value || !std::isfinite(static_cast<float>(*value)) || *value < 0) return std::nullopt;
-  return static_cast<float>(*value);
-}
-
 }  // namespace
 
 CLI::Option* add_text(CLI::App& app, const std::string& name, std::string& value,
@@ -107,10 +101,14 @@ CLI::Option* add_pack(CLI::App& app, std::string& pack) {
                   "take kernels from this file of 'gumtile compile'; compile nothing");
 }
 
-std::vector<float> parse_temperatures(std::string_view option, std::string_view text) {
+std::vector<float> parse_f32_list(std::string_view option, std::string_view text, bool positive) {
+  const auto parse = [&](std::string_view item) -> std::optional<float> {
+    const std::optional<double> value = parse_number<double>(item);
+    if (!value || !std::isfinite(static_cast<float>(*value)) || (positive && *value < 0)) return std::nullopt;
+    return static_cast<float>(*value);
+  };
   return parse_list<float>(option, text, "row",
-                           "a temperature: a finite number of at least 0 (0: the most likely token)",
-                           parse_temperature);
+                           positive ? "a finite number of at least 0" : "a finite number", parse);
 }
 
 std::vector<uint64_t> parse_u64_list(std::string_view option, std::string_view text) {
@@ -147,6 +145,12 @@ NoiseScheme parse_noise(std::string_view option, std::string_view text) {
     throw Error(ErrorCode::usage,
                 fmt::format("{}: unknown scheme '{}'; known are grouped and per_token", option, text));
   return *scheme;
+}
+
+std::vector<std::string> feature_names() {
+  std::vector<std::string> names = {head::feature_set_name(kNoFeatures)};
+  for (const head::FeatureBit& feature : head::feature_bits()) names.emplace_back(feature.name);
+  return names;
 }
 
 std::vector<Features> parse_feature_sets(std::string_view option, std::string_view text) {

@@ -54,8 +54,8 @@ CLI::Option* add_noise(CLI::App& app, std::string& noise);
 /// `--pack`: kernels from a file.
 CLI::Option* add_pack(CLI::App& app, std::string& pack);
 
-/// Values separated by commas. Temperatures are finite and at least 0.
-std::vector<float> parse_temperatures(std::string_view option, std::string_view text);
+/// Values separated by commas. Numbers are finite, and with `positive` at least 0.
+std::vector<float> parse_f32_list(std::string_view option, std::string_view text, bool positive);
 std::vector<uint64_t> parse_u64_list(std::string_view option, std::string_view text);
 std::vector<int32_t> parse_i32_list(std::string_view option, std::string_view text,
                                     std::string_view item = "row");
@@ -66,6 +66,8 @@ DType parse_matrix_dtype(std::string_view option, std::string_view text);
 std::vector<DType> parse_token_dtypes(std::string_view option, std::string_view text);
 NoiseScheme parse_noise(std::string_view option, std::string_view text);
 
+/// "token", and the names of all features.
+std::vector<std::string> feature_names();
 /// Sets of features (head/fields.h names them), separated by commas; no two are the same.
 std::vector<Features> parse_feature_sets(std::string_view option, std::string_view text);
 

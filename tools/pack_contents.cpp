@@ -37,11 +37,12 @@ std::string pack_text(const Pack& pack, const std::string& path, uint64_t bytes)
   }
   return to_text(table) + fmt::format(
                               "{}: {}, {}, {}\n{} x {} from token {}, weights {}, hidden "
-                              "states {}, tokens {}, {}, features {}, batches up to {}; gumtile {}, {}\n",
+                              "states {}, tokens {}, {}{}, features {}, batches up to {}; gumtile {}, {}\n",
                               path, count_text(pack.entries().size(), "kernel"), bytes_text(bytes),
                               count_text(pack.tuning_records().size(), "tuning record"), d.vocab_size,
                               d.hidden_size, d.first_token, name(d.weights_dtype), name(d.hidden_dtype),
                               fmt::join(token_dtype_names(d), ","), name(d.noise),
+                              d.settings.empty() ? "" : " with " + d.settings,
                               fmt::join(feature_names(d), ","), d.max_rows, d.gumtile_version, d.compiler);
 }
 
@@ -71,6 +72,7 @@ Json pack_json(const Pack& pack, const std::string& path, uint64_t bytes) {
           {"hidden_dtype", name(d.hidden_dtype)},
           {"token_dtypes", token_dtype_names(d)},
           {"noise", name(d.noise)},
+          {"settings", d.settings},
           {"features", feature_names(d)},
           {"max_rows", d.max_rows},
           {"gumtile", d.gumtile_version},

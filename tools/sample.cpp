@@ -3,17 +3,19 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 #include <optional>
 
 #include "gumtile/lm_head.h"
+#include "head/settings.h"
+#include "tools/call_outputs.h"
 #include "tools/command.h"
+#include "tools/head_settings.h"
 #include "tools/help.h"
 #include "tools/open_engine.h"
 #include "tools/options.h"
 #include "tools/output.h"
+#include "tools/requests.h"
 #include "tools/sample_inputs.h"
-#include "tools/seeds.h"
 #include "tools/units.h"
 #include "tools/validators.h"
 
@@ -22,10 +24,7 @@ namespace {
 
 struct Options {
   InputOptions inputs;
-  std::string temperature = "1";
-  std::string seed;
-  std::string offset = "0";
-  std::string row_slot;
+  Requests requests;
   std::string noise = "grouped";
   std::string device = "auto";
   std::string schedule;
@@ -35,50 +34,12 @@ struct Options {
   bool no_logprob = false;
 };
 
-/// What the rows ask for: temperature and seed over slots, the others over rows.
-struct Requests {
-  std::vector<float> temperature;
-  std::vector<uint64_t> seed;
-  bool has_drawn_seeds = false;
-  std::vector<uint64_t> offset;
-  std::vector<int32_t> row_slot;
+/// An output's value in every row; empty if it was not asked for.
+struct Column {
+  const head::Field* field;
+  std::vector<double> values;
 };
-
-Requests parse_requests(const Options& options) {
-  Requests requests;
-  requests.temperature = parse_temperatures("--temperature", options.temperature);
-  if (!options.seed.empty()) requests.seed = parse_u64_list("--seed", options.seed);
-  requests.offset = parse_u64_list("--offset", options.offset);
-  if (!options.row_slot.empty()) requests.row_slot = parse_i32_list("--row-slot", options.row_slot);
-  return requests;
-}
-
-/// Gives every row and slot its values; seeds that were not given are drawn.
-void spread_requests(Requests& requests, size_t rows) {
-  size_t slots = rows;
-  const char* what = "rows";
-  if (!requests.row_slot.empty()) {
-    constexpr int32_t kMaxSlots = 1 << 20;
-    requests.row_slot = spread("--row-slot", requests.row_slot, rows, "rows");
-    const int32_t last = std::accumulate(requests.row_slot.begin(), requests.row_slot.end(), int32_t{0},
-                                         [](int32_t a, int32_t b) { return std::max(a, b); });
-    if (last >= kMaxSlots)
-      throw Error(ErrorCode::usage,
-                  fmt::format("--row-slot: slot {} is beyond the {} slots there can be", last, kMaxSlots));
-    slots = std::max({static_cast<size_t>(last) + 1, requests.temperature.size(), requests.seed.size()});
-    what = "slots";
-  }
-  requests.temperature = spread("--temperature", requests.temperature, slots, what);
-  requests.has_drawn_seeds = requests.seed.empty();
-  requests.seed = requests.has_drawn_seeds ? draw_seeds(slots) : spread("--seed", requests.seed, slots, what);
-  requests.offset = spread("--offset", requests.offset, rows, "rows");
-}
-
-struct Result {
-  std::vector<int32_t> token;
-  std::vector<float> logprob;  ///< empty where not asked for
-  std::vector<uint32_t> status;
-};
+using Result = std::vector<Column>;
 
 struct Timings {
   double prepare_ms = 0;  ///< all that comes before the first launch
@@ -94,37 +55,26 @@ void require_launched(Status status) {
 }
 
 Result sample_once(const std::shared_ptr<Engine>& engine, const LmHead& head, Features features,
-                   const void* hidden_states, const Requests& requests, size_t rows, Timings& timings) {
-  const DeviceArray temperature = DeviceArray::of(engine, requests.temperature);
-  const DeviceArray seed = DeviceArray::of(engine, requests.seed);
-  const DeviceArray offset = DeviceArray::of(engine, requests.offset);
-  const DeviceArray row_slot = DeviceArray::of(engine, requests.row_slot);
-  const DeviceArray token = DeviceArray::of(engine, std::vector<int32_t>(rows, -1));
-  const DeviceArray logprob = DeviceArray::of(engine, std::vector<float>(rows, 0));
-  const DeviceArray status = DeviceArray::of(engine, std::vector<uint32_t>(rows, 0));
+                   const void* hidden_states, Requests& requests, size_t rows, Timings& timings) {
   const size_t workspace_bytes = head.workspace_bytes(static_cast<int64_t>(rows));
   const DeviceArray workspace(engine, workspace_bytes);
-
   SampleArgs args;
   args.rows = static_cast<int64_t>(rows);
   args.hidden_states = hidden_states;
-  args.row_slot = requests.row_slot.empty() ? nullptr : row_slot.as<int32_t>();
-  args.temperature = temperature.as<float>();
-  args.seed = seed.as<uint64_t>();
-  args.offset = offset.as<uint64_t>();
-  args.token = token.as<int32_t>();
-  args.logprob = (features & feature_logprob) != 0 ? logprob.as<float>() : nullptr;
-  args.status = status.as<uint32_t>();
   args.workspace = workspace.data();
   args.workspace_bytes = workspace_bytes;
+  const CallOutputs outputs(engine, head.options(), features, args.rows, args);
+  requests.bind(engine, args);
   require_launched(head.workspace_init(nullptr, args.workspace, workspace_bytes));
 
   const auto start = std::chrono::steady_clock::now();
   require_launched(head.sample(nullptr, args));
   engine->synchronize();
   timings.first_launch_ms = milliseconds_since(start);
-  Result result{token.read<int32_t>(rows), {}, status.read<uint32_t>(rows)};
-  if ((features & feature_logprob) != 0) result.logprob = logprob.read<float>(rows);
+  Result result;
+  for (const head::Field& field : head::fields())
+    if (field.kind == head::FieldKind::output && field.over == Over::rows)
+      result.push_back({&field, outputs.read(field.name)});
   constexpr int kRepeats = 10;
   if (rows != 0)
     timings.launch =
@@ -132,23 +82,14 @@ Result sample_once(const std::shared_ptr<Engine>& engine, const LmHead& head, Fe
   return result;
 }
 
-/// Rows of no slot are not sampled, hence not reported.
-bool is_active(const Requests& requests, size_t row) {
-  return requests.row_slot.empty() || requests.row_slot[row] >= 0;
-}
-
-uint64_t seed_of(const Requests& requests, size_t row) {
-  return requests.seed[requests.row_slot.empty() ? row : static_cast<size_t>(requests.row_slot[row])];
-}
-
 /// The option that repeats a run whose seeds were drawn; empty if they were given or none was needed.
 std::string seeds_text(const Requests& requests) {
-  const bool is_random = std::ranges::any_of(requests.temperature, [](float t) { return t > 0; });
-  if (!requests.has_drawn_seeds || !is_random) return "";
+  if (!requests.has_drawn_seeds() || !requests.is_random()) return "";
   constexpr size_t kMostOnALine = 256;
-  if (requests.seed.size() > kMostOnALine)
-    return fmt::format("{} seeds were drawn; --format json has them\n", requests.seed.size());
-  return fmt::format("seeds were drawn; to repeat this run: --seed {}\n", fmt::join(requests.seed, ","));
+  const std::vector<uint64_t>& seeds = requests.seeds();
+  if (seeds.size() > kMostOnALine)
+    return fmt::format("{} seeds were drawn; --format json has them\n", seeds.size());
+  return fmt::format("seeds were drawn; to repeat this run: --seed {}\n", fmt::join(seeds, ","));
 }
 
 Json timings_json(const Timings& timings) {
@@ -169,39 +110,59 @@ Json timings_json(const Timings& timings) {
   return json;
 }
 
-Json rows_json(const Result& result, const Requests& requests) {
+bool is_fraction(const Column& column) { return column.field->type == head::FieldType::f32; }
+
+Json cell_json(const Column& column, size_t row) {
+  if (column.values.empty()) return nullptr;
+  const double value = column.values[row];
+  if (column.field->name == "status") return status_names(static_cast<uint32_t>(value));
+  if (is_fraction(column)) return number_or_null(static_cast<float>(value));
+  return static_cast<int64_t>(value);
+}
+
+std::string cell_text(const Column& column, size_t row) {
+  if (column.values.empty()) return "-";
+  const double value = column.values[row];
+  if (column.field->name == "status") {
+    const std::vector<std::string> names = status_names(static_cast<uint32_t>(value));
+    return names.empty() ? "ok" : fmt::format("{}", fmt::join(names, ","));
+  }
+  return is_fraction(column) ? fmt::format("{:.6f}", value) : fmt::format("{:.0f}", value);
+}
+
+Json rows_json(const Result& result, const Requests& requests, size_t count) {
   Json rows = Json::array();
-  for (size_t row = 0; row < result.token.size(); ++row) {
-    if (!is_active(requests, row)) continue;
-    rows.push_back({{"row", row},
-                    {"seed", seed_of(requests, row)},
-                    {"token", result.token[row]},
-                    {"logprob", result.logprob.empty() ? Json(nullptr) : number_or_null(result.logprob[row])},
-                    {"status", status_names(result.status[row])}});
+  for (size_t row = 0; row < count; ++row) {
+    if (!requests.is_active(row)) continue;
+    Json json = {{"row", row}, {"seed", requests.seed_of(row)}};
+    for (const Column& column : result) json[std::string(column.field->name)] = cell_json(column, row);
+    rows.push_back(json);
   }
   return rows;
 }
 
-std::string rows_text(const Result& result, const Requests& requests) {
-  Table table{{"row", "token", "logprob", "status"}, {}};
-  for (size_t row = 0; row < result.token.size(); ++row) {
-    if (!is_active(requests, row)) continue;
-    const std::vector<std::string> names = status_names(result.status[row]);
-    table.rows.push_back({std::to_string(row), std::to_string(result.token[row]),
-                          result.logprob.empty() ? "-" : fmt::format("{:.6f}", result.logprob[row]),
-                          names.empty() ? "ok" : fmt::format("{}", fmt::join(names, ","))});
+std::string rows_text(const Result& result, const Requests& requests, size_t count) {
+  Table table{{"row"}, {}};
+  for (const Column& column : result) table.header.emplace_back(column.field->name);
+  for (size_t row = 0; row < count; ++row) {
+    if (!requests.is_active(row)) continue;
+    std::vector<std::string>& cells = table.rows.emplace_back(1, std::to_string(row));
+    for (const Column& column : result) cells.push_back(cell_text(column, row));
   }
   return to_text(table);
 }
 
-int run(const Options& options) {
-  Requests requests = parse_requests(options);
+int run(Options& options) {
+  Requests& requests = options.requests;
+  requests.parse();
   LmHeadOptions head_options;
   head_options.noise = parse_noise("--noise", options.noise);
-  const Features features = options.no_logprob ? kNoFeatures : Features{feature_logprob};
+  const Features features =
+      requests.features() | (options.no_logprob ? kNoFeatures : Features{feature_logprob});
   if (!options.schedule.empty()) head_options.schedule = Schedule::parse(options.schedule);
   const SampleInputs inputs = open_inputs(options.inputs);
-  spread_requests(requests, static_cast<size_t>(inputs.rows));
+  const auto rows = static_cast<size_t>(inputs.rows);
+  requests.spread_over(rows);
   head_options.vocab_size = inputs.vocab_size;
   head_options.first_token = inputs.first_token;
   head_options.hidden_size = inputs.hidden_size;
@@ -212,14 +173,16 @@ int run(const Options& options) {
   const PlacedMatrix weights = place_weights(engine, inputs);
   const PlacedMatrix hidden_states = place_hidden_states(engine, inputs);
 
+  const PlacedSettings settings = place_settings(engine, inputs);
+  head_options.settings = settings.settings;
+
   LmHead head(engine, head_options, weights.data);
   Timings timings;
   const auto start = std::chrono::steady_clock::now();
   head.prepare(std::max<int64_t>(inputs.rows, 1), {features});
   timings.prepare_ms = milliseconds_since(start);
   timings.engine = engine->stats();
-  const Result result = sample_once(engine, head, features, hidden_states.data, requests,
-                                    static_cast<size_t>(inputs.rows), timings);
+  const Result result = sample_once(engine, head, features, hidden_states.data, requests, rows, timings);
   inputs.expect_whole_files();
 
   const KernelArtifact& artifact = head.kernel_for(std::max<int64_t>(inputs.rows, 1), features)->artifact();
@@ -237,18 +200,19 @@ int run(const Options& options) {
                        {"hidden_size", inputs.hidden_size},
                        {"weights_dtype", name(inputs.weights_dtype)},
                        {"hidden_dtype", name(inputs.hidden_dtype)},
-                       {"seeds", requests.seed},
-                       {"seeds_drawn", requests.has_drawn_seeds},
+                       {"settings", head::settings_text(head_options.settings)},
+                       {"seeds", requests.seeds()},
+                       {"seeds_drawn", requests.has_drawn_seeds()},
                        {"timings", timings_json(timings)},
-                       {"rows", rows_json(result, requests)}};
+                       {"rows", rows_json(result, requests, rows)}};
     write_stdout(json_text(json));
     return 0;
   }
-  std::string text = rows_text(result, requests);
+  std::string text = rows_text(result, requests, rows);
   text += seeds_text(requests);
   if (inputs.weights) text += fmt::format("head: {}\n", describe(*inputs.weights));
-  text += fmt::format("{} of {} x {}{} on {} ({}), {}, schedule {}\n", count_text(inputs.rows, "row"),
-                      inputs.vocab_size, inputs.hidden_size,
+  text += fmt::format("{} of {} x {}{}{} on {} ({}), {}, schedule {}\n", count_text(inputs.rows, "row"),
+                      inputs.vocab_size, inputs.hidden_size, with_settings(head_options.settings),
                       timings.launch ? " in " + duration_text(timings.launch->median_us) : "", device.id,
                       device.name, artifact.target, artifact.schedule);
   if (options.timing)
@@ -285,17 +249,8 @@ Action add_sample(CLI::App& app) {
       "rows of the head that are sampled from (default: all but those that config.json makes padding)");
   add_integer(app, "--first-token", inputs.first_token,
               "the first of these rows; the tokens before it do not exist for the head", 0);
-  add_text(app, "--temperature", options->temperature, "T,...",
-           "one for all rows, or one per row; 0: the most likely token");
-  add_text(
-      app, "--seed", options->seed, "N,...",
-      "one for all rows, or one per row (default: one is drawn for each row, and shown). Rows with the same "
-      "seed and offset share their noise: from equal hidden states they give the same token")
-      ->check(not_empty("a seed per row, or one for all"));
-  add_text(app, "--offset", options->offset, "N,...",
-           "position in the request: one for all rows, or one per row");
-  add_text(app, "--row-slot", options->row_slot, "N,...",
-           "the slot whose temperature and seed a row takes; negative: the row is left out");
+  options->requests.add_options(app);
+  add_settings(app, inputs.settings, ArrayValue::file);
   add_noise(app, options->noise);
   add_device(app, options->device);
   add_text(app, "--schedule", options->schedule, "SCHEDULE",

@@ -1,12 +1,14 @@
 #include "tools/sample_inputs.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <span>
 #include <utility>
 
+#include "head/settings.h"
 #include "tools/model_head.h"
 #include "tools/options.h"
 #include "tools/synthetic.h"
@@ -72,6 +74,26 @@ void take_range(const InputOptions& options, int64_t tokens, int64_t rows, const
   inputs.vocab_size = options.vocab_size == 0 ? tokens - first : options.vocab_size;
 }
 
+/// The vectors that options name, in place of the model's.
+void open_arrays(const InputOptions& options, const TensorFileOptions& file_options, SampleInputs& inputs) {
+  for (size_t i = 0; i < options.settings.arrays.size(); ++i) {
+    const std::string& text = options.settings.arrays[i];
+    if (text.empty() || text == "none") continue;
+    const head::ArraySetting& array = head::array_settings()[i];
+    const TensorFile& file = inputs.arrays.emplace_back(open_tensor(text, file_options));
+    const TensorView& view = file.view();
+    const int64_t rows = inputs.weights->view().shape[0];
+    const size_t elements = view.size_bytes / size_bytes(view.dtype);
+    if (view.shape.empty() || elements != static_cast<size_t>(rows) || view.shape.back() != rows)
+      throw Error(ErrorCode::bad_data,
+                  fmt::format("the {} in {} has shape [{}]; expected [{}], an element for each row of the "
+                              "weights in {}",
+                              array.name, describe(file), fmt::join(view.shape, ", "), rows,
+                              describe(*inputs.weights)));
+    array.set(inputs.settings, view.data, view.dtype);
+  }
+}
+
 void open_files(const InputOptions& options, SampleInputs& inputs) {
   const TensorFileOptions file_options{options.npy_u16_is_bf16};
   LmHeadFile head = open_lm_head(options.weights, file_options);
@@ -91,6 +113,9 @@ void open_files(const InputOptions& options, SampleInputs& inputs) {
   inputs.rows = hidden.shape[0];
   inputs.weights_dtype = weights.dtype;
   inputs.hidden_dtype = hidden.dtype;
+  inputs.settings = override_settings(options.settings, ArrayValue::file, head.settings);
+  inputs.arrays = std::move(head.arrays);
+  open_arrays(options, file_options, inputs);
 }
 
 void describe_synthetic(const InputOptions& options, SampleInputs& inputs) {
@@ -103,6 +128,7 @@ void describe_synthetic(const InputOptions& options, SampleInputs& inputs) {
   inputs.hidden_dtype = options.hidden_dtype.empty()
                             ? inputs.weights_dtype
                             : parse_matrix_dtype("--hidden-dtype", options.hidden_dtype);
+  inputs.settings = override_settings(options.settings, ArrayValue::type, {});
 }
 
 }  // namespace
@@ -118,6 +144,7 @@ Json origin_json(const std::optional<TensorFile>& file) {
 void SampleInputs::expect_whole_files() const {
   if (weights) weights->expect_whole();
   if (hidden_states) hidden_states->expect_whole();
+  for (const TensorFile& array : arrays) array.expect_whole();
 }
 
 SampleInputs open_inputs(const InputOptions& options) {
@@ -146,6 +173,26 @@ PlacedMatrix place_weights(const std::shared_ptr<Engine>& engine, const SampleIn
       synthetic_array(engine, inputs.synthetic_tokens * inputs.hidden_size, inputs.weights_dtype, 0, scale));
   all.data += static_cast<size_t>(inputs.first_token * inputs.hidden_size) * size_bytes(inputs.weights_dtype);
   return all;
+}
+
+PlacedSettings place_settings(const std::shared_ptr<Engine>& engine, const SampleInputs& inputs) {
+  PlacedSettings placed{inputs.settings, {}};
+  if (!inputs.weights) {
+    placed.copies = synthetic_arrays(engine, inputs.synthetic_tokens, placed.settings);
+  } else if (engine->device().target.is_cuda()) {
+    for (const head::ArraySetting& array : head::array_settings())
+      for (const TensorFile& file : inputs.arrays)
+        if (file.view().data == array.data(inputs.settings)) {
+          placed.copies.push_back(copy_of(engine, file, {file.view().data, file.view().size_bytes}));
+          array.set(placed.settings, placed.copies.back().data());
+        }
+  }
+  for (const head::ArraySetting& array : head::array_settings())
+    if (const void* data = array.data(placed.settings); data != nullptr)
+      array.set(placed.settings,
+                static_cast<const std::byte*>(data) +
+                    static_cast<size_t>(inputs.first_token) * size_bytes(*array.dtype(placed.settings)));
+  return placed;
 }
 
 PlacedMatrix place_hidden_states(const std::shared_ptr<Engine>& engine, const SampleInputs& inputs) {

@@ -2,13 +2,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "gumtile/engine.h"
 #include "gumtile/tensor_file.h"
 #include "tools/device_array.h"
+#include "tools/head_settings.h"
 #include "tools/output.h"
 
 namespace gumtile::tools {
@@ -23,6 +26,7 @@ struct InputOptions {
   int64_t vocab_size = 0;  ///< 0: all rows but padding
   int64_t first_token = 0;
   bool npy_u16_is_bf16 = false;
+  SettingOptions settings;
 };
 
 /// Weights and hidden states [rows, hidden], checked against each other but not read yet. Of the weights the
@@ -37,6 +41,8 @@ struct SampleInputs {
   DType hidden_dtype = DType::bf16;
   std::optional<TensorFile> weights;        ///< absent: synthetic
   std::optional<TensorFile> hidden_states;  ///< absent: synthetic
+  HeadSettings settings;                    ///< arrays in files' memory; no address: synthetic
+  std::vector<TensorFile> arrays;           ///< keep that memory
 
   /// Throws Error(io) if a file has been cut short since it was opened.
   void expect_whole_files() const;
@@ -57,5 +63,12 @@ struct PlacedMatrix {
 };
 PlacedMatrix place_weights(const std::shared_ptr<Engine>& engine, const SampleInputs& inputs);
 PlacedMatrix place_hidden_states(const std::shared_ptr<Engine>& engine, const SampleInputs& inputs);
+
+/// The settings with their arrays likewise, from `first_token` on.
+struct PlacedSettings {
+  HeadSettings settings;
+  std::deque<DeviceArray> copies;
+};
+PlacedSettings place_settings(const std::shared_ptr<Engine>& engine, const SampleInputs& inputs);
 
 }  // namespace gumtile::tools

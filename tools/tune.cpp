@@ -14,6 +14,7 @@
 #include "runtime/cpu/cpu_info.h"
 #include "runtime/io/output_file.h"
 #include "tools/command.h"
+#include "tools/head_settings.h"
 #include "tools/help.h"
 #include "tools/model_head.h"
 #include "tools/options.h"
@@ -37,6 +38,7 @@ struct Options {
   std::string dtype;
   std::string hidden_dtype;
   std::string noise = "grouped";
+  SettingOptions head_settings;
   std::string features = "token,logprob";
   int64_t max_rows = 512;
   std::string batches;
@@ -58,23 +60,16 @@ struct Options {
   bool no_read_floor = false;
 };
 
-/// Whether the features ask for log-probabilities; the token and the status words are always there.
-bool parse_features(const std::string& text) {
+/// The features of one head, from a list that begins with "token": each head has tokens and status words.
+Features parse_features(const std::string& text) {
+  Features features = kNoFeatures;
   bool token = false;
-  bool logprob = false;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    const std::string feature = text.substr(begin, end - begin);
-    if (feature != "token" && feature != "logprob")
-      throw Error(ErrorCode::usage,
-                  fmt::format("--features: unknown feature '{}' in '{}'; known are token and "
-                              "token,logprob",
-                              feature, text));
-    (feature == "token" ? token : logprob) = true;
-    begin = end + 1;
+  for (const Features set : parse_feature_sets("--features", text)) {
+    token |= set == kNoFeatures;
+    features |= set;
   }
   if (!token) throw Error(ErrorCode::usage, fmt::format("--features: '{}' lacks token", text));
-  return logprob;
+  return features;
 }
 
 MeasuredHead parse_head_options(const Options& options, const ModelHead& model) {
@@ -87,7 +82,8 @@ MeasuredHead parse_head_options(const Options& options, const ModelHead& model) 
                           ? head.weights_dtype
                           : parse_matrix_dtype("--hidden-dtype", options.hidden_dtype);
   head.noise = parse_noise("--noise", options.noise);
-  head.logprob = parse_features(options.features);
+  head.features = parse_features(options.features);
+  head.settings = model.settings;
   return head;
 }
 
@@ -157,8 +153,8 @@ TuneSettings parse_settings(const Options& options) {
   constexpr double kMostTeraflops = 1e6;
   TuneSettings settings;
   settings.device = options.device;
-  settings.origin =
-      resolve_head("tune", {options.model, options.vocab_size, options.hidden_size, options.dtype});
+  settings.origin = resolve_head(
+      "tune", {options.model, options.vocab_size, options.hidden_size, options.dtype, options.head_settings});
   settings.problems = shard_problems(parse_head_options(options, settings.origin), options.shards);
   settings.buckets = parse_buckets(options);
   settings.budget_seconds = parse_duration("--budget", options.budget);
@@ -182,7 +178,7 @@ TuneSettings parse_settings(const Options& options) {
 }
 
 /// The command that searches the same again.
-std::string command_line(const Options& o) {
+std::string command_line(const Options& o, const HeadSettings& head_settings) {
   std::string text = "gumtile tune";
   if (!o.model.empty()) text += " --model " + o.model;
   if (o.vocab_size != 0) text += fmt::format(" --vocab-size {}", o.vocab_size);
@@ -190,6 +186,7 @@ std::string command_line(const Options& o) {
   if (o.shards != 1) text += fmt::format(" --tp {}", o.shards);
   if (!o.dtype.empty()) text += " --dtype " + o.dtype;
   if (!o.hidden_dtype.empty()) text += " --hidden-dtype " + o.hidden_dtype;
+  text += setting_options(head_settings);
   text += fmt::format(" --noise {} --features {}", o.noise, o.features);
   text += o.batches.empty() ? fmt::format(" --max-rows {}", o.max_rows) : " --batches " + o.batches;
   text += fmt::format(" --device {} --budget {} --candidates {}", o.device, o.budget, o.candidates);
@@ -243,10 +240,10 @@ void deliver(const Options& options, const TuneSettings& settings, const TuneRes
     }
   };
   attempt([&] { write_stdout(render_tuning(result, settings.origin, options.format)); });
-  const bool reported =
-      report && attempt([&] {
-        report->write(tuning_report(result, options.product_teraflops.value_or(0), command_line(options)));
-      });
+  const bool reported = report && attempt([&] {
+                          report->write(tuning_report(result, options.product_teraflops.value_or(0),
+                                                      command_line(options, settings.origin.settings)));
+                        });
   write_stderr(remarks(settings, result, reported ? report->path() : ""));
   if (failures.empty()) return;
   const std::string first = failures.front();
@@ -285,8 +282,9 @@ Action add_tune(CLI::App& app) {
   add_matrix_dtype(app, "--dtype", o->dtype, "type of the weights (default: the model's, else bf16)");
   add_matrix_dtype(app, "--hidden-dtype", o->hidden_dtype,
                    "type of the hidden states (default: the weights')");
+  add_settings(app, o->head_settings, ArrayValue::type);
   add_noise(app, o->noise);
-  add_choices(app, "--features", o->features, "FEATURE", {"token", "logprob"},
+  add_choices(app, "--features", o->features, "FEATURE", feature_names(),
               "what the one head to tune for gives; logprob goes with token: token,logprob");
   add_integer(app, "--max-rows", o->max_rows, "tune all batch buckets up to this many rows");
   add_text(app, "--batches", o->batches, "N,...", "tune only the buckets of these batch sizes")

@@ -12,7 +12,7 @@
  * - Device memory is memory that the engine's device can read: device, managed or mapped pinned memory on a
  * GPU, ordinary memory on the CPU. It is always the caller's.
  * - Engines may be used from any number of threads. A head may be launched from any number of threads at
- * once, with a workspace for each stream; gumtile_head_prepare and gumtile_head_set_weights must not run
+ * once, with a workspace for each stream; gumtile_head_prepare and gumtile_head_set_… must not run
  * beside its launches.
  *
  * Compatibility: within one major version of the library's soname symbols are only added, struct fields only
@@ -299,6 +299,10 @@ GUMTILE_API gumtile_status gumtile_head_prepare(gumtile_head* head, const gumtil
  * address. */
 GUMTILE_API gumtile_status gumtile_head_set_weights(gumtile_head* head, const void* weights,
                                                     int64_t row_stride);
+
+/* Another array of the head's options by its member's name, such as "bias", of the same type, from the next
+ * launch on; the head must have been made with one. Captured graphs keep the old address. */
+GUMTILE_API gumtile_status gumtile_head_set_array(gumtile_head* head, const char* name, const void* data);
 
 /* Bytes of workspace for launches of up to `max_rows` rows (at most as many as prepared), and their
  * alignment. One workspace serves all launches and graphs in the order of one stream; concurrent streams need

@@ -148,6 +148,11 @@ class Head {
     check(gumtile_head_set_weights(get(), weights, row_stride));
   }
 
+  /// `name`: a member of gumtile_head_options, such as "bias".
+  void set_array(const char* name, const void* data) {
+    check(gumtile_head_set_array(get(), name, data));
+  }
+
   /// Bytes; the alignment is 256.
   std::size_t workspace_size(std::int64_t max_rows) const {
     std::size_t bytes = 0;

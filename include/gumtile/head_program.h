@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gumtile/dsl.h"
+#include "gumtile/head_settings.h"
 
 /// How a sampling Program is put together: fragments, one for each thing that a request may ask for, run over
 /// a HeadBuilder in a fixed order. That order is the semantics (docs/semantics.md). A program that embeds
@@ -43,16 +44,6 @@ enum Feature : Features {
 inline constexpr Features kNoFeatures = 0;
 inline constexpr Features kAllFeatures = feature_logprob;
 // END generated: enumerations
-// clang-format on
-
-// clang-format off
-// BEGIN generated: HeadSettings, from src/head/fields.cpp
-/// What a head does to all of its logits; zero and null mean not at all.
-struct HeadSettings {
-
-  bool operator==(const HeadSettings&) const = default;
-};
-// END generated: HeadSettings
 // clang-format on
 
 /// When a fragment runs. Fragments of one stage run in the order of their list, the user's after gumtile's.
@@ -114,6 +105,9 @@ class HeadBuilder {
   Expr input(std::string_view field);
   /// An input of the user's own, bound by its name at a launch; if there is no `absent`, it must be bound.
   Expr input(const std::string& name, DType dtype, Over over, std::optional<double> absent);
+
+  /// The array of a head's option, for the token at hand; null if the head has none.
+  std::optional<Expr> array(std::string_view option);
 
   /// Sets `scaled` to the logits times a positive number per row; `greedy` rows take their largest logit.
   /// Called once, by the temperature.

@@ -37,8 +37,7 @@ struct LmHeadOptions {
   DType weights_dtype = DType::bf16;
   NoiseScheme noise = NoiseScheme::grouped;
   DType token_dtype = DType::i32;  ///< of SampleArgs::token: i32 or i64
-  /// What all rows' logits get. Its arrays are device memory, borrowed like the weights.
-  HeadSettings settings = {};
+  HeadSettings settings = {};      ///< what all rows' logits get
   /// The user's own, run after gumtile's of the same stage. Their inputs and outputs are bound by name at a
   /// launch.
   std::vector<Fragment> fragments = {};
@@ -94,6 +93,10 @@ class LmHead {
   /// they are aligned to less than those that the head was prepared for, or the device cannot read them. Not
   /// to be called while launches are being made; graphs captured before keep the old address.
   void set_weights(const void* weights, int64_t weights_row_stride = 0);
+
+  /// Another array of the settings, such as another bias of the same type, under the same conditions; `name`
+  /// is its member's. Throws Error(usage) if the head was made without it.
+  void set_array(std::string_view name, const void* data);
 
   /// Bytes of workspace, aligned to 256, for launches of up to `max_rows` rows with any prepared features.
   /// Heads that share a workspace need the sum of theirs. Throws Error(usage) for more rows than are

@@ -25,6 +25,7 @@ struct PackDescription {
   DType weights_dtype = DType::bf16;
   std::vector<DType> token_dtypes;
   NoiseScheme noise = NoiseScheme::grouped;
+  std::string settings;  ///< of the head, as text: "softcap=30,bias=bf16"; empty: none
   std::vector<Features> feature_sets;
   int64_t max_rows = 0;  ///< the largest batch whose bucket has schedules of its own
   std::string gumtile_version;

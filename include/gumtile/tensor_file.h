@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "gumtile/dtype.h"
+#include "gumtile/head_settings.h"
 
 /// Weights and hidden states in files: safetensors (one file, a sharded model or a model's folder) and NumPy
 /// .npy. Files are taken as hostile: everything a header says is checked against the file before it is used.
@@ -104,9 +105,13 @@ struct LmHeadFile {
   /// How many of the rows are tokens: fewer than there are where config.json says that the rest is padding.
   int64_t vocab_size = 0;
   /// What a user should be told, a sentence each: how the tensor was chosen if its name does not tell, what
-  /// the model has beside it that is not in `weights` (a bias, a factor or cap of the logits), and where
-  /// config.json says something else than the tensor, apart from padding.
+  /// changes the model's logits and is neither in `weights` nor in `settings`, and where config.json says
+  /// something else than the tensor, apart from padding.
   std::vector<std::string> notes;
+  /// What else the model does to its logits: numbers from config.json, and arrays from the tensors beside the
+  /// head, each of as many elements as `weights` has rows. Their addresses are memory of this process.
+  HeadSettings settings = {};
+  std::vector<TensorFile> arrays = {};  ///< keep that memory
 };
 
 /// Opens the LM head that `path_and_tensor` names, together with the config.json beside it if there is one.

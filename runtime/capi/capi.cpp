@@ -230,17 +230,15 @@ T option_named(const gumtile_head_options& given, std::string_view name) {
   return value;
 }
 
-gumtile::HeadSettings settings_of(const gumtile_head_options& given) {
+gumtile::HeadSettings settings_of(const gumtile_head_options& given, gumtile::DType weights_dtype) {
   gumtile::HeadSettings settings;
-  for (const gumtile::head::ScalarSetting& scalar : gumtile::head::kScalarSettings)
-    settings.*scalar.value = option_named<float>(given, scalar.name);
-  for (const gumtile::head::ArraySetting& array : gumtile::head::kArraySettings) {
+  for (const gumtile::head::ScalarSetting& scalar : gumtile::head::scalar_settings())
+    scalar.set(settings, option_named<float>(given, scalar.name));
+  for (const gumtile::head::ArraySetting& array : gumtile::head::array_settings()) {
     const auto* data = option_named<const void*>(given, array.name);
     if (data == nullptr) continue;
     const std::string dtype = fmt::format("{}_dtype", array.name);
-    settings.*array.data = data;
-    settings.*array.dtype =
-        matrix_dtype_of(option_named<int>(given, dtype), gumtile::DType::bf16, dtype.c_str());
+    array.set(settings, data, matrix_dtype_of(option_named<int>(given, dtype), weights_dtype, dtype.c_str()));
   }
   return settings;
 }
@@ -391,7 +389,7 @@ gumtile_status gumtile_head_create(gumtile_engine* engine, const gumtile_head_op
     wanted.noise =
         noise == GUMTILE_NOISE_GROUPED ? gumtile::NoiseScheme::grouped : gumtile::NoiseScheme::per_token;
     if (given.schedule != nullptr) wanted.schedule = gumtile::Schedule::parse(given.schedule);
-    wanted.settings = settings_of(given);
+    wanted.settings = settings_of(given, wanted.weights_dtype);
     *head = new gumtile_head{
         engine->engine, gumtile::LmHead(engine->engine, wanted, given.weights, given.weights_row_stride), {}};
   });
@@ -429,6 +427,14 @@ gumtile_status gumtile_head_set_weights(gumtile_head* head, const void* weights,
   return guarded([&] {
     require_handle(head, "head");
     head->head.set_weights(weights, row_stride);
+  });
+}
+
+gumtile_status gumtile_head_set_array(gumtile_head* head, const char* name, const void* data) {
+  return guarded([&] {
+    require_handle(head, "head");
+    require_handle(name, "array's name");
+    head->head.set_array(name, data);
   });
 }
 

@@ -37,8 +37,8 @@ CallBindings::Source CallBindings::source_of(const std::string& name, bool input
     return {name == "hidden_states" ? Kind::hidden_states : Kind::call, at};
   }
   if (input && name == "weights") return {Kind::weights, 0};
-  for (size_t i = 0; i < kArraySettings.size(); ++i)
-    if (input && kArraySettings[i].name == name) return {Kind::array, i};
+  for (size_t i = 0; i < array_settings().size(); ++i)
+    if (input && array_settings()[i].name == name) return {Kind::array, i};
   extra_.push_back(name);
   return {Kind::extra, extra_.size() - 1};
 }
@@ -70,8 +70,7 @@ bool CallBindings::bind(const gumtile_sample_args& args, int64_t hidden_row_stri
         binding = readable(borrowed.weights, borrowed.weights_row_stride);
         break;
       case Kind::array:
-        if constexpr (!kArraySettings.empty())
-          binding = readable(borrowed.settings.*kArraySettings[source.at].data, 0);
+        binding = readable(array_settings()[source.at].data(borrowed.settings), 0);
         break;
       case Kind::extra:
         binding = {};

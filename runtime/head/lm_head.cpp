@@ -104,18 +104,16 @@ struct LmHead::Impl {
 
   /// Checks and takes over an array of the settings.
   void set_array(const head::ArraySetting& array, const void* data) {
-    const std::optional<DType>& dtype = options.settings.*array.dtype;
+    const std::optional<DType> dtype = array.dtype(options.settings);
     require(dtype.has_value(),
-            fmt::format("{}: the head was made without it; make one with {}_dtype", array.name, array.name));
-    require(is_float(*dtype),
-            fmt::format("{}: bf16, f16 or f32 is needed, not {}", array.name, name(*dtype)));
+            fmt::format("{0}: the head has none, since {0}_dtype was not set", array.name));
     const size_t bytes = size_bytes(*dtype);
     require(data != nullptr, fmt::format("{}: its address is null", array.name));
     require(reinterpret_cast<uintptr_t>(data) % bytes == 0,
             fmt::format("{}: its address must be a multiple of its element's {} bytes", array.name, bytes));
     const std::string fault = engine->pointer_fault(data, static_cast<size_t>(options.vocab_size) * bytes);
     require(fault.empty(), fmt::format("{}: it cannot be used: {}", array.name, fault));
-    borrowed.settings.*array.data = data;
+    array.set(borrowed.settings, data);
   }
 };
 
@@ -127,11 +125,12 @@ LmHead::LmHead(std::shared_ptr<Engine> engine, const LmHeadOptions& options, con
           fmt::format("hidden_size is {}; at least 1 is needed", options.hidden_size));
   require(options.first_token >= 0,
           fmt::format("first_token is {}; at least 0 is needed", options.first_token));
+  head::check_settings(options.settings);
   impl_ = std::make_unique<Impl>(std::move(engine), options);
   impl_->set_weights(weights, weights_row_stride);
-  for (const head::ArraySetting& array : head::kArraySettings)
-    if (options.settings.*array.dtype || options.settings.*array.data != nullptr)
-      impl_->set_array(array, options.settings.*array.data);
+  for (const head::ArraySetting& array : head::array_settings())
+    if (array.dtype(options.settings) || array.data(options.settings) != nullptr)
+      impl_->set_array(array, array.data(options.settings));
 }
 
 LmHead::~LmHead() = default;
@@ -164,6 +163,12 @@ void LmHead::prepare(const PrepareOptions& options) {
 void LmHead::set_weights(const void* weights, int64_t weights_row_stride) {
   impl_->set_weights(weights, weights_row_stride);
   impl_->variants.bind_weights(impl_->borrowed.weights, impl_->borrowed.weights_row_stride);
+}
+
+void LmHead::set_array(std::string_view name, const void* data) {
+  for (const head::ArraySetting& array : head::array_settings())
+    if (array.name == name) return impl_->set_array(array, data);
+  throw Error(ErrorCode::usage, fmt::format("a head has no array '{}'", name));
 }
 
 size_t LmHead::workspace_bytes(int64_t max_rows) const {

@@ -9,6 +9,8 @@
 #include <system_error>
 
 #include "fault.h"
+#include "head/fields.h"
+#include "head/settings.h"
 #include "head_lookup.h"
 #include "head_names.h"
 #include "lookup.h"
@@ -44,11 +46,41 @@ std::string describe(const TensorFile& file) {
                              : fmt::format("tensor {} ({})", in_quotes(file.name()), shape);
 }
 
-/// What goes with the tensor and is not applied.
-void note_parts(const TensorCatalog& tensors, const std::string& tensor, std::vector<std::string>& notes) {
-  const std::vector<std::string> parts = parts_beside(tensors, tensor);
+/// Whether a member of config.json only says that the head has an array.
+bool announces(const head::Field& option, const LogitMember& member) {
+  const std::string_view name = std::string_view(member.name).substr(member.name.rfind('.') + 1);
+  return std::ranges::any_of(option.config,
+                             [&](const head::ConfigMember& known) { return known.name == name; });
+}
+
+/// The arrays of a head among the `parts` beside its tensor, which are taken out of them: those of its own
+/// module, and of "lm_head" if it is tied. What the configuration says of them is told by their being there.
+void take_arrays(const TensorCatalog& tensors, const std::string& tensor, std::vector<std::string>& parts,
+                 std::optional<ModelConfig>& config, LmHeadFile& head) {
+  for (const head::ArraySetting& array : head::array_settings()) {
+    const head::Field& option = *head::find_head_option(array.name);
+    const auto found = std::ranges::find_if(parts, [&](const std::string& part) {
+      const std::string module(module_of(part));
+      return part == fmt::format("{}.{}", module, option.tensor) &&
+             (module == module_of(tensor) || is_plain_head(module + ".weight"));
+    });
+    if (found == parts.end()) continue;
+    const StoredTensor* stored = tensors.try_describe(*found);
+    if (stored == nullptr || !stored->type->is_readable() || stored->shape.size() != 1 ||
+        stored->shape[0] != head.weights.view().shape[0])
+      continue;
+    const TensorFile& file = head.arrays.emplace_back(tensors.open(*found));
+    array.set(head.settings, file.view().data, file.view().dtype);
+    parts.erase(found);
+    if (config)
+      std::erase_if(config->logit_members, [&](const LogitMember& m) { return announces(option, m); });
+  }
+}
+
+void note_unapplied(const TensorCatalog& tensors, const std::string& tensor,
+                    const std::vector<std::string>& parts, std::vector<std::string>& notes) {
   if (!parts.empty())
-    notes.push_back(fmt::format("{}: {} {} beside {} and not applied: logits are those of the matrix alone",
+    notes.push_back(fmt::format("{}: {} {} beside {} and not applied to the logits",
                                 in_quotes(tensors.path()), quoted_list(parts),
                                 parts.size() == 1 ? "is" : "are", in_quotes(tensor)));
 }
@@ -81,19 +113,20 @@ void expect_head_matrix(const TensorFile& weights) {
                             in_quotes(weights.path()), describe(weights)));
 }
 
-LmHeadFile finish(TensorFile weights, std::vector<std::string> notes, const ModelConfig* config) {
+LmHeadFile head_of(TensorFile weights, std::vector<std::string> notes,
+                   const std::optional<ModelConfig>& config) {
   expect_head_matrix(weights);
   const int64_t rows = weights.view().shape[0];
-  LmHeadFile head{std::move(weights), rows, std::move(notes)};
-  if (config != nullptr) {
-    compare(*config, head);
-    std::ranges::move(unapplied_notes(*config), std::back_inserter(head.notes));
-  }
+  LmHeadFile head{.weights = std::move(weights), .vocab_size = rows, .notes = std::move(notes)};
+  if (config) head.settings = config->settings;
   return head;
 }
 
-const ModelConfig* pointer_to(const std::optional<ModelConfig>& config) {
-  return config ? &*config : nullptr;
+LmHeadFile finish(LmHeadFile head, const std::optional<ModelConfig>& config) {
+  if (!config) return head;
+  compare(*config, head);
+  std::ranges::move(unapplied_notes(*config), std::back_inserter(head.notes));
+  return head;
 }
 
 }  // namespace
@@ -108,13 +141,15 @@ LmHeadFile io::open_lm_head_in(const std::string& path, const std::optional<std:
     config = config_beside_named(path, notes);
   } else {
     config = config_beside(path);
-    HeadChoice choice = find_head(tensors, pointer_to(config));
+    HeadChoice choice = find_head(tensors, config ? &*config : nullptr);
     name = std::move(choice.tensor);
     notes = std::move(choice.notes);
   }
-  TensorFile weights = tensors.open(name);
-  note_parts(tensors, name, notes);
-  return finish(std::move(weights), std::move(notes), pointer_to(config));
+  LmHeadFile head = head_of(tensors.open(name), std::move(notes), config);
+  std::vector<std::string> parts = parts_beside(tensors, name);
+  take_arrays(tensors, name, parts, config, head);
+  note_unapplied(tensors, name, parts, head.notes);
+  return finish(std::move(head), config);
 }
 
 LmHeadFile open_lm_head(const std::string& path_and_tensor, const TensorFileOptions& options) {
@@ -123,7 +158,7 @@ LmHeadFile open_lm_head(const std::string& path_and_tensor, const TensorFileOpti
   TensorFile weights = open_tensor(path_and_tensor, options);
   std::vector<std::string> notes;
   const auto config = config_beside_named(split.path, notes);
-  return finish(std::move(weights), std::move(notes), pointer_to(config));
+  return finish(head_of(std::move(weights), std::move(notes), config), config);
 }
 
 TensorFile open_hidden_states(const std::string& path_and_tensor, const TensorFileOptions& options) {

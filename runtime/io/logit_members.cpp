@@ -21,7 +21,6 @@ enum class Identity {
 struct KnownMember {
   std::string_view name;
   Identity identity;
-  bool is_applied = false;  ///< by gumtile: nothing to tell
 };
 
 constexpr KnownMember kKnownMembers[] = {
@@ -66,7 +65,7 @@ std::optional<Identity> identity_by_words(std::string_view name) {
 std::optional<Identity> identity_of(std::string_view name) {
   const auto* known = std::ranges::find(kKnownMembers, name, &KnownMember::name);
   if (known == std::end(kKnownMembers)) return identity_by_words(name);
-  return known->is_applied ? std::nullopt : std::optional(known->identity);
+  return known->identity;
 }
 
 bool changes_nothing(const json& value, Identity identity, const json& config) {
@@ -85,7 +84,7 @@ bool changes_nothing(const json& value, Identity identity, const json& config) {
 
 }  // namespace
 
-std::vector<LogitMember> unapplied_logit_members(const json& config, const std::string& prefix) {
+std::vector<LogitMember> logit_members(const json& config, const std::string& prefix) {
   std::vector<LogitMember> members;
   for (const auto& [name, value] : config.items()) {
     const std::optional<Identity> identity = identity_of(name);

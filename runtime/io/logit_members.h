@@ -12,8 +12,8 @@ struct LogitMember {
   std::string value;  ///< as JSON
 };
 
-/// Those of `config`, an object called `prefix` ("" for the outermost), that change anything by their value
-/// and that gumtile does not apply. Not those of objects inside of it.
-std::vector<LogitMember> unapplied_logit_members(const nlohmann::json& config, const std::string& prefix);
+/// Those of `config`, an object called `prefix` ("" for the outermost), that change anything by their value.
+/// Not those of objects inside of it.
+std::vector<LogitMember> logit_members(const nlohmann::json& config, const std::string& prefix);
 
 }  // namespace gumtile::io

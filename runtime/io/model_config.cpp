@@ -7,6 +7,8 @@
 #include <system_error>
 
 #include "fault.h"
+#include "head/fields.h"
+#include "head/settings.h"
 #include "mapped_file.h"
 #include "strict_json.h"
 
@@ -50,6 +52,33 @@ const json* find_member(const std::vector<Level>& levels, std::initializer_list<
       if (const auto member = level.object->find(name); member != level.object->end() && !member->is_null())
         return &*member;
   return nullptr;
+}
+
+/// The number that a member of this value makes of a setting; none if it makes no sense for it.
+std::optional<float> setting_of(const json& value, const head::Field& option,
+                                const head::ConfigMember& member) {
+  if (!value.is_number()) return std::nullopt;
+  const auto number = value.get<double>();
+  const auto setting = static_cast<float>(member.reciprocal ? 1 / number : number);
+  return head::is_allowed(option, setting) ? std::optional(setting) : std::nullopt;
+}
+
+/// Takes the first member that the table of options has for a setting out of those that change logits.
+void take_setting(const std::vector<Level>& levels, const head::ScalarSetting& scalar, ModelConfig& out) {
+  const head::Field& option = *head::find_head_option(scalar.name);
+  for (const Level& level : levels)
+    for (const head::ConfigMember& member : option.config) {
+      const auto found = level.object->find(member.name);
+      if (found == level.object->end() || found->is_null()) continue;
+      const std::string name =
+          level.name.empty() ? std::string(member.name) : fmt::format("{}.{}", level.name, member.name);
+      const auto changes = std::ranges::find(out.logit_members, name, &LogitMember::name);
+      const std::optional<float> value = setting_of(*found, option, member);
+      if (changes == out.logit_members.end() || !value) return;
+      scalar.set(out.settings, *value);
+      out.logit_members.erase(changes);
+      return;
+    }
 }
 
 std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
@@ -140,17 +169,17 @@ ModelConfig read_model_config(const std::string& path) {
       if (const auto member = level.object->find(name);
           member != level.object->end() && out.quantised_head.empty())
         out.quantised_head = quantised_head_in(*member, name);
-    std::ranges::move(unapplied_logit_members(*level.object, level.name),
-                      std::back_inserter(out.logit_members));
+    std::ranges::move(logit_members(*level.object, level.name), std::back_inserter(out.logit_members));
   }
+  for (const head::ScalarSetting& scalar : head::scalar_settings()) take_setting(levels, scalar, out);
   return out;
 }
 
 std::vector<std::string> unapplied_notes(const ModelConfig& config) {
   std::vector<std::string> notes;
   for (const LogitMember& member : config.logit_members)
-    notes.push_back(fmt::format("{}: {} is {}, which is not applied: logits are those of the product alone",
-                                in_quotes(config.path), in_quotes(member.name), in_quotes(member.value)));
+    notes.push_back(fmt::format("{}: {} is {}, which is not applied to the logits", in_quotes(config.path),
+                                in_quotes(member.name), in_quotes(member.value)));
   return notes;
 }
 

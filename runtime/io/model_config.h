@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gumtile/dtype.h"
+#include "gumtile/head_settings.h"
 #include "logit_members.h"
 
 namespace gumtile::io {
@@ -30,14 +31,16 @@ struct ModelConfig {
   std::optional<bool> tied;
   /// The member of quantization_config by which the head is quantised; empty if none is.
   std::string quantised_head;
-  std::vector<LogitMember> logit_members;
+  /// The numbers of a head that the configuration has; of its arrays it says nothing.
+  HeadSettings settings;
+  std::vector<LogitMember> logit_members;  ///< what else changes logits
 };
 
 /// Reads a config.json as Hugging Face's transformers writes it. Throws `io` if `path` cannot be read and
 /// `bad_data` if it is not JSON. What is missing or makes no sense in it is none until it is asked for.
 ModelConfig read_model_config(const std::string& path);
 
-/// That gumtile does not apply the members that change logits, a sentence for each.
+/// That gumtile does not apply the `logit_members`, a sentence for each.
 std::vector<std::string> unapplied_notes(const ModelConfig& config);
 
 /// The config.json that belongs to the file or folder `path`; it may not be there.

@@ -95,6 +95,7 @@ Json to_json(const PackDescription& d) {
           {"weights_dtype", name(d.weights_dtype)},
           {"token_dtypes", token_dtypes},
           {"noise", name(d.noise)},
+          {"settings", d.settings},
           {"feature_sets", d.feature_sets},
           {"max_rows", d.max_rows},
           {"gumtile_version", d.gumtile_version},
@@ -117,6 +118,7 @@ PackDescription parse_description(const Json& json, const std::string& file) {
   const std::optional<NoiseScheme> noise = parse_noise_scheme(members.text("noise"));
   if (!noise) members.wrong("noise", members.get("noise"));
   d.noise = *noise;
+  if (json.contains("settings")) d.settings = members.text("settings");  // packs of 0.1.0 are without
   for (const Json& set : members.list("feature_sets")) {
     if (!set.is_number_unsigned()) members.wrong("feature_sets", set);
     d.feature_sets.push_back(set.get<Features>());

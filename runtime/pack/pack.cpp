@@ -14,6 +14,7 @@
 #include "gumtile/error.h"
 #include "gumtile/tuning.h"
 #include "head/fields.h"
+#include "head/settings.h"
 #include "runtime/cache/entry.h"
 #include "runtime/cpu/cpu_info.h"
 #include "runtime/io/fault.h"
@@ -174,10 +175,10 @@ class FilePack : public Pack {
     for (DType dtype : d.token_dtypes) token_dtypes.push_back(name(dtype));
     return {fmt::format(
         "the pack has targets {}; {} x {} from token {}; weights {}, hidden states {}; tokens {}; "
-        "noise {}; features {}; batches up to {}",
+        "noise {}{}; features {}; batches up to {}",
         fmt::join(targets, ", "), d.vocab_size, d.hidden_size, d.first_token, name(d.weights_dtype),
-        name(d.hidden_dtype), fmt::join(token_dtypes, ", "), name(d.noise), fmt::join(features, ", "),
-        d.max_rows)};
+        name(d.hidden_dtype), fmt::join(token_dtypes, ", "), name(d.noise), with_settings(d.settings),
+        fmt::join(features, ", "), d.max_rows)};
   }
 
   Error why_not(const KernelPlan& plan) const {
@@ -232,24 +233,42 @@ class FilePack : public Pack {
   }
 
   /// The variant of the head that a Program is, in the words of the options that make it.
-  static std::string asked(const Program& program) {
-    for (DType weights : {DType::bf16, DType::f16, DType::f32})
-      for (DType hidden : {DType::bf16, DType::f16, DType::f32})
-        for (DType token : {DType::i32, DType::i64})
-          for (NoiseScheme noise : {NoiseScheme::grouped, NoiseScheme::per_token})
-            for (Features features = 0; features <= kAllFeatures; ++features) {
-              LmHeadOptions head;
-              head.weights_dtype = weights;
-              head.hidden_dtype = hidden;
-              head.token_dtype = token;
-              head.noise = noise;
-              if (digest(lm_head_program(head, features)) == digest(program))
-                return fmt::format(
-                    "weights {}, hidden states {}, tokens {}, noise {}, features {}, which the pack does "
-                    "not have",
-                    name(weights), name(hidden), name(token), name(noise), head::feature_set_name(features));
-            }
-    return fmt::format("the Program '{}', which is not the pack's", program.name);
+  std::string asked(const Program& program) const {
+    LmHeadOptions head;
+    Features features = kNoFeatures;
+    for (const InputInfo& input : program.inputs) {
+      if (input.name == "weights") head.weights_dtype = input.dtype;
+      if (input.name == "hidden_states") head.hidden_dtype = input.dtype;
+      features |= feature_of(input.name);
+    }
+    for (const OutputInfo& output : program.outputs) {
+      if (output.name == "token") head.token_dtype = output.dtype;
+      features |= feature_of(output.name);
+    }
+    // Noise and settings are not written in a Program: those that make it are tried.
+    for (const std::string& settings : {std::string(), description().settings})
+      for (const NoiseScheme noise : {NoiseScheme::grouped, NoiseScheme::per_token}) {
+        head.noise = noise;
+        head.settings = head::parse_settings(settings).value_or(HeadSettings());
+        if (digest(lm_head_program(head, features)) == digest(program))
+          return fmt::format(
+              "weights {}, hidden states {}, tokens {}, noise {}{}, features {}, which the pack does not "
+              "have",
+              name(head.weights_dtype), name(head.hidden_dtype), name(head.token_dtype), name(noise),
+              with_settings(settings), head::feature_set_name(features));
+      }
+    return fmt::format("the Program '{}' with other settings than the pack's, or fragments of the user's own",
+                       program.name);
+  }
+
+  static std::string with_settings(const std::string& settings) {
+    return settings.empty() ? "" : " with " + settings;
+  }
+
+  static Features feature_of(const std::string& tensor) {
+    const head::Field* field = head::find_field(tensor);
+    const head::FeatureBit* feature = field == nullptr ? nullptr : head::find_feature(field->feature);
+    return feature == nullptr ? kNoFeatures : feature->bit;
   }
 
   std::shared_ptr<const void> storage_;

@@ -4,6 +4,7 @@
 
 #include "gumtile/pack.h"
 #include "gumtile/version.h"
+#include "head/settings.h"
 #include "runtime/cache/entry.h"
 #include "runtime/io/output_file.h"
 #include "runtime/pack/format.h"
@@ -25,6 +26,7 @@ PackWriter::PackWriter(const PackRequest& request, std::string compiler) : impl_
   d.token_dtypes = request.token_dtypes;
   if (d.token_dtypes.empty()) d.token_dtypes = {request.head.token_dtype};
   d.noise = request.head.noise;
+  d.settings = head::settings_text(request.head.settings);
   d.feature_sets = request.feature_sets;
   d.max_rows = request.max_rows;
   d.gumtile_version = GUMTILE_VERSION_STRING;

@@ -7,6 +7,7 @@
 #include "gumtile/error.h"
 #include "gumtile/head_program.h"
 #include "head/fields.h"
+#include "head/settings.h"
 
 namespace gumtile {
 namespace {
@@ -92,6 +93,16 @@ Expr HeadBuilder::input(const std::string& name, DType dtype, Over over, std::op
                 fmt::format("'{}' is a field of gumtile's own; give the input another name", name));
   return read(name, dtype, over,
               absent ? std::optional(p.constant(compute_type(dtype), *absent)) : std::nullopt);
+}
+
+std::optional<Expr> HeadBuilder::array(std::string_view option) {
+  for (const head::ArraySetting& array : head::array_settings())
+    if (array.name == option) {
+      const std::optional<DType> dtype = array.dtype(options.settings);
+      if (!dtype) return std::nullopt;
+      return read(std::string(option), *dtype, head::find_head_option(option)->over, std::nullopt);
+    }
+  throw Error(ErrorCode::usage, fmt::format("'{}' is not an array of a head", option));
 }
 
 void HeadBuilder::scale(Expr greedy, Expr factor) {

@@ -35,7 +35,7 @@ constexpr std::array kFields = {
     Field{input, "num_rows", Type::i32, Over::one, absent(0x7fffffff), "", 1, "",
           "rows from here on are left out. Null: all count"},
     Field{input, "temperature", Type::f32, Over::slots, absent(1), "", 1, "",
-          "below 1e-5: the most likely token. Null: 1"},
+          "below 1e-5: the most likely token. Null: 1", {}, true},
     Field{input, "seed", Type::u64, Over::slots, absent(0), "", 1, "",
           "rows with the same seed and offset share their noise. Null: 0 for all"},
     Field{input, "offset", Type::u64, Over::rows, absent(0), "", 1, "",

@@ -76,8 +76,11 @@ struct Field {
   std::string_view companion_of;
   /// For the header, Python's help and the docs; several lines are joined by line breaks.
   std::string_view text;
-  /// Of a head's setting: the members of config.json that have it, the first of them that is there counts.
+  /// The members of config.json that have a head's setting, the first of them that is there counts, or that
+  /// say that there is a head's array.
   std::array<ConfigMember, 2> config = {};
+  /// Of a number: what is below zero means nothing.
+  bool positive = false;
   /// Of a head's array: what a model's file calls it in place of the head's "weight", e.g. "bias".
   std::string_view tensor = {};
 };

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <span>
+#include <array>
 #include <string_view>
 
 #include "gumtile/head_program.h"
@@ -15,14 +15,22 @@ struct BuiltinFragment {
   Features features = kNoFeatures;  ///< it is part of heads that have all of these
 };
 
-/// In the order in which they run within their stages.
-std::span<const BuiltinFragment> builtin_fragments();
-
 void build_temperature(HeadBuilder& h);
 void build_gumbel(HeadBuilder& h);
 void carry_score(HeadBuilder& h);
 void build_token(HeadBuilder& h);
 void build_logprob(HeadBuilder& h);
 void build_status(HeadBuilder& h);
+
+/// The list, in the order in which fragments run within their stages: a feature is a line here, or two if it
+/// takes part in two stages.
+inline constexpr std::array kFragments = {
+    BuiltinFragment{"temperature", HeadStage::scores, build_temperature},
+    BuiltinFragment{"score", HeadStage::candidates, carry_score, feature_logprob},
+    BuiltinFragment{"gumbel", HeadStage::choice, build_gumbel},
+    BuiltinFragment{"token", HeadStage::results, build_token},
+    BuiltinFragment{"logprob", HeadStage::results, build_logprob, feature_logprob},
+    BuiltinFragment{"status", HeadStage::results, build_status},
+};
 
 }  // namespace gumtile::head

@@ -3,6 +3,7 @@
 #include "gumtile/error.h"
 #include "gumtile/programs.h"
 #include "head/fragments.h"
+#include "head/settings.h"
 
 namespace gumtile {
 
@@ -24,13 +25,14 @@ void check(const SamplingOptions& options) {
     throw Error(ErrorCode::usage,
                 fmt::format("feature set {:#x} has bits that stand for nothing; known are {:#x}",
                             options.features, kAllFeatures));
+  head::check_settings(options.settings);
 }
 
 /// From logits to the outputs: all fragments that the options ask for, stage by stage.
 void run_fragments(HeadBuilder& h) {
   for (const HeadStage stage :
        {HeadStage::logits, HeadStage::scores, HeadStage::candidates, HeadStage::choice, HeadStage::results}) {
-    for (const head::BuiltinFragment& fragment : head::builtin_fragments())
+    for (const head::BuiltinFragment& fragment : head::kFragments)
       if (fragment.stage == stage && (fragment.features & ~h.options.features) == 0) fragment.build(h);
     for (const Fragment& fragment : h.options.fragments)
       if (fragment.stage == stage) fragment.build(h);

@@ -1,33 +1,58 @@
 #pragma once
 
-#include <array>
 #include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 
-#include "gumtile/head_program.h"
+#include "gumtile/head_settings.h"
 
 /// The members of HeadSettings by name, for what treats all of them alike: options of the command, files,
 /// packs.
 namespace gumtile::head {
 
-struct ScalarSetting {
+class ScalarSetting {
+ public:
+  constexpr ScalarSetting(std::string_view of, float HeadSettings::*value) : name(of), value_(value) {}
+
   std::string_view name;
-  float HeadSettings::*value;
+  float of(const HeadSettings& settings) const;  ///< 0: none
+  void set(HeadSettings& settings, float value) const;
+
+ private:
+  float HeadSettings::*value_;
 };
 
-struct ArraySetting {
+class ArraySetting {
+ public:
+  constexpr ArraySetting(std::string_view of, const void* HeadSettings::*data,
+                         std::optional<DType> HeadSettings::*dtype)
+      : name(of), data_(data), dtype_(dtype) {}
+
   std::string_view name;
-  const void* HeadSettings::*data;
-  std::optional<DType> HeadSettings::*dtype;
+  const void* data(const HeadSettings& settings) const;
+  std::optional<DType> dtype(const HeadSettings& settings) const;  ///< none: the head has none
+  void set(HeadSettings& settings, const void* data) const;
+  void set(HeadSettings& settings, const void* data, std::optional<DType> dtype) const;
+
+ private:
+  const void* HeadSettings::*data_;
+  std::optional<DType> HeadSettings::*dtype_;
 };
 
-// clang-format off
-// BEGIN generated: members, from src/head/fields.cpp
-inline constexpr std::array<ScalarSetting, 0> kScalarSettings = {
-};
-inline constexpr std::array<ArraySetting, 0> kArraySettings = {
-};
-// END generated: members
-// clang-format on
+std::span<const ScalarSetting> scalar_settings();
+std::span<const ArraySetting> array_settings();
+
+/// Throws Error(usage) if a setting is not a number that its row of the table allows, or an array is of
+/// a type that no matrix has.
+void check_settings(const HeadSettings& settings);
+/// The same for one number; `option` is its row of the table.
+struct Field;
+bool is_allowed(const Field& option, float value);
+
+/// The settings that are there, "softcap=30,bias=bf16"; empty if none is. Of an array the type alone.
+std::string settings_text(const HeadSettings& settings);
+/// The inverse; nothing for any other text.
+std::optional<HeadSettings> parse_settings(std::string_view text);
 
 }  // namespace gumtile::head

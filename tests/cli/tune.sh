@@ -46,7 +46,7 @@ succeeds "${faulty[@]}" --inject-fault compile:abort:1 --inject-fault compile:ga
   --inject-fault compile:corrupt:3 --inject-fault check:wrong:4 --inject-fault check:abort:5
 record '[bool(c["rejected"]) for c in r["candidates"]] == [False] + 5 * [True]'
 record '"Aborted" in r["candidates"][1]["rejected"]'
-record '"other tokens" in r["candidates"][4]["rejected"]'
+record '"other values of" in r["candidates"][4]["rejected"]'
 succeeds "${faulty[@]}" --inject-fault compile:hang:1 --inject-fault check:hang:2 --inject-fault time:abort:3
 record '[bool(c["rejected"]) for c in r["candidates"]] == [False] + 3 * [True] + 2 * [False]'
 record '"no answer" in r["candidates"][2]["rejected"]'

@@ -34,10 +34,11 @@ const std::vector<File>& files() {
        {{"enumerations", c_enumerations},
         {"gumtile_head_options", c_head_options},
         {"gumtile_sample_args", c_sample_args}}},
-      {"include/gumtile/head_program.h",
-       {{"enumerations", cpp_enumerations}, {"HeadSettings", cpp_settings}}},
-      {"src/head/settings.h", {{"members", cpp_setting_members}}},
+      {"include/gumtile/head_program.h", {{"enumerations", cpp_enumerations}}},
+      {"include/gumtile/head_settings.h", {{"HeadSettings", cpp_settings}}},
+      {"src/head/setting_members.cpp", {{"members", cpp_setting_members}}},
       {"python/gumtile/_fields.py", {{"", python_module}}},
+      {"docs/models.md", {{"settings", docs_settings}}},
       {"docs/semantics.md", {{"inputs", docs_inputs}, {"outputs", docs_outputs}, {"status", docs_status}}},
   };
   return all;

@@ -294,7 +294,8 @@ std::string cpp_settings(const Tables& tables) {
                              field.name, field.name);
   }
   return fmt::format(
-      "/// What a head does to all of its logits; zero and null mean not at all.\n"
+      "/// What a head does to all of its logits; zero and null mean not at all. Arrays are memory of the "
+      "head's\n/// device, borrowed like its weights; a head has those whose types are set.\n"
       "struct HeadSettings {{\n{}\n"
       "  bool operator==(const HeadSettings&) const = default;\n}};\n",
       members);
@@ -315,8 +316,8 @@ std::string cpp_setting_members(const Tables& tables) {
     }
   }
   return fmt::format(
-      "inline constexpr std::array<ScalarSetting, {}> kScalarSettings = {{\n{}}};\n"
-      "inline constexpr std::array<ArraySetting, {}> kArraySettings = {{\n{}}};\n",
+      "constexpr std::array<ScalarSetting, {}> kScalarSettings = {{\n{}}};\n"
+      "constexpr std::array<ArraySetting, {}> kArraySettings = {{\n{}}};\n",
       scalar_count, scalars, array_count, arrays);
 }
 
@@ -400,6 +401,22 @@ std::string docs_inputs(const Tables& tables) {
 
 std::string docs_outputs(const Tables& tables) {
   return "| output | type | shape | |\n|---|---|---|---|\n" + docs_rows(tables, FieldKind::output);
+}
+
+std::string docs_settings(const Tables& tables) {
+  std::string text = "| option | what it does | a model's file has it as |\n|---|---|---|\n";
+  for (const Field& field : tables.head_options) {
+    if (field.kind != FieldKind::setting && field.kind != FieldKind::array) continue;
+    std::vector<std::string> sources;
+    if (!field.tensor.empty()) sources.push_back(fmt::format("the tensor `lm_head.{}`", field.tensor));
+    if (field.kind == FieldKind::setting)
+      for (const head::ConfigMember& member : field.config)
+        if (!member.name.empty())
+          sources.push_back(fmt::format("`{}`{}", member.name, member.reciprocal ? ", one over it" : ""));
+    text += fmt::format("| `{}` | {} | {} |\n", field.name, joined_lines(field.text),
+                        sources.empty() ? "-" : fmt::format("{}", fmt::join(sources, "; ")));
+  }
+  return text;
 }
 
 std::string docs_status(const Tables& tables) {

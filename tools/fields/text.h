@@ -26,14 +26,15 @@ std::string c_sample_args(const Tables& tables);
 std::string c_head_options(const Tables& tables);
 /// StatusBits, Features and Feature of head_program.h.
 std::string cpp_enumerations(const Tables& tables);
-/// HeadSettings of head_program.h, and the tables of its members of src/head/settings.h.
+/// HeadSettings of head_settings.h, and the tables of its members of src/head/setting_members.cpp.
 std::string cpp_settings(const Tables& tables);
 std::string cpp_setting_members(const Tables& tables);
 /// python/gumtile/_fields.py, whole.
 std::string python_module(const Tables& tables);
-/// Tables in Markdown: the inputs, and the bits of a row's status.
+/// Tables in Markdown: inputs, outputs, the settings of a head, the bits of a row's status.
 std::string docs_inputs(const Tables& tables);
 std::string docs_outputs(const Tables& tables);
+std::string docs_settings(const Tables& tables);
 std::string docs_status(const Tables& tables);
 
 /// `text` with what is between the lines that begin with `BEGIN` and `END` and name `section` replaced.

@@ -125,11 +125,10 @@ CheckedAnswer Measurer::check(const std::string& schedule, int64_t rows, double 
     process_->send({{"do", "check"}, {"schedule", schedule}, {"rows", rows}, {"fault", fault}});
     const Json reply = receive(launch_us == 0 ? deadlines_.open : patience(launch_us, 2));
     CheckedAnswer answer;
-    reply.at("tokens").get_to(answer.tokens);
-    for (const Json& value : reply.at("logprobs"))
-      answer.logprobs.push_back(value.is_null() ? std::numeric_limits<double>::quiet_NaN()
-                                                : value.get<double>());
-    reply.at("bad_rows").get_to(answer.bad_rows);
+    for (const auto& [name, values] : reply.at("outputs").items())
+      for (const Json& value : values)
+        answer.outputs[name].push_back(value.is_null() ? std::numeric_limits<double>::quiet_NaN()
+                                                       : value.get<double>());
     reply.at("launch_us").get_to(answer.launch_us);
     return answer;
   } catch (const WorkerFault& failure) {

@@ -17,10 +17,8 @@ namespace gumtile::tools {
 
 /// What a candidate answered.
 struct CheckedAnswer {
-  std::vector<int32_t> tokens;
-  std::vector<double> logprobs;  ///< NaN where it is not finite
-  int64_t bad_rows = 0;          ///< rows with a status other than 0
-  double launch_us = 0;          ///< one launch by the host's clock
+  std::map<std::string, std::vector<double>> outputs;  ///< by name; NaN for what is not finite
+  double launch_us = 0;                                ///< one launch by the host's clock
 };
 
 /// The measuring process of one problem. A candidate that kills it, hangs or makes the device unusable costs

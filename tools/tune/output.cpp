@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "head/fields.h"
+#include "tools/head_settings.h"
 #include "tools/units.h"
 
 namespace gumtile::tools {
@@ -45,9 +47,11 @@ std::string problem_title(const ProblemResult& result) {
   std::string title = fmt::format("{} ({}), {} x {}", result.device.name, result.device.id, head.vocab_size,
                                   head.hidden_size);
   if (head.first_token != 0) title += fmt::format(" from token {}", head.first_token);
-  return title + fmt::format(", weights {}, hidden states {}, {}, {}", name(head.weights_dtype),
-                             name(head.hidden_dtype), name(head.noise),
-                             head.logprob ? "token and log-probability" : "token");
+  return title + fmt::format(", weights {}, hidden states {}, {}{}, {}", name(head.weights_dtype),
+                             name(head.hidden_dtype), name(head.noise), with_settings(head.settings),
+                             head.features == kNoFeatures
+                                 ? "token"
+                                 : "token and " + head::feature_set_name(head.features));
 }
 
 namespace {

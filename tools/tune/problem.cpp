@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "gumtile/error.h"
+#include "head/fields.h"
+#include "head/settings.h"
 
 namespace gumtile::tools {
 namespace {
@@ -38,7 +40,7 @@ std::vector<TuneProblem> shard_problems(const MeasuredHead& whole, int64_t shard
   return problems;
 }
 
-Program program_of(const MeasuredHead& head) { return lm_head_program(head, head.features()); }
+Program program_of(const MeasuredHead& head) { return lm_head_program(head, head.features); }
 
 Problem problem_of(const MeasuredHead& head, int64_t max_rows) {
   Problem problem;
@@ -58,7 +60,8 @@ Json head_json(const MeasuredHead& head) {
           {"hidden_dtype", name(head.hidden_dtype)},
           {"weights_dtype", name(head.weights_dtype)},
           {"noise", name(head.noise)},
-          {"logprob", head.logprob}};
+          {"settings", head::settings_text(head.settings)},
+          {"features", head::feature_set_name(head.features)}};
 }
 
 MeasuredHead parse_head(const Json& json) {
@@ -69,7 +72,8 @@ MeasuredHead parse_head(const Json& json) {
   head.hidden_dtype = parse_dtype(json.at("hidden_dtype").get<std::string>()).value();
   head.weights_dtype = parse_dtype(json.at("weights_dtype").get<std::string>()).value();
   head.noise = parse_noise_scheme(json.at("noise").get<std::string>()).value();
-  json.at("logprob").get_to(head.logprob);
+  head.settings = head::parse_settings(json.at("settings").get<std::string>()).value();
+  head.features = head::parse_feature_set(json.at("features").get<std::string>()).value();
   return head;
 }
 

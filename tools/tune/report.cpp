@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "tools/head_settings.h"
 #include "tools/tune/output.h"
 #include "tools/tune/plot.h"
 #include "tools/units.h"
@@ -119,10 +120,11 @@ std::string bench_commands(const ProblemResult& result) {
     text += fmt::format(
         "gumtile bench --vocab-size {} --hidden-size {} --batches {} --device {} --dtype {} --hidden-dtype "
         "{} "
-        "--noise {}{} --schedule {}\n",
+        "--noise {}{}{} --schedule {}\n",
         head.vocab_size, head.hidden_size, bucket.record.key.problem.max_rows, result.device.id,
         name(head.weights_dtype), name(head.hidden_dtype), name(head.noise),
-        head.logprob ? "" : " --no-logprob", bucket.record.winner);
+        (head.features & feature_logprob) != 0 ? "" : " --no-logprob", setting_options(head.settings),
+        bucket.record.winner);
   }
   return text;
 }

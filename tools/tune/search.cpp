@@ -7,6 +7,8 @@
 #include <map>
 #include <utility>
 
+#include "head/fields.h"
+
 namespace gumtile::tools {
 namespace {
 
@@ -24,8 +26,8 @@ constexpr double kSampleUs = 5000;
 constexpr int kMostRepeats = 5;
 constexpr double kEnoughSeconds = 10;
 
-/// Log-probabilities come from sums over the vocabulary, whose order is a schedule's own.
-constexpr double kLogprobTolerance = 1e-3;
+/// Fractions come from sums over the vocabulary, whose order is a schedule's own.
+constexpr double kTolerance = 1e-3;
 
 double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -33,18 +35,35 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-/// Why an answer is not the heuristic's; empty where it is.
+/// Why rows failed; empty if none did.
+std::string failure(const CheckedAnswer& answer) {
+  const auto found = answer.outputs.find("status");
+  if (found == answer.outputs.end()) return {};
+  const auto failed =
+      std::count_if(found->second.begin(), found->second.end(), [](double s) { return s != 0; });
+  return failed == 0 ? "" : fmt::format("{} rows have a bad status", failed);
+}
+
+/// Why an answer is not the heuristic's; empty if it is. Integers must be the same.
 std::string difference(const CheckedAnswer& answer, const CheckedAnswer& reference) {
-  if (answer.bad_rows != 0) return fmt::format("{} rows have a bad status", answer.bad_rows);
-  if (answer.tokens.size() != reference.tokens.size()) return "other tokens: not one for each row";
-  size_t others = 0;
-  for (size_t row = 0; row < reference.tokens.size(); ++row)
-    others += answer.tokens[row] == reference.tokens[row] ? 0 : 1;
-  if (others != 0) return fmt::format("other tokens in {} of {} rows", others, reference.tokens.size());
-  if (answer.logprobs.size() != reference.logprobs.size()) return "other log-probabilities";
-  for (size_t row = 0; row < reference.logprobs.size(); ++row)
-    if (!(std::abs(answer.logprobs[row] - reference.logprobs[row]) <= kLogprobTolerance))
-      return fmt::format("other log-probabilities: {} for {}", answer.logprobs[row], reference.logprobs[row]);
+  if (std::string why = failure(answer); !why.empty()) return why;
+  for (const auto& [name, expected] : reference.outputs) {
+    const head::Field* field = head::find_field(name);
+    const double tolerance = field != nullptr && field->type == head::FieldType::f32 ? kTolerance : 0;
+    const auto found = answer.outputs.find(name);
+    if (found == answer.outputs.end() || found->second.size() != expected.size())
+      return fmt::format("other values of '{}': not one for each row", name);
+    const std::vector<double>& values = found->second;
+    size_t others = 0, last = 0;
+    for (size_t row = 0; row < expected.size(); ++row)
+      if (!(std::abs(values[row] - expected[row]) <= tolerance)) {
+        ++others;
+        last = row;
+      }
+    if (others != 0)
+      return fmt::format("other values of '{}' in {} of {} rows: {} for {}", name, others, expected.size(),
+                         values[last], expected[last]);
+  }
   return {};
 }
 
@@ -140,7 +159,7 @@ void BucketSearch::check_all() {
       CheckedAnswer answer =
           measurer_.check(candidate.schedule, task_.key.problem.max_rows, launch_us_, fault_of("check", i));
       if (i == 0) {
-        if (answer.bad_rows != 0) reject(i, fmt::format("{} rows have a bad status", answer.bad_rows));
+        if (const std::string why = failure(answer); !why.empty()) reject(i, why);
         launch_us_ = answer.launch_us;
         reference_ = std::move(answer);
       } else if (std::string why = difference(answer, reference_); !why.empty()) {

@@ -15,7 +15,7 @@
 /// `measure`, by the member `do`:
 /// - `open` {device, head} -> {device, driver}, then, with the weights made, {copies}
 /// - `load` {kernels: [{schedule, file}]} -> for each {loaded} or {failed, why}, then {done}
-/// - `check` {schedule, rows} -> {tokens, logprobs, bad_rows, launch_us}
+/// - `check` {schedule, rows} -> {outputs: {NAME: values}, launch_us}
 /// - `time` {schedules, rows, repeats, rounds, seconds} -> for each schedule and round {begin}, then {time,
 ///   median_us, p5_us, p95_us}; then {done}
 /// - `read_floor` -> {bytes_per_second, method}

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
+#include <deque>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -15,8 +17,10 @@
 #include "runtime/cache/entry.h"
 #include "runtime/cpu/cpu_info.h"
 #include "runtime/cuda/device.h"
+#include "runtime/head/bindings.h"
 #include "tools/bench_ceiling.h"
 #include "tools/bench_inputs.h"
+#include "tools/head_settings.h"
 #include "tools/open_engine.h"
 #include "tools/tune/problem.h"
 #include "tools/tune/worker.h"
@@ -58,23 +62,20 @@ class FileSource final : public KernelSource {
 /// wrong kernel may leave in any state.
 class Run {
  public:
-  Run(const std::shared_ptr<Engine>& engine, const Kernel& kernel, const SampleArgs& args,
-      const std::vector<DeviceArray>& weights, int64_t hidden_size)
+  Run(const std::shared_ptr<Engine>& engine, const Kernel& kernel, const MeasuredHead& head,
+      const SampleArgs& args, const std::vector<DeviceArray>& weights)
       : kernel_(kernel), rows_(args.rows), workspace_(engine, kernel.workspace_bytes(args.rows)) {
-    const LaunchSpec& spec = kernel.artifact().launch;
-    for (const DeviceArray& copy : weights) {
-      std::vector<Binding>& inputs = inputs_.emplace_back();
-      for (const LaunchSpec::Argument& input : spec.inputs)
-        inputs.push_back(input_named(input.name, args, copy, hidden_size));
-    }
-    for (const LaunchSpec::Argument& output : spec.outputs)
-      outputs_.push_back(output_named(output.name, args));
+    const head::CallBindings bindings(program_of(head));
+    for (const DeviceArray& copy : weights)
+      bindings.bind(args, head.hidden_size, {copy.data(), head.hidden_size, head.settings}, {},
+                    arrays_.emplace_back());
     require(kernel.workspace_init(nullptr, workspace_.data(), workspace_bytes()));
     engine->synchronize();
   }
 
   Status launch(StreamHandle stream, size_t copy) const {
-    return kernel_.launch(stream, rows_, inputs_[copy], outputs_, workspace_.data(), workspace_bytes());
+    return kernel_.launch(stream, rows_, arrays_[copy].inputs(), arrays_[copy].outputs(), workspace_.data(),
+                          workspace_bytes());
   }
 
   static void require(Status status) {
@@ -85,26 +86,10 @@ class Run {
  private:
   size_t workspace_bytes() const { return kernel_.workspace_bytes(rows_); }
 
-  static Binding input_named(std::string_view name, const SampleArgs& args, const DeviceArray& weights,
-                             int64_t hidden_size) {
-    if (name == "hidden_states") return {const_cast<void*>(args.hidden_states), hidden_size};
-    if (name == "weights") return {weights.data(), hidden_size};
-    if (name == "temperature") return {const_cast<float*>(args.temperature), 0};
-    if (name == "seed") return {const_cast<uint64_t*>(args.seed), 0};
-    return {};
-  }
-  static Binding output_named(std::string_view name, const SampleArgs& args) {
-    if (name == "token") return {args.token, 0};
-    if (name == "logprob") return {args.logprob, 0};
-    if (name == "status") return {args.status, 0};
-    return {};
-  }
-
   const Kernel& kernel_;
   int64_t rows_;
   DeviceArray workspace_;
-  std::vector<std::vector<Binding>> inputs_;
-  std::vector<Binding> outputs_;
+  std::vector<head::CallBindings::Arrays> arrays_;
 };
 
 std::string driver_version(const DeviceDescription& device) {
@@ -136,6 +121,7 @@ class MeasureWorker {
     engine_ = Engine::open(request.at("device").get<std::string>(), options);
     answer({{"device", device_json(engine_->device())}, {"driver", driver_version(engine_->device())}});
     weights_ = make_weight_copies(engine_, head_);
+    setting_arrays_ = synthetic_arrays(engine_, head_.vocab_size, head_.settings);
     answer({{"copies", weights_.size()}});
   }
 
@@ -183,8 +169,7 @@ class MeasureWorker {
       runs_.clear();
       batch_.emplace(engine_, head_, rows);
     }
-    return runs_
-        .try_emplace(schedule, engine_, kernels_.at(schedule), batch_->args(), weights_, head_.hidden_size)
+    return runs_.try_emplace(schedule, engine_, kernels_.at(schedule), head_, batch_->args(), weights_)
         .first->second;
   }
 
@@ -197,15 +182,14 @@ class MeasureWorker {
     Run::require(run.launch(nullptr, 0));
     engine_->synchronize();
     const double launch_us = 1e3 * milliseconds_since(start);
-    std::vector<int32_t> tokens = batch_->tokens();
-    if (has_fault(request, "wrong")) tokens.front() ^= 1;
-    const std::vector<uint32_t> statuses = batch_->statuses();
-    Json logprobs = Json::array();
-    for (const float logprob : batch_->logprobs()) logprobs.push_back(number_or_null(logprob));
-    answer({{"tokens", tokens},
-            {"logprobs", logprobs},
-            {"bad_rows", std::count_if(statuses.begin(), statuses.end(), [](uint32_t s) { return s != 0; })},
-            {"launch_us", launch_us}});
+    Json outputs = Json::object();
+    for (const CallOutputs::Output& output : batch_->outputs().all()) {
+      std::vector<double> values = batch_->outputs().read(output);
+      if (has_fault(request, "wrong") && output.field->name == "token") values.front() += 1;
+      Json& list = outputs[std::string(output.field->name)] = Json::array();
+      for (const double value : values) list.push_back(std::isfinite(value) ? Json(value) : Json(nullptr));
+    }
+    answer({{"outputs", outputs}, {"launch_us", launch_us}});
   }
 
   /// A few replays of each in turn, so that heat and the power limit meet all alike; each round begins with
@@ -260,6 +244,7 @@ class MeasureWorker {
   std::shared_ptr<Engine> engine_;
   MeasuredHead head_;
   std::vector<DeviceArray> weights_;
+  std::deque<DeviceArray> setting_arrays_;
   std::map<std::string, Kernel> kernels_;
   std::optional<BatchArrays> batch_;
   std::map<std::string, Run> runs_;

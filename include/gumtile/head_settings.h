@@ -1,0 +1,20 @@
+#pragma once
+
+#include <optional>
+
+#include "gumtile/dtype.h"
+
+namespace gumtile {
+
+// clang-format off
+// BEGIN generated: HeadSettings, from src/head/fields.cpp
+/// What a head does to all of its logits; zero and null mean not at all. Arrays are memory of the head's
+/// device, borrowed like its weights; a head has those whose types are set.
+struct HeadSettings {
+
+  bool operator==(const HeadSettings&) const = default;
+};
+// END generated: HeadSettings
+// clang-format on
+
+}  // namespace gumtile

@@ -1,0 +1,107 @@
+#include "tools/head_settings.h"
+
+#include <algorithm>
+
+#include "head/fields.h"
+#include "head/settings.h"
+#include "tools/synthetic.h"
+
+namespace gumtile::tools {
+namespace {
+
+using head::array_settings;
+using head::scalar_settings;
+
+std::string option_name(std::string_view setting) {
+  std::string name = fmt::format("--{}", setting);
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+std::string description_of(std::string_view setting) {
+  std::string text(head::find_head_option(setting)->text);
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+float parse_setting(const head::ScalarSetting& scalar, const std::string& text) {
+  const std::optional<HeadSettings> parsed = head::parse_settings(fmt::format("{}={}", scalar.name, text));
+  if (!parsed)
+    throw Error(ErrorCode::usage,
+                fmt::format("{}: '{}' is not a finite number{}", option_name(scalar.name), text,
+                            head::find_head_option(scalar.name)->positive ? " of at least 0" : ""));
+  return scalar.of(*parsed);
+}
+
+}  // namespace
+
+void add_settings(CLI::App& app, SettingOptions& options, ArrayValue arrays) {
+  options.scalars.resize(scalar_settings().size());
+  options.arrays.resize(array_settings().size());
+  for (size_t i = 0; i < scalar_settings().size(); ++i) {
+    const std::string_view name = scalar_settings()[i].name;
+    add_text(app, option_name(name), options.scalars[i], "X",
+             fmt::format("{} (default: the model's)", description_of(name)));
+  }
+  for (size_t i = 0; i < array_settings().size(); ++i) {
+    const std::string_view name = array_settings()[i].name;
+    if (arrays == ArrayValue::type)
+      add_choice(
+          app, option_name(name), options.arrays[i], "TYPE", {"bf16", "f16", "f32", "none"},
+          fmt::format("type of an array that is {}, or none (default: the model's)", description_of(name)));
+    else
+      add_text(
+          app, option_name(name), options.arrays[i], "FILE[:TENSOR]",
+          fmt::format("{}, or none (default: the model's); its type with --synthetic", description_of(name)));
+  }
+}
+
+HeadSettings override_settings(const SettingOptions& options, ArrayValue arrays, HeadSettings model) {
+  for (size_t i = 0; i < options.scalars.size(); ++i)
+    if (!options.scalars[i].empty())
+      scalar_settings()[i].set(model, parse_setting(scalar_settings()[i], options.scalars[i]));
+  for (size_t i = 0; i < options.arrays.size(); ++i) {
+    const std::string& text = options.arrays[i];
+    if (text.empty() || (arrays == ArrayValue::file && text != "none")) continue;
+    const head::ArraySetting& array = array_settings()[i];
+    const std::string option = option_name(array.name);
+    array.set(model, nullptr,
+              text == "none" ? std::nullopt : std::optional(parse_matrix_dtype(option, text)));
+  }
+  return model;
+}
+
+HeadSettings without_addresses(HeadSettings settings) {
+  for (const head::ArraySetting& array : array_settings()) array.set(settings, nullptr);
+  return settings;
+}
+
+std::string setting_options(const HeadSettings& settings) {
+  std::string text;
+  for (const head::ScalarSetting& scalar : scalar_settings())
+    if (scalar.of(settings) != 0)
+      text += fmt::format(" {} {}", option_name(scalar.name), scalar.of(settings));
+  for (const head::ArraySetting& array : array_settings())
+    if (const std::optional<DType> dtype = array.dtype(settings))
+      text += fmt::format(" {} {}", option_name(array.name), name(*dtype));
+  return text;
+}
+
+std::string with_settings(const HeadSettings& settings) {
+  const std::string text = head::settings_text(settings);
+  return text.empty() ? "" : " with " + text;
+}
+
+std::deque<DeviceArray> synthetic_arrays(const std::shared_ptr<Engine>& engine, int64_t count,
+                                         HeadSettings& settings) {
+  constexpr uint64_t kFirstStream = 16;  // 0 and 1 are weights and hidden states
+  std::deque<DeviceArray> arrays;
+  for (size_t i = 0; i < array_settings().size(); ++i)
+    if (const std::optional<DType> dtype = array_settings()[i].dtype(settings)) {
+      arrays.push_back(synthetic_array(engine, count, *dtype, kFirstStream + i, 1.0F));
+      array_settings()[i].set(settings, arrays.back().data());
+    }
+  return arrays;
+}
+
+}  // namespace gumtile::tools
