@@ -242,6 +242,11 @@ TEST_CASE("workload classes tell apart what schedules depend on, and nothing els
   for (const char* text : {"", "left=bf16", "left=bf17,right=bf16"}) CHECK(!Workload::parse(text));
   CHECK(!Workload::parse(plain.str() + ","));
   CHECK(!Workload::parse(plain.str() + ",more=1"));
+  for (const char* words : {"-1", "-0", "+3", "03", "3.0", ""})
+    CHECK(
+        !Workload::parse(fmt::format("left=bf16,right=bf16,operands=bf16,sweeps=1,join=packed,words={},"
+                                     "bound=group,loads=0,stores=0,transcendental=19",
+                                     words)));
 }
 
 TEST_CASE("the distance of workload classes") {

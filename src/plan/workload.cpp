@@ -56,9 +56,9 @@ bool take_dtype(std::string_view& text, std::string_view key, std::optional<DTyp
 
 bool take_count(std::string_view& text, std::string_view key, int& count) {
   const std::optional<std::string_view> value = take(text, key);
-  if (!value) return false;
+  if (!value || value->starts_with('-') || (value->starts_with('0') && *value != "0")) return false;
   const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), count);
-  return error == std::errc{} && end == value->data() + value->size() && count >= 0;
+  return error == std::errc{} && end == value->data() + value->size();
 }
 
 template <typename Enum, size_t kCount>
