@@ -28,7 +28,8 @@ std::vector<std::string> header() {
 
 /// "user record" of "user record /home/…/x.json"
 std::string short_rule(const std::string& rule) {
-  for (const char* known : {"user record", "shipped record", "built-in", "option"})
+  if (rule.find(", of the nearest class (") != std::string::npos) return "nearest class";
+  for (const char* known : {"user record", "pack record", "shipped record", "built-in", "option"})
     if (rule.starts_with(known)) return known;
   return rule;
 }
