@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "gumtile/compiler.h"
+#include "gumtile/jit.h"
 #include "gumtile/pack.h"
 #include "gumtile/tuning.h"
+#include "tests/old_record.h"
 #include "tests/pack_fixture.h"
 
 using namespace gumtile;
@@ -110,4 +112,85 @@ TEST_CASE("what was tuned on a CPU is in every host variant, and an engine on th
   CHECK(choice_with(load_tuning({pack}, "/nonexistent")).rule == "pack record " + pack->hash());
   CHECK(choice_with(nullptr).schedule == record.heuristic);  // which is there as well
   CHECK(choice_with(nullptr).note.empty());
+}
+
+TEST_CASE("a pack that gumtile 0.1 made brings its records along") {
+  if (runnable_host_targets().empty()) return;
+  PackRequest request = host_request();
+  request.feature_sets = {feature_logprob};
+  request.max_rows = 4;
+  const DeviceDescription cpu = Engine::open("cpu", nullptr)->device();
+  const Program program = lm_head_program(request.head, feature_logprob);
+  const Problem problem{kPackVocab, kPackHidden, 4, 16, 0};
+  const Schedule tuned = Schedule::parse("host:b2,v512");
+  const TuningRecord record = record_for(cpu, program, problem, tuned);
+  PackWriter writer(request, "test");
+  for (const PackPlan& plan : plan_pack(request)) writer.add(plan, compile(plan.plan));
+  writer.add_tuning_record(text_of_0_1(record, digest(program)));
+  writer.add_tuning_record(text_of_0_1(record, "0123456789abcdef0123456789abcdef"));
+  const TestFile file(writer.bytes());
+  const std::shared_ptr<Pack> pack = open_pack(file.path());
+  std::string said;
+  const auto records =
+      load_tuning({pack}, "/nonexistent", [&](LogLevel, std::string_view message) { said += message; });
+  REQUIRE(records->find(record.key));
+  CHECK(records->find(record.key)->schedule == tuned);
+  CHECK(records->find(record.key)->rule == "pack record " + pack->hash());
+  CHECK(said.find("0123456789abcdef0123456789abcdef") != std::string::npos);
+}
+
+TEST_CASE("heads without a record take that of the nearest class, in packs as well, and say so") {
+  if (runnable_host_targets().empty()) return;
+  PackRequest request = host_request();  // with and without log-probabilities
+  request.max_rows = 4;
+  const DeviceDescription cpu = Engine::open("cpu", nullptr)->device();
+  const Program program = lm_head_program(request.head, feature_logprob);
+  const Problem problem{kPackVocab, kPackHidden, 4, 16, 0};
+  const Schedule tuned = Schedule::parse("host:b2,v512");
+  const TuningRecord record = record_for(cpu, program, problem, tuned);
+  const std::string text = tuning_record_text(record);
+  const TuningRecordText mine[] = {{"mine.json", text}};
+  request.tuning = TuningRecords::from_texts(mine, {});
+  CHECK(pack_tuning_records(request) == std::vector<std::string>{text});
+  const TestFile file(pack_with_records(request));
+  const std::shared_ptr<Pack> pack = open_pack(file.path());
+  EngineOptions options;
+  options.source = pack;
+  options.tuning = load_tuning({pack}, "/nonexistent");
+  const std::vector<uint16_t> weights(static_cast<size_t>(kPackVocab * kPackHidden), 0);
+  LmHead head(Engine::open("cpu", options), request.head, weights.data());
+  head.prepare(4, {kNoFeatures, feature_logprob});
+  for (const KernelChoice& choice : head.choices()) {
+    if (choice.max_rows != 4) continue;
+    CHECK(choice.schedule == "host:b2,v512");
+    CHECK(choice.note.empty());
+    std::string rule = "pack record " + pack->hash();
+    if (choice.features == kNoFeatures)
+      rule +=
+          ", of the nearest class (join=packed here, records there; words=3 here, 6 there; "
+          "transcendental=19 here, 35 there)";
+    CHECK(choice.rule == rule);
+  }
+}
+
+TEST_CASE("a record that cannot be used is named in the note of the choice") {
+  const DeviceDescription cpu = Engine::open("cpu", nullptr)->device();
+  LmHeadOptions options;
+  options.vocab_size = kPackVocab;
+  options.hidden_size = kPackHidden;
+  const Problem problem{kPackVocab, kPackHidden, 4, 16, 0};
+  TuningRecord record = record_for(cpu, lm_head_program(options, feature_logprob), problem,
+                                   Schedule::parse("simt:b8,v256,k32"));
+  const std::string text = tuning_record_text(record);
+  const TuningRecordText mine[] = {{"mine.json", text}};
+  EngineOptions engine;
+  engine.source = make_jit();
+  engine.tuning = TuningRecords::from_texts(mine, {});
+  const std::vector<uint16_t> weights(static_cast<size_t>(kPackVocab * kPackHidden), 0);
+  LmHead head(Engine::open("cpu", engine), options, weights.data());
+  head.prepare(4, {kNoFeatures});
+  const KernelChoice choice = head.choices().back();
+  CHECK(choice.rule == "built-in heuristic");
+  CHECK(choice.note.starts_with("user record mine.json, of another class (join=packed here, records there"));
+  CHECK(choice.note.find("is of another family than the built-in choice 'host:") != std::string::npos);
 }

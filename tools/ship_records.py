@@ -16,9 +16,11 @@ def read(file):
     """A complete record, or an exit that names the file."""
     try:
         record = json.loads(file.read_text())
-        if record["format"] == "gumtile tuning 1" and record["complete"]:
+        if record["format"] == "gumtile tuning 2" and record["complete"]:
             return record
         reason = "not a complete record: 'gumtile tune --resume' measures the rest"
+        if record["format"] == "gumtile tuning 1":
+            reason = "a record of gumtile 0.1: tools/convert_records.py converts it"
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"not a tuning record: {error!r}"
     raise SystemExit(f"{file}: {reason}")
@@ -43,7 +45,7 @@ def reduced(record):
 def ranges_alike(record):
     """What records of ranges that were measured once have in common."""
     problem = {**record["problem"], "first_column": None}
-    key = [record[name] for name in ("device", "target", "program", "measured_first_column")]
+    key = [record[name] for name in ("device", "target", "workload", "measured_first_column")]
     return json.dumps([problem, key])
 
 

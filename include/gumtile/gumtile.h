@@ -426,7 +426,7 @@ typedef struct gumtile_kernel_choice {
   int64_t max_rows;     /* the upper end of the batch bucket */
   const char* schedule; /* these texts live until the head is prepared again or destroyed */
   const char* rule; /* "option", "user record …", "pack record …", "shipped record …", "built-in heuristic" or
-                       "what the source has" */
+                       "what the source has"; a record may be "…, of the nearest class (…)" */
   const char* note;       /* why something else was not taken, or "" */
   uint64_t wide_features; /* all of the set, of which `features` has the lower 32 bits */
 } gumtile_kernel_choice;

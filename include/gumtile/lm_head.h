@@ -64,7 +64,9 @@ struct KernelChoice {
   Features features = 0;
   int64_t max_rows = 0;  ///< the upper end of the batch bucket
   std::string schedule;
-  std::string rule;  ///< "option", "user record …", "shipped record …" or "built-in heuristic"
+  /// "option", "user record …", "pack record …", "shipped record …", "built-in heuristic" or "what the source
+  /// has". A record may be "…, of the nearest class (words=5 here, 3 there)".
+  std::string rule;
   std::string note;  ///< why something else was not taken; empty: there is nothing to say
 };
 

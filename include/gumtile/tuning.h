@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,6 +13,7 @@
 #include "gumtile/engine.h"
 #include "gumtile/log.h"
 #include "gumtile/plan.h"
+#include "gumtile/workload.h"
 
 namespace gumtile {
 
@@ -22,15 +24,12 @@ struct TuningKey {
   int workers = 0;          ///< multiprocessors, or CPU threads
   int memory_class = 0;     ///< peak memory rate in steps of 100 GB/s, rounded; 0: unknown
   std::string target;       ///< Target::str()
-  std::string program;      ///< tuning_digest(Program)
+  Workload workload;        ///< the class of the Program
   Problem problem;          ///< max_rows: the upper end of the batch bucket
 
   bool operator==(const TuningKey&) const = default;
 };
 TuningKey tuning_key(const DeviceDescription& device, const Program& program, const Problem& problem);
-/// What a key names a Program by: its digest, with the output `token` as i32 where it is a widened one.
-/// Tokens of 64 bits cost a row four bytes more, which no schedule is chosen for.
-std::string tuning_digest(const Program& program);
 
 /// A schedule has to be faster than another one by more than this part to be chosen instead: what medians of
 /// one kernel differ by from run to run, on an idle H100 and H200.
@@ -93,10 +92,11 @@ bool are_comparable(const TuningRecord& a, const TuningRecord& b);
 /// has measured it anew: a shorter search loses nothing.
 TuningRecord merge_tuning_records(const TuningRecord& known, const TuningRecord& found);
 
-/// The JSON text of a record ("format": "gumtile tuning 1"), ending with a line break.
+/// The JSON text of a record ("format": "gumtile tuning 2"), ending with a line break.
 std::string tuning_record_text(const TuningRecord& record);
 /// The record in `text`. Strict: throws Error(bad_data) naming `source` where a member is missing, unknown or
-/// not what it should be, a schedule cannot be parsed, or the winner may not win.
+/// not what it should be, a schedule cannot be parsed, or the winner may not win. Records of gumtile 0.1
+/// ("gumtile tuning 1") name a Program by its digest: those of its heads get their class, others are refused.
 TuningRecord parse_tuning_record(std::string_view text, const std::string& source);
 
 /// The name of a key's file: readable, and with a hash of all of the key.
@@ -118,7 +118,8 @@ struct SavedTuning {
 /// what is there. What chooses nothing yet goes into a file of that name and `.partial`; so does a record
 /// that is not comparable with the one that chooses, e.g. of another compiler, and less thorough. Whoever
 /// reads a file sees the old or the new contents, never a part; processes that save into one folder wait for
-/// each other. Throws Error(cannot_create).
+/// each other. A file that gumtile 0.1 wrote for the key is merged like others and then removed, since its
+/// name is another. Throws Error(cannot_create).
 SavedTuning save_tuning_record(const std::filesystem::path& folder, const TuningRecord& record);
 
 /// A file's name and its contents.
@@ -127,10 +128,25 @@ struct TuningRecordText {
   std::string_view text;
 };
 
+/// Says why a schedule cannot be used; an empty text if it can.
+using WhyNot = std::function<std::string(const Schedule&)>;
+
+/// For kernels of `program`: schedules that are not legal for it, or of another family than the built-in
+/// choice. That one decides the family: families add up a dot product in different orders, and with two of
+/// them a request's token would depend on how many others are in its batch. Refers to `program`.
+WhyNot why_not_usable(const Program& program, const Problem& problem, const Target& target,
+                      const Schedule& built_in);
+
 /// Records by key. Immutable once loaded; thread safe.
+///
+/// A key's own records go first: the user's, then those in packs, then shipped ones. A key that has none
+/// which can be used takes the record of the nearest class (`distance`) with otherwise the same key; of
+/// several at one distance the user's go before those in packs before shipped ones, then the class decides
+/// whose text is the lesser.
 class TuningRecords {
  public:
-  /// A schedule, and where it comes from ("user record /…/x.json", "shipped record x.json").
+  /// A schedule, and where it comes from: "user record /…/x.json", "shipped record x.json", "shipped record
+  /// x.json, of the nearest class (words=5 here, 3 there)".
   struct Choice {
     Schedule schedule;
     std::string rule;
@@ -147,41 +163,56 @@ class TuningRecords {
                                                          std::span<const TuningRecordText> shipped,
                                                          const Log& log = {});
 
-  /// The user's record for exactly this key, else a shipped one. A user's record always goes first.
-  std::optional<Choice> find(const TuningKey& key) const;
+  /// What the first record chooses that can be used. Says in `refused` which ones cannot that go before it,
+  /// and why.
+  std::optional<Choice> find(const TuningKey& key, const WhyNot& why_not = {},
+                             std::vector<std::string>* refused = nullptr) const;
 
   /// A record for any device. Views into these records.
   struct Tuned {
     const Schedule* schedule;
     std::string_view text;
   };
-  /// All records for a Program, a problem (with its bucket) and a target, whatever the card: what a pack
-  /// takes along.
-  std::vector<Tuned> on_any_card(const std::string& program, const Problem& problem,
-                                 const std::string& target) const;
+  /// All records for a class, a problem (with its bucket) and a target, whatever the card, and on cards
+  /// without one that can be used, the record that is taken in its place: what a pack takes along.
+  std::vector<Tuned> on_any_card(const Workload& workload, const Problem& problem, const std::string& target,
+                                 const WhyNot& why_not = {}) const;
 
   /// How many records there are for a matrix, whatever the device, the types and the batch.
   size_t count_for(int64_t columns, int64_t contracted) const;
 
-  /// `find`, and why other records that one might expect to be used are not: those for the same matrix that
-  /// differ in Program, bucket or place, those that another one goes before, and files left out. Apart from
-  /// them, those for the same matrix on other devices.
+  /// `find`, and why other records that one might expect to be used are not: those that cannot be used or
+  /// that another one goes before, those for the same matrix and bucket that differ in class or place, and
+  /// files left out. Apart from them, those for the same matrix on other devices.
   struct Explanation {
     std::optional<Choice> choice;
     std::vector<std::string> not_used;
     std::vector<std::string> of_other_devices;  ///< those that differ in device
   };
-  Explanation explain(const TuningKey& key) const;
+  Explanation explain(const TuningKey& key, const WhyNot& why_not = {}) const;
 
  private:
+  enum class Origin : uint8_t { user, pack, shipped };  // in the order in which they choose
   struct Entry {
     TuningKey key;
     Choice choice;
     std::string text;
+    Origin origin;
+    bool is_of_0_1;
   };
-  void add(const TuningRecordText& record, std::string_view kind, const Log& log);
+  /// A record that may choose for a key.
+  struct Ranked {
+    const Entry* entry;
+    int distance;
+  };
+  void add(const TuningRecordText& record, Origin origin, const Log& log);
+  std::vector<Ranked> ranked(const TuningKey& key) const;
+  static std::string label(const Ranked& ranked, const TuningKey& key, std::string_view which);
+  /// Its index; `ranked.size()` if there is none.
+  static size_t first_usable(const std::vector<Ranked>& ranked, const TuningKey& key, const WhyNot& why_not,
+                             std::vector<std::string>* refused);
 
-  std::vector<Entry> entries_;         ///< the user's first
+  std::vector<Entry> entries_;
   std::vector<std::string> left_out_;  ///< files that are no records, and why
 };
 

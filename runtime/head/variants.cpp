@@ -64,10 +64,8 @@ Variant& Variants::variant(Features features) {
       std::make_unique<Variant>(Variant{features, std::move(program), bindings, {}, {}}));
 }
 
-/// An option before the user's records before those that are shipped before the heuristic; of what the source
-/// has, where it does not have all (an option is taken at its word). The heuristic
-/// decides the family of kernels: families add up a dot product in different orders, and with two of them a
-/// request's token would depend on how many others are in its batch.
+/// An option before tuning records before the heuristic; of what the source has, where it does not have all
+/// (an option is taken at its word).
 KernelChoice Variants::choose(const Variant& variant, const Problem& problem, Schedule& schedule) const {
   const DeviceDescription& device = engine_->device();
   KernelChoice choice;
@@ -82,19 +80,15 @@ KernelChoice Variants::choose(const Variant& variant, const Problem& problem, Sc
     choice.rule = "built-in heuristic";
     const Schedule heuristic = schedule;
     if (const auto& records = engine_->options().tuning) {
-      if (const auto found = records->find(tuning_key(device, variant.program, problem))) {
-        try {
-          make_plan(variant.program, problem, found->schedule, device.target);
-          if (found->schedule.family.index() == schedule.family.index()) {
-            schedule = found->schedule;
-            choice.rule = found->rule;
-          } else {
-            choice.note = fmt::format("{} is of another family: '{}'", found->rule, found->schedule.str());
-          }
-        } catch (const Error& error) {
-          choice.note = fmt::format("{} cannot be used: {}", found->rule, error.what());
-        }
+      std::vector<std::string> refused;
+      if (const auto found =
+              records->find(tuning_key(device, variant.program, problem),
+                            why_not_usable(variant.program, problem, device.target, heuristic), &refused)) {
+        schedule = found->schedule;
+        choice.rule = found->rule;
       }
+      for (const std::string& why : refused)
+        choice.note += fmt::format("{}{}", choice.note.empty() ? "" : "; ", why);
     }
     if (const auto instead = offered_instead(engine_->options().source.get(), variant.program, problem,
                                              device.target, schedule, heuristic)) {

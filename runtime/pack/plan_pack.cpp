@@ -65,6 +65,15 @@ Problem problem_of(const LmHeadOptions& head) {
 /// or that opens the pack, is "host", whichever of them it takes.
 Target device_target(const Target& target) { return target.is_cuda() ? target : Target{}; }
 
+/// The records that devices of this target choose by.
+std::vector<TuningRecords::Tuned> tuned_on_any_card(const PackRequest& request, const Program& program,
+                                                    const Problem& problem, const Target& target) {
+  if (request.tuning == nullptr) return {};
+  const Schedule built_in = default_schedule(program, problem, target);  // one family on all cards
+  return request.tuning->on_any_card(workload_of(program), problem, device_target(target).str(),
+                                     why_not_usable(program, problem, target, built_in));
+}
+
 /// The schedules that some device of this target chooses: those that were tuned go first, as devices take
 /// them first, each device's before the next one's.
 std::vector<Schedule> schedules_for(const PackRequest& request, const Program& program,
@@ -83,14 +92,13 @@ std::vector<Schedule> schedules_for(const PackRequest& request, const Program& p
         default_schedule(program, problem, target, {device.workers, device.memory_bytes_per_second});
     add(built_in, heuristic);
     if (request.tuning == nullptr) continue;
-    const auto found = request.tuning->find(tuning_key(device, program, problem));
-    if (found && found->schedule.family.index() == heuristic.family.index()) add(tuned, found->schedule);
+    if (const auto found = request.tuning->find(tuning_key(device, program, problem),
+                                                why_not_usable(program, problem, target, heuristic)))
+      add(tuned, found->schedule);
   }
   // And what was tuned on cards that nobody knows here, and on CPUs.
-  if (request.tuning != nullptr && !built_in.empty())
-    for (const TuningRecords::Tuned& record :
-         request.tuning->on_any_card(tuning_digest(program), problem, device_target(target).str()))
-      if (record.schedule->family.index() == built_in.front().family.index()) add(tuned, *record.schedule);
+  for (const TuningRecords::Tuned& record : tuned_on_any_card(request, program, problem, target))
+    add(tuned, *record.schedule);
   for (const Schedule& schedule : built_in) add(tuned, schedule);
   return tuned;
 }
@@ -103,11 +111,10 @@ std::vector<std::string> pack_tuning_records(const PackRequest& request) {
   Problem problem = problem_of(request.head);
   for (const Target& target : expand(request.targets))
     for (Features features : request.feature_sets) {
-      const std::string program = tuning_digest(lm_head_program(request.head, features));
+      const Program program = lm_head_program(request.head, features);
       for (int64_t end : batch_buckets(request.max_rows)) {
         problem.max_rows = end;
-        for (const TuningRecords::Tuned& record :
-             request.tuning->on_any_card(program, problem, device_target(target).str()))
+        for (const TuningRecords::Tuned& record : tuned_on_any_card(request, program, problem, target))
           texts.emplace(record.text);
       }
     }

@@ -12,6 +12,7 @@
 #include "gumtile/error.h"
 #include "gumtile/tuning.h"
 #include "runtime/io/posix_file.h"
+#include "runtime/tune/digests_0_1.h"
 #include "support/hash.h"
 
 namespace gumtile {
@@ -69,6 +70,47 @@ std::optional<TuningRecord> read_record(const fs::path& path) {
 
 fs::path partial_of(const fs::path& path) { return path.string() + ".partial"; }
 
+/// Readable, and with a hash of all of the key; `program` is what a format names Programs by.
+std::string file_name(const TuningKey& key, std::string_view program) {
+  const Problem& p = key.problem;
+  const std::string all =
+      fmt::format("{}\n{}\n{}\n{}\n{}\ncolumns {} from {}, contracted {}, rows {}, weights aligned to {}\n",
+                  key.device_name, key.workers, key.memory_class, key.target, program, p.columns,
+                  p.first_column, p.contracted, p.max_rows, p.weights_alignment);
+  return fmt::format("{}-{}x{}-b{}-{}.json", slug(key.device_name), p.columns, p.contracted, p.max_rows,
+                     hash_hex(all).substr(0, 16));
+}
+
+/// Where gumtile 0.1 put the record of a key; nothing if it had none for such Programs.
+std::optional<fs::path> path_of_0_1(const fs::path& folder, const TuningKey& key) {
+  const std::optional<std::string_view> digest = tune::digest_of_workload(key.workload);
+  if (!digest) return std::nullopt;
+  return folder / file_name(key, *digest);
+}
+
+/// A key's records in a folder.
+struct KnownRecords {
+  std::optional<TuningRecord> choosing, partial;
+};
+
+KnownRecords read_known(const fs::path& folder, const TuningKey& key) {
+  const fs::path path = folder / tuning_file_name(key);
+  KnownRecords known{read_record(path), read_record(partial_of(path))};
+  if (const std::optional<fs::path> old = path_of_0_1(folder, key)) {
+    if (!known.choosing) known.choosing = read_record(*old);
+    if (!known.partial) known.partial = read_record(partial_of(*old));
+  }
+  return known;
+}
+
+/// What of them is comparable with `record`, merged.
+std::optional<TuningRecord> merged(KnownRecords known, const TuningRecord& record) {
+  if (known.choosing && !are_comparable(*known.choosing, record)) known.choosing.reset();
+  if (known.partial && !are_comparable(*known.partial, record)) known.partial.reset();
+  if (known.choosing && known.partial) return merge_tuning_records(*known.choosing, *known.partial);
+  return known.choosing ? known.choosing : known.partial;
+}
+
 /// Whether a record of another compiler or driver takes the place of the one that chooses: it has to be about
 /// as thorough, since what one version offers is not quite what another one does.
 bool replaces(const TuningRecord& known, const TuningRecord& found) {
@@ -86,24 +128,10 @@ fs::path absolute_variable(const char* name) {
 
 }  // namespace
 
-std::string tuning_file_name(const TuningKey& key) {
-  const Problem& p = key.problem;
-  const std::string all =
-      fmt::format("{}\n{}\n{}\n{}\n{}\ncolumns {} from {}, contracted {}, rows {}, weights aligned to {}\n",
-                  key.device_name, key.workers, key.memory_class, key.target, key.program, p.columns,
-                  p.first_column, p.contracted, p.max_rows, p.weights_alignment);
-  return fmt::format("{}-{}x{}-b{}-{}.json", slug(key.device_name), p.columns, p.contracted, p.max_rows,
-                     hash_hex(all).substr(0, 16));
-}
+std::string tuning_file_name(const TuningKey& key) { return file_name(key, key.workload.str()); }
 
 std::optional<TuningRecord> known_tuning(const fs::path& folder, const TuningRecord& record) {
-  const fs::path path = folder / tuning_file_name(record.key);
-  std::optional<TuningRecord> known = read_record(path);
-  if (known && !are_comparable(*known, record)) known.reset();
-  std::optional<TuningRecord> partial = read_record(partial_of(path));
-  if (partial && !are_comparable(*partial, record)) partial.reset();
-  if (known && partial) return merge_tuning_records(*known, *partial);
-  return known ? known : partial;
+  return merged(read_known(folder, record.key), record);
 }
 
 SavedTuning save_tuning_record(const fs::path& folder, const TuningRecord& record) {
@@ -115,15 +143,20 @@ SavedTuning save_tuning_record(const fs::path& folder, const TuningRecord& recor
   const FolderLock lock(folder);
 
   SavedTuning saved{chosen, record, true};
-  if (const std::optional<TuningRecord> known = known_tuning(folder, record))
-    saved.record = merge_tuning_records(*known, record);
-  const std::optional<TuningRecord> choosing = read_record(chosen);
-  saved.chooses = !saved.record.winner.empty() &&
-                  (!choosing || are_comparable(*choosing, record) || replaces(*choosing, saved.record));
+  const KnownRecords known = read_known(folder, record.key);
+  if (const std::optional<TuningRecord> comparable = merged(known, record))
+    saved.record = merge_tuning_records(*comparable, record);
+  saved.chooses =
+      !saved.record.winner.empty() &&
+      (!known.choosing || are_comparable(*known.choosing, record) || replaces(*known.choosing, saved.record));
   if (!saved.chooses) saved.path = partial;
   if (const int code = io::replace_file(saved.path.string(), tuning_record_text(saved.record)); code != 0)
     cannot_write(saved.path, std::strerror(code));
   if (saved.chooses) fs::remove(partial, error);
+  if (const std::optional<fs::path> old = path_of_0_1(folder, record.key)) {
+    if (saved.chooses) fs::remove(*old, error);
+    fs::remove(partial_of(*old), error);
+  }
   return saved;
 }
 

@@ -1,3 +1,5 @@
+#include "runtime/tune/record_json.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,9 +8,9 @@
 #include <set>
 
 #include "gumtile/error.h"
-#include "gumtile/tuning.h"
 #include "runtime/io/fault.h"
 #include "runtime/io/strict_json.h"
+#include "runtime/tune/digests_0_1.h"
 
 namespace gumtile {
 namespace {
@@ -16,7 +18,9 @@ namespace {
 using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
-constexpr const char* kFormat = "gumtile tuning 1";
+constexpr const char* kFormat = "gumtile tuning 2";
+/// gumtile 0.1's, which has a Program's digest in the place of its class.
+constexpr const char* kFormat01 = "gumtile tuning 1";
 
 /// One object of a record: every member must be read exactly as named, and none may be left.
 class Members {
@@ -86,6 +90,22 @@ class Members {
   std::string where_;
   std::set<std::string> unread_;
 };
+
+Workload parse_workload(const std::string& text, const Members& members) {
+  const std::optional<Workload> workload = Workload::parse(text);
+  if (!workload) members.fail(fmt::format("'workload' is not a class of Programs: {}", io::in_quotes(text)));
+  return *workload;
+}
+
+Workload convert_digest(const std::string& digest, const std::string& source) {
+  const std::optional<Workload> workload = tune::workload_of_digest(digest);
+  if (!workload)
+    io::bad_file(source,
+                 "is a record of gumtile 0.1 for a Program with the digest {}, which is none of its heads; "
+                 "run 'gumtile tune' again and remove this record",
+                 io::in_quotes(digest));
+  return *workload;
+}
 
 constexpr int64_t kMost = int64_t{1} << 40;
 
@@ -174,7 +194,7 @@ std::string tuning_record_text(const TuningRecord& record) {
         {"workers", record.key.workers},
         {"memory_class", record.key.memory_class}}},
       {"target", record.key.target},
-      {"program", record.key.program},
+      {"workload", record.key.workload.str()},
       {"problem",
        {{"columns", p.columns},
         {"contracted", p.contracted},
@@ -196,10 +216,17 @@ std::string tuning_record_text(const TuningRecord& record) {
 }
 
 TuningRecord parse_tuning_record(std::string_view text, const std::string& source) {
+  return tune::read_tuning_record(text, source).record;
+}
+
+tune::ReadRecord tune::read_tuning_record(std::string_view text, const std::string& source) {
   const Json json = io::parse_strict_json(text, source, "the tuning record");
   Members members(json, source, "it");
-  if (const std::string format = members.text("format"); format != kFormat)
-    members.fail(fmt::format("has format {}, expected '{}'", io::in_quotes(format), kFormat));
+  const std::string format = members.text("format");
+  const bool is_of_0_1 = format == kFormat01;
+  if (format != kFormat && !is_of_0_1)
+    members.fail(
+        fmt::format("has format {}, expected '{}' or '{}'", io::in_quotes(format), kFormat, kFormat01));
 
   TuningRecord record;
   Members device(members.get("device"), source, "the device");
@@ -208,7 +235,8 @@ TuningRecord parse_tuning_record(std::string_view text, const std::string& sourc
   record.key.memory_class = static_cast<int>(device.integer("memory_class", 0, INT32_MAX));
   device.end();
   record.key.target = members.text("target");
-  record.key.program = members.text("program");
+  record.key.workload = is_of_0_1 ? convert_digest(members.text("program"), source)
+                                  : parse_workload(members.text("workload"), members);
   record.key.problem = parse_problem(members.get("problem"), source);
   const Json& complete = members.get("complete");
   if (!complete.is_boolean()) members.fail("'complete' is neither true nor false");
@@ -232,7 +260,7 @@ TuningRecord parse_tuning_record(std::string_view text, const std::string& sourc
     record.candidates.push_back(parse_candidate(candidate, source, record.candidates.size()));
   members.end();
   check(record, members);
-  return record;
+  return {std::move(record), is_of_0_1};
 }
 
 }  // namespace gumtile

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <fstream>
 #include <iterator>
@@ -8,6 +9,7 @@
 
 #include "gumtile/error.h"
 #include "gumtile/tuning.h"
+#include "runtime/tune/record_json.h"
 #include "runtime/tune/shipped.h"
 
 namespace gumtile {
@@ -16,8 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kUser = "user record";
-constexpr std::string_view kShipped = "shipped record";
-constexpr std::string_view kPacked = "pack record";
+constexpr std::array<std::string_view, 3> kOrigins = {kUser, "pack record", "shipped record"};
 
 /// A record is some kilobytes; what is larger is something else.
 constexpr uintmax_t kMaxFileBytes = uintmax_t{8} << 20;
@@ -27,13 +28,43 @@ std::string device_text(const TuningKey& key) {
                      key.memory_class);
 }
 
+/// "words=5 here, 3 there; loads=0 here, 4 there".
+std::string class_difference(const Workload& there, const Workload& here) {
+  const std::string there_text = there.str();
+  const std::string here_text = here.str();
+  std::string_view theirs = there_text;
+  std::string_view ours = here_text;
+  const auto next = [](std::string_view& members) {
+    const std::string_view member = members.substr(0, members.find(','));
+    members.remove_prefix(std::min(member.size() + 1, members.size()));
+    return member;
+  };
+  std::string text;
+  while (!ours.empty()) {  // both have the same members, in one order
+    const std::string_view here_member = next(ours);
+    const std::string_view there_member = next(theirs);
+    if (here_member != there_member)
+      text += fmt::format("{}{} here, {} there", text.empty() ? "" : "; ", here_member,
+                          there_member.substr(there_member.find('=') + 1));
+  }
+  return text;
+}
+
+/// Whether two keys differ in the class alone, if at all.
+bool is_same_place(const TuningKey& a, const TuningKey& b) {
+  return a.problem == b.problem && a.workers == b.workers && a.memory_class == b.memory_class &&
+         a.target == b.target && a.device_name == b.device_name;
+}
+
 /// What first keeps a record for `found` from being used for `wanted`.
 std::string difference(const TuningKey& found, const TuningKey& wanted) {
   if (device_text(found) != device_text(wanted))
     return fmt::format("tuned on {}; this is {}", device_text(found), device_text(wanted));
   if (found.target != wanted.target)
     return fmt::format("for target '{}'; this is '{}'", found.target, wanted.target);
-  if (found.program != wanted.program) return "for another Program (types, noise or outputs)";
+  if (!distance(found.workload, wanted.workload))
+    return fmt::format("of a class that says nothing about this one ({})",
+                       class_difference(found.workload, wanted.workload));
   const Problem& a = found.problem;
   const Problem& b = wanted.problem;
   if (a.weights_alignment != b.weights_alignment)
@@ -67,49 +98,7 @@ std::string read_file(const fs::path& path) {
   return text;
 }
 
-/// Takes a node that nothing reads out of a Program.
-void erase_node(Program& program, NodeId node) {
-  const auto renumber = [&](NodeId& id) {
-    if (id != kNone && id > node) --id;
-  };
-  program.nodes.erase(program.nodes.begin() + static_cast<ptrdiff_t>(node));
-  for (Node& other : program.nodes)
-    for (NodeId& operand : other.operands) renumber(operand);
-  for (ReductionInfo& reduction : program.reductions) renumber(reduction.bound);
-  for (OutputInfo& output : program.outputs) {
-    renumber(output.node);
-    renumber(output.position);
-  }
-  renumber(program.row_guard);
-}
-
-bool is_read(const Program& program, NodeId node) {
-  const auto is = [&](NodeId id) { return id == node; };
-  return is(program.row_guard) ||
-         std::any_of(program.nodes.begin(), program.nodes.end(),
-                     [&](const Node& n) { return std::any_of(n.operands.begin(), n.operands.end(), is); }) ||
-         std::any_of(program.reductions.begin(), program.reductions.end(),
-                     [&](const ReductionInfo& r) { return is(r.bound); }) ||
-         std::any_of(program.outputs.begin(), program.outputs.end(),
-                     [&](const OutputInfo& o) { return is(o.node) || is(o.position); });
-}
-
 }  // namespace
-
-std::string tuning_digest(const Program& program) {
-  const auto token = std::find_if(program.outputs.begin(), program.outputs.end(),
-                                  [](const OutputInfo& output) { return output.name == "token"; });
-  if (token == program.outputs.end() || token->dtype != DType::i64) return digest(program);
-  const NodeId widened = token->node;
-  const Node& cast = program.nodes[widened];
-  if (cast.op != Op::cast || program.nodes[cast.operands[0]].dtype != DType::i32) return digest(program);
-  Program narrow = program;
-  OutputInfo& output = narrow.outputs[static_cast<size_t>(token - program.outputs.begin())];
-  output.dtype = DType::i32;
-  output.node = cast.operands[0];
-  if (!is_read(narrow, widened)) erase_node(narrow, widened);
-  return digest(narrow);
-}
 
 TuningKey tuning_key(const DeviceDescription& device, const Program& program, const Problem& problem) {
   constexpr double kMemoryClass = 100e9;
@@ -118,25 +107,42 @@ TuningKey tuning_key(const DeviceDescription& device, const Program& program, co
   key.workers = device.workers;
   key.memory_class = static_cast<int>(std::lround(device.memory_bytes_per_second / kMemoryClass));
   key.target = device.target.str();
-  key.program = tuning_digest(program);
+  key.workload = workload_of(program);
   key.problem = problem;
   return key;
 }
 
-void TuningRecords::add(const TuningRecordText& file, std::string_view kind, const Log& log) {
+WhyNot why_not_usable(const Program& program, const Problem& problem, const Target& target,
+                      const Schedule& built_in) {
+  return [&program, problem, target, built_in](const Schedule& schedule) -> std::string {
+    if (schedule.family.index() != built_in.family.index())
+      return fmt::format("'{}' is of another family than the built-in choice '{}'", schedule.str(),
+                         built_in.str());
+    try {
+      make_plan(program, problem, schedule, target);
+    } catch (const Error& error) {  // tuned for another Program of its class, or by a gumtile that could
+      return error.what();
+    }
+    return {};
+  };
+}
+
+void TuningRecords::add(const TuningRecordText& file, Origin origin, const Log& log) {
+  const std::string_view kind = kOrigins[static_cast<size_t>(origin)];
   try {
-    const TuningRecord record = parse_tuning_record(file.text, std::string(file.name));
+    const auto [record, is_of_0_1] = tune::read_tuning_record(file.text, std::string(file.name));
     if (record.winner.empty()) {
       left_out_.push_back(
           fmt::format("{} {}: chooses nothing yet, its tuner was interrupted", kind, file.name));
       return;
     }
     const Choice choice{Schedule::parse(record.winner), fmt::format("{} {}", kind, file.name)};
+    const std::string text = is_of_0_1 ? tuning_record_text(record) : std::string(file.text);
     TuningKey key = record.key;
-    entries_.push_back({key, choice, std::string(file.text)});
+    entries_.push_back({key, choice, text, origin, is_of_0_1});
     for (const int64_t first_column : record.also_first_columns) {
       key.problem.first_column = first_column;
-      entries_.push_back({key, choice, std::string(file.text)});
+      entries_.push_back({key, choice, text, origin, is_of_0_1});
     }
   } catch (const Error& error) {
     left_out_.push_back(fmt::format("{} {}: left out, {}", kind, file.name, error.what()));
@@ -148,8 +154,8 @@ std::shared_ptr<const TuningRecords> TuningRecords::from_texts(std::span<const T
                                                                std::span<const TuningRecordText> shipped,
                                                                const Log& log) {
   auto records = std::make_shared<TuningRecords>();
-  for (const TuningRecordText& file : user) records->add(file, kUser, log);
-  for (const TuningRecordText& file : shipped) records->add(file, kShipped, log);
+  for (const TuningRecordText& file : user) records->add(file, Origin::user, log);
+  for (const TuningRecordText& file : shipped) records->add(file, Origin::shipped, log);
   return records;
 }
 
@@ -162,7 +168,7 @@ std::shared_ptr<const TuningRecords> TuningRecords::load(const fs::path& folder,
     try {
       const std::string text = read_file(path);
       const std::string name = path.string();
-      records->add({name, text}, kUser, log);
+      records->add({name, text}, Origin::user, log);
     } catch (const Error& error) {
       records->left_out_.push_back(fmt::format("{} {}", kUser, error.what()));
       if (log) log(LogLevel::warning, records->left_out_.back());
@@ -172,18 +178,68 @@ std::shared_ptr<const TuningRecords> TuningRecords::load(const fs::path& folder,
     records->left_out_.push_back(fmt::format("{}s in '{}': {}", kUser, from.string(), fault));
     if (log) log(LogLevel::warning, records->left_out_.back());
   }
-  for (const TuningRecordText& file : packed) records->add(file, kPacked, log);
-  for (const TuningRecordText& file : tune::shipped_records()) records->add(file, kShipped, log);
+  for (const TuningRecordText& file : packed) records->add(file, Origin::pack, log);
+  for (const TuningRecordText& file : tune::shipped_records()) records->add(file, Origin::shipped, log);
   return records;
 }
 
-std::vector<TuningRecords::Tuned> TuningRecords::on_any_card(const std::string& program,
-                                                             const Problem& problem,
-                                                             const std::string& target) const {
-  std::vector<Tuned> tuned;
+/// Those that may choose for a key, in the order in which they do.
+std::vector<TuningRecords::Ranked> TuningRecords::ranked(const TuningKey& key) const {
+  std::vector<Ranked> found;
   for (const Entry& entry : entries_)
-    if (entry.key.program == program && entry.key.problem == problem && entry.key.target == target)
+    if (is_same_place(entry.key, key))
+      if (const std::optional<int> apart = distance(entry.key.workload, key.workload))
+        found.push_back({&entry, *apart});
+  std::stable_sort(found.begin(), found.end(), [](const Ranked& a, const Ranked& b) {
+    if (a.distance != b.distance) return a.distance < b.distance;
+    if (a.entry->origin != b.entry->origin) return a.entry->origin < b.entry->origin;
+    if (a.entry->key.workload != b.entry->key.workload)
+      return a.entry->key.workload.str() < b.entry->key.workload.str();
+    return a.entry->is_of_0_1 < b.entry->is_of_0_1;  // what is there anew goes before what it was made of
+  });
+  return found;
+}
+
+std::string TuningRecords::label(const Ranked& ranked, const TuningKey& key, std::string_view which) {
+  const std::string& rule = ranked.entry->choice.rule;
+  if (ranked.distance == 0) return rule;
+  return fmt::format("{}, of {} class ({})", rule, which,
+                     class_difference(ranked.entry->key.workload, key.workload));
+}
+
+size_t TuningRecords::first_usable(const std::vector<Ranked>& ranked, const TuningKey& key,
+                                   const WhyNot& why_not, std::vector<std::string>* refused) {
+  size_t i = 0;
+  for (; why_not && i < ranked.size(); ++i) {
+    const std::string why = why_not(ranked[i].entry->choice.schedule);
+    if (why.empty()) break;
+    if (refused != nullptr) refused->push_back(fmt::format("{}: {}", label(ranked[i], key, "another"), why));
+  }
+  return i;
+}
+
+std::optional<TuningRecords::Choice> TuningRecords::find(const TuningKey& key, const WhyNot& why_not,
+                                                         std::vector<std::string>* refused) const {
+  const std::vector<Ranked> all = ranked(key);
+  const size_t first = first_usable(all, key, why_not, refused);
+  if (first == all.size()) return std::nullopt;
+  return Choice{all[first].entry->choice.schedule, label(all[first], key, "the nearest")};
+}
+
+std::vector<TuningRecords::Tuned> TuningRecords::on_any_card(const Workload& workload, const Problem& problem,
+                                                             const std::string& target,
+                                                             const WhyNot& why_not) const {
+  std::vector<Tuned> tuned;
+  for (const Entry& entry : entries_) {
+    if (entry.key.problem != problem || entry.key.target != target) continue;
+    TuningKey key = entry.key;
+    key.workload = workload;
+    std::vector<Ranked> all = ranked(key);
+    if (entry.key == key) all = {{&entry, 0}};  // also if another one goes before it
+    const size_t first = first_usable(all, key, why_not, nullptr);
+    if (first < all.size() && all[first].entry == &entry)
       tuned.push_back({&entry.choice.schedule, entry.text});
+  }
   return tuned;
 }
 
@@ -193,24 +249,18 @@ size_t TuningRecords::count_for(int64_t columns, int64_t contracted) const {
   }));
 }
 
-std::optional<TuningRecords::Choice> TuningRecords::find(const TuningKey& key) const {
-  const auto found =
-      std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.key == key; });
-  if (found == entries_.end()) return std::nullopt;
-  return found->choice;
-}
-
-TuningRecords::Explanation TuningRecords::explain(const TuningKey& key) const {
+TuningRecords::Explanation TuningRecords::explain(const TuningKey& key, const WhyNot& why_not) const {
   Explanation explanation;
+  const std::vector<Ranked> all = ranked(key);
+  const size_t first = first_usable(all, key, why_not, &explanation.not_used);
+  if (first < all.size())
+    explanation.choice = Choice{all[first].entry->choice.schedule, label(all[first], key, "the nearest")};
+  for (size_t i = first + 1; i < all.size(); ++i)
+    explanation.not_used.push_back(
+        fmt::format("{}: {} goes before it", label(all[i], key, "another"), explanation.choice->rule));
   for (const Entry& entry : entries_) {
-    if (entry.key == key) {
-      if (!explanation.choice)
-        explanation.choice = entry.choice;
-      else
-        explanation.not_used.push_back(
-            fmt::format("{}: {} goes before it", entry.choice.rule, explanation.choice->rule));
+    if (std::any_of(all.begin(), all.end(), [&](const Ranked& each) { return each.entry == &entry; }))
       continue;
-    }
     const Problem& p = entry.key.problem;
     if (p.columns == key.problem.columns && p.contracted == key.problem.contracted &&
         p.max_rows == key.problem.max_rows)

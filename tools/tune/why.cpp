@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "gumtile/error.h"
 #include "tools/tune/candidates.h"
 #include "tools/units.h"
 
@@ -12,6 +11,7 @@ namespace {
 struct Why {
   int64_t rows = 0;
   int64_t first_token = 0;
+  std::string workload;
   std::string schedule;
   std::string rule;
   std::vector<std::string> not_used;
@@ -22,35 +22,19 @@ Why explain(const TuningRecords& records, const DeviceDescription& device, const
             int64_t rows) {
   const Program program = program_of(head);
   const Problem problem = problem_of(head, rows);
-  TuningRecords::Explanation explanation = records.explain(tuning_key(device, program, problem));
-  Why why{rows,
+  const Schedule heuristic = heuristic_of(program, problem, device);
+  const TuningKey key = tuning_key(device, program, problem);
+  TuningRecords::Explanation explanation =
+      records.explain(key, why_not_usable(program, problem, device.target, heuristic));
+  const TuningRecords::Choice choice =
+      explanation.choice.value_or(TuningRecords::Choice{heuristic, "built-in choice"});
+  return {rows,
           head.first_token,
-          {},
-          {},
+          key.workload.str(),
+          choice.schedule.str(),
+          choice.rule,
           std::move(explanation.not_used),
           std::move(explanation.of_other_devices)};
-  const Schedule heuristic = heuristic_of(program, problem, device);
-  if (explanation.choice) {
-    const auto& [schedule, rule] = *explanation.choice;
-    std::string reason;
-    try {
-      make_plan(program, problem, schedule, device.target);
-      if (schedule.family.index() != heuristic.family.index())
-        reason = fmt::format("'{}' is of another family than the built-in choice '{}'", schedule.str(),
-                             heuristic.str());
-    } catch (const Error& error) {  // recorded by a gumtile that could
-      reason = error.what();
-    }
-    if (reason.empty()) {
-      why.schedule = schedule.str();
-      why.rule = rule;
-      return why;
-    }
-    why.not_used.insert(why.not_used.begin(), fmt::format("{}: {}", rule, reason));
-  }
-  why.schedule = heuristic.str();
-  why.rule = "built-in choice";
-  return why;
 }
 
 }  // namespace
@@ -74,6 +58,7 @@ std::string explain_choices(const TuneSettings& settings, const std::string& for
     for (const Why& why : whys)
       choices.push_back({{"batch", why.rows},
                          {"first_token", why.first_token},
+                         {"workload", why.workload},
                          {"schedule", why.schedule},
                          {"rule", why.rule},
                          {"not_used", why.not_used},
