@@ -15,7 +15,8 @@ from __future__ import annotations
 from ._arguments import SampleResult
 from ._engine import DeviceInfo, Engine, EngineStats
 from ._errors import GumtileError, Status
-from ._head import Head, KernelChoice, RowStatus
+from ._fields import RowStatus
+from ._head import Head, KernelChoice
 from ._launch import Launch
 from ._library import lib as _lib
 from ._library import library_path

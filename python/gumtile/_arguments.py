@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple, Union
 
 from . import _library as c
 from ._allocate import Library, can_draw, library_of
@@ -22,11 +22,10 @@ from ._convert import (
     number_of,
     without_columns,
 )
+from ._engine import Engine
 from ._indices import Bounds, _words, index_faults
 from ._types import Array, Numbers, Output
-
-if TYPE_CHECKING:
-    from ._head import Head
+from ._workspace import HeadHandle
 
 PROGRAMMATIC, WEIGHTS_STABLE = 1, 2
 
@@ -58,13 +57,35 @@ class SampleResult:
     offset: Any = None
 
 
-def require_device(head: Head, name: str, array: ArrayView) -> None:
-    gpu = head.engine._gpu
+class HeadLike(Protocol):
+    """What launches need of a `Head`, which makes them."""
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def hidden_size(self) -> int: ...
+
+    @property
+    def hidden_dtype(self) -> str: ...
+
+    @property
+    def token_dtype(self) -> str: ...
+
+    @property
+    def _handle(self) -> HeadHandle: ...
+
+
+def require_device(engine: Engine, name: str, array: ArrayView) -> None:
+    gpu = engine._gpu
     if array.on_gpu == (gpu is not None) and (gpu is None or array.gpu is None or array.gpu == gpu):
         return
     if gpu is not None and is_torch(array.owner) and array.owner.is_pinned():
         return  # a GPU reads pinned memory
-    raise ValueError(f"{name}: memory of {head.engine.device.id} is needed, not of {array.device}")
+    raise ValueError(f"{name}: memory of {engine.device.id} is needed, not of {array.device}")
 
 
 def require_dtype(name: str, array: ArrayView, dtypes: Sequence[str]) -> None:
@@ -89,13 +110,13 @@ def matrix_dtypes(dtype: str) -> Sequence[str]:
     return ("bfloat16", "uint16", "int16") if dtype == "bfloat16" else (dtype,)
 
 
-def hidden_view(head: Head, hidden_states: Union[Array, ArrayView]) -> Tuple[ArrayView, int]:
+def hidden_view(head: HeadLike, hidden_states: Union[Array, ArrayView]) -> Tuple[ArrayView, int]:
     """The checked view of hidden states, and their row stride. One row that is broadcast to many is copied."""
     array = view(hidden_states, "hidden_states")
     if len(array.shape) != 2 or array.shape[1] != head.hidden_size:
         raise ValueError(f"hidden_states: the shape [rows, {head.hidden_size}] is needed, not {list(array.shape)}")
     require_dtype("hidden_states", array, matrix_dtypes(head.hidden_dtype))
-    require_device(head, "hidden_states", array)
+    require_device(head.engine, "hidden_states", array)
     if array.shape[0] > 1 and array.strides[0] == 0:
         array = view(copied("hidden_states", array, array.shape, array.dtype), "hidden_states")
     return array, row_stride("hidden_states", array)
@@ -109,7 +130,7 @@ class Arguments:
 
     def __init__(
         self,
-        head: Head,
+        head: HeadLike,
         hidden_states: Union[Array, ArrayView],
         *,
         temperature: Optional[Numbers] = None,
@@ -267,7 +288,7 @@ class Arguments:
         length = least if length is None else length
         if is_array(given):
             found = view(given, name)
-            require_device(self.head, name, found)
+            require_device(self.head.engine, name, found)
             array = adjacent(name, found, kind, length)
         else:
             array = from_numbers(name, given, kind, length, self._library, self.like)
@@ -286,7 +307,7 @@ class Arguments:
         else:
             array = view(given, name)
             require_dtype(name, array, INDEX.dtypes)
-            require_device(self.head, name, array)
+            require_device(self.head.engine, name, array)
         if array.size != 1:
             raise ValueError(f"{name}: an array of one element is needed, not of the shape {list(array.shape)}")
         self.views[name] = array
@@ -309,7 +330,7 @@ class Arguments:
             made = library.empty((length,), dtypes[0]) if fill is None else library.full((length,), fill, dtypes[0])
         array = without_columns(view(made, name))
         require_dtype(name, array, dtypes)
-        require_device(self.head, name, array)
+        require_device(self.head.engine, name, array)
         if len(array.shape) != 1 or array.shape[0] < length:
             raise ValueError(f"{name}: the shape [{length}] is needed, not {list(array.shape)}")
         if not is_adjacent(array):

@@ -14,8 +14,8 @@ from ._arrays import ArrayView, view
 from ._checks import INT32_MAX, INT64_MAX, instance, integer, text
 from ._engine import Engine, EngineMemory
 from ._errors import check
+from ._fields import FEATURES
 from ._launch import DrawingLaunch, Launch
-from ._fields import FEATURES, RowStatus
 from ._library import lib
 from ._setup import Call, run, set_up
 from ._types import Array, Numbers, Output, Stream
@@ -245,7 +245,7 @@ class Head:
             owner: Any = EngineMemory(self.engine, size)
             pointer: int = owner.pointer
         else:
-            require_device(self, "like", array)
+            require_device(self.engine, "like", array)
             library = library_of(array)
             if library is None:
                 raise ValueError("like: the workspace cannot be made in its library: leave it out")
@@ -426,7 +426,7 @@ class Head:
 
     def _check_weights(self, array: ArrayView) -> int:
         require_dtype("weights", array, matrix_dtypes(self.weights_dtype))
-        require_device(self, "weights", array)
+        require_device(self.engine, "weights", array)
         return row_stride("weights", array)
 
     def _refuse_capture(self, like: ArrayView) -> None:
