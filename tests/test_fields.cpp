@@ -114,10 +114,43 @@ TEST_CASE("the Python module and the docs") {
   has(fields::docs_outputs(kTables), "| `best` | int32 | [rows] | a \"quoted\" word |\n");
 }
 
+TEST_CASE("Python's parameters, their documentation, and results") {
+  const std::string parameters = fields::python_parameters(kTables);
+  CHECK(parameters == "        counts: Optional[Numbers] = None,\n        best: Output = None,\n");
+  const std::string arguments = fields::python_arguments(kTables);
+  has(arguments,
+      "            best: [rows] int32 to write to, True for a new one, None for none: a \"quoted\" word. "
+      "Must");
+  has(arguments, " have been prepared:\n                the feature \"top\".\n");
+  CHECK(fields::python_values(kTables) ==
+        "        given = dict(\n            counts=counts, best=best,\n        )\n");
+  has(fields::python_results(kTables), "    best: Any = None\n");
+  CHECK(fields::torch_inputs(kTables) == "    counts: Optional[Tensor] = None,\n");
+  CHECK(fields::torch_arguments(kTables) ==
+        "    counts: Optional[Tensor] = None,\n    best: Optional[Tensor] = None,\n");
+  has(fields::docs_python(kTables), "| `best` | [rows] int32 to write to");
+}
+
+TEST_CASE("torch's ops keep the order of their arguments, to which new ones are appended") {
+  const std::string text = fields::torch_arguments({});
+  const std::string first =
+      "    temperature: Optional[Tensor] = None,\n    seed: Optional[Tensor] = None,\n"
+      "    offset: Optional[Tensor] = None,\n    row_slot: Optional[Tensor] = None,\n"
+      "    num_rows: Optional[Tensor] = None,\n    hidden_index: Optional[Tensor] = None,\n"
+      "    invalid_token: Optional[Tensor] = None,\n    token_position: Optional[Tensor] = None,\n"
+      "    any_status: Optional[Tensor] = None,\n";
+  CHECK(text.substr(0, first.size()) == first);
+}
+
 TEST_CASE("sections are replaced between their markers, and files without them are refused") {
   const std::string text = "a\n// BEGIN generated: x\nold\n// END generated: x\nb\n";
   CHECK(fields::with_section(text, "x", "new\n") ==
         "a\n// BEGIN generated: x\nnew\n// END generated: x\nb\n");
+  CHECK(fields::with_section(text + text, "x", "new\n") ==
+        "a\n// BEGIN generated: x\nnew\n// END generated: x\nb\na\n// BEGIN generated: x\nnew\n// END "
+        "generated: x\nb\n");
+  CHECK(fields::with_lines("a\n  b: x\nold\n  c: x\n", "  b: ", "  c: ", "new\n") ==
+        "a\n  b: x\nnew\n  c: x\n");
   check_error(error_of([&] { fields::with_section(text, "y", "new\n"); }), ErrorCode::bad_data,
               {"BEGIN generated: y"});
 }

@@ -336,7 +336,7 @@ typedef struct gumtile_sample_args {
   uint32_t flags;
   /* 0 */
   uint32_t reserved;
-  /* [rows, hidden_size]: with hidden_index as many rows as it names */
+  /* [rows, hidden_size] of the head's hidden_dtype: with hidden_index as many rows as it names */
   const void* hidden_states;
   /* elements; 0: hidden_size */
   int64_t hidden_row_stride;
@@ -344,11 +344,12 @@ typedef struct gumtile_sample_args {
      copies the rows into the workspace: 4 us with 1 row, 9 with 64 and 14 with 256 of 4096 elements on an
      H200 */
   const int32_t* hidden_index;
-  /* [rows]: the slot of the row's request; negative: the row is left out. Null: slot = row */
+  /* [rows]: the slot of the row's request; negative: the row is left out, its outputs are not written.
+     Null: slot = row */
   const int32_t* row_slot;
   /* one word: rows from here on are left out. Null: all count */
   const int32_t* num_rows;
-  /* [slots]: below 1e-5: the most likely token. Null: 1 */
+  /* [slots]: 0, or anything below 1e-5, is greedy: the most likely token. Null: 1 */
   const float* temperature;
   /* [slots]: rows with the same seed and offset share their noise. Null: 0 for all */
   const uint64_t* seed;
@@ -356,9 +357,9 @@ typedef struct gumtile_sample_args {
   const uint64_t* offset;
   /* one word: the token of a failed row. Null: -1 */
   const int32_t* invalid_token;
-  /* [rows]: the sampled token, or where token_position says; of the head's token_dtype */
+  /* [rows] of the head's token_dtype: the sampled token; with token_position it goes where that says */
   void* token;
-  /* [rows]: where in `token` a row's goes; negative: nowhere. Null: the row */
+  /* [rows]: where in `token` a row's token goes; negative: nowhere. Null: the row */
   const int32_t* token_position;
   /* [rows]: the token's log-probability. Null: not asked for */
   float* logprob;

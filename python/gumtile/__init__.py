@@ -12,7 +12,6 @@ custom op for torch.compile; it is not imported from here.
 
 from __future__ import annotations
 
-from ._arguments import SampleResult
 from ._engine import DeviceInfo, Engine, EngineStats
 from ._errors import GumtileError, Status
 from ._fields import RowStatus
@@ -20,6 +19,7 @@ from ._head import Head, KernelChoice
 from ._launch import Launch
 from ._library import lib as _lib
 from ._library import library_path
+from ._result import SampleResult
 from ._types import Array, Numbers
 from ._workspace import Workspace
 

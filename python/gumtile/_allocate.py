@@ -28,10 +28,11 @@ class TorchArrays:
         return self._torch.empty(shape, dtype=self._dtype(dtype), device=self._device)
 
     def full(self, shape: Tuple[int, ...], value: Union[int, float], dtype: str) -> Any:
-        return self._torch.full(shape, _signed(value), dtype=self._dtype(dtype), device=self._device)
+        return self._torch.full(shape, _signed(value, dtype), dtype=self._dtype(dtype), device=self._device)
 
     def vector(self, values: Sequence[Union[int, float]], dtype: str) -> Any:
-        return self._torch.tensor([_signed(value) for value in values], dtype=self._dtype(dtype), device=self._device)
+        signed = [_signed(value, dtype) for value in values]
+        return self._torch.tensor(signed, dtype=self._dtype(dtype), device=self._device)
 
     def count(self, length: int) -> Any:
         """0, 1, 2, … in int64."""
@@ -118,9 +119,12 @@ def _as_numpy(given: ArrayView) -> Any:
     return numpy.asarray(_InterfaceOnly(given))
 
 
-def _signed(value: Union[int, float]) -> Union[int, float]:
-    """torch has no arithmetic for uint64: the same bits."""
-    return value - 2**64 if isinstance(value, int) and value > 2**63 - 1 else value
+def _signed(value: Union[int, float], dtype: str) -> Union[int, float]:
+    """A number of an unsigned dtype as the one with the same bits of the signed dtype that torch has for it."""
+    if dtype not in _TORCH_DTYPE:
+        return value
+    values = 2 ** int(dtype.lstrip("uint"))
+    return value - values if value >= values // 2 else value
 
 
 def _is_cupy(array: object) -> bool:

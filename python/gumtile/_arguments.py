@@ -1,60 +1,57 @@
-"""From what a caller gives to gumtile_sample_args: checks, conversions, seeds that are drawn, and outputs."""
+"""From what a caller gives to gumtile_sample_args: checks, conversions, seeds that are drawn, and outputs.
+
+Arguments are bound in loops over the table of fields (`_fields.FIELDS`), which says of what dtype and how long they
+are. What the table does not say is here:
+
+- `hidden_states` is a matrix, whose rows may lie apart (`hidden_view`).
+- `hidden_index`, if it is given, has as many elements as the launch has rows.
+- `row_slot` names slots, of which there may be fewer or more than rows (`_slot_count`).
+- `seed`, if it is not given, is drawn, and `offset` then tells rows of one slot apart (`_draw_seeds`).
+- `num_rows`, if it is a number, is at most the number of rows.
+- `token` is written even if it is not given, and is as long as `token_position` says.
+
+What indices point to is compared on the CPU alone, in `_indices`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple, Union
 
 from . import _library as c
 from ._allocate import Library, can_draw, library_of
 from ._arrays import ArrayView, is_array, is_torch, view
 from ._convert import (
-    INDEX,
-    TEMPERATURE,
-    WORD64,
-    Kind,
+    KINDS,
     adjacent,
     copied,
     from_numbers,
     is_adjacent,
     is_greedy,
+    is_one_number,
     length_of,
-    number_of,
+    one_element,
     without_columns,
 )
 from ._engine import Engine
+from ._fields import FIELDS, Field
 from ._indices import Bounds, _words, index_faults
-from ._types import Array, Numbers, Output
+from ._result import SampleResult
+from ._types import Array
 from ._workspace import HeadHandle
 
 PROGRAMMATIC, WEIGHTS_STABLE = 1, 2
+
+#: What the loops go over.
+INPUTS = tuple(field for field in FIELDS if field.kind == "input" and field.name != "hidden_states")
+OUTPUTS = tuple(field for field in FIELDS if field.kind == "output")
+ROW_SLOT = next(field for field in INPUTS if field.name == "row_slot")
+SLOT_INPUTS = tuple(field for field in INPUTS if field.over == "slots")
 
 #: Arguments that index others.
 _INDICES = frozenset(("hidden_index", "row_slot", "num_rows", "token_position"))
 
 #: Seeds are drawn for as many slots as `row_slot` names, up to here.
 MAX_DRAWN = 1 << 20
-
-
-@dataclass(frozen=True)
-class SampleResult:
-    """Arrays of the library of the hidden states; None for what was not asked for.
-
-    Arrays that gumtile made hold token -1, log-probability 0 and status 0 for rows that were left out.
-    """
-
-    #: [rows], of the head's token dtype.
-    token: Any
-    #: [rows] float32.
-    logprob: Any = None
-    #: [rows] uint32 (int32 in torch): bits of gumtile.RowStatus.
-    status: Any = None
-    #: One uint32 word (int32 in torch): the bits of all rows.
-    any_status: Any = None
-    #: [slots]: the seeds that were given or drawn; with `offset` they repeat the sample. None if nothing was drawn.
-    seed: Any = None
-    #: [rows]: the offsets that were given, or made where seeds were drawn for slots; None: 0.
-    offset: Any = None
 
 
 class HeadLike(Protocol):
@@ -125,69 +122,41 @@ def hidden_view(head: HeadLike, hidden_states: Union[Array, ArrayView]) -> Tuple
 class Arguments:
     """gumtile_sample_args over arrays that were checked, and the arrays.
 
-    `bound`: for a launch that is called many times, between which left-out rows may change.
+    `given`: what a caller gives, by name of the field; what is left out is None. `bound`: for a launch that is called
+    many times, between which left-out rows may change.
     """
 
     def __init__(
         self,
         head: HeadLike,
         hidden_states: Union[Array, ArrayView],
+        given: Mapping[str, Any],
         *,
-        temperature: Optional[Numbers] = None,
-        seed: Optional[Numbers] = None,
-        offset: Optional[Numbers] = None,
-        row_slot: Optional[Numbers] = None,
-        num_rows: Optional[Numbers] = None,
-        hidden_index: Optional[Numbers] = None,
-        token_position: Optional[Numbers] = None,
-        invalid_token: Optional[Numbers] = None,
-        token: Optional[Array] = None,
-        logprob: Output = True,
-        status: Output = True,
-        any_status: Output = None,
         programmatic: bool = False,
         weights_stable: bool = False,
         bound: bool = False,
     ) -> None:
+        given = {field.name: given.get(field.name) for field in FIELDS}
         self.head = head
         #: What the launch reads and writes, kept alive, by argument.
         self.views: Dict[str, ArrayView] = {}
         self.like, stride = hidden_view(head, hidden_states)
         self._library = library_of(self.like)
-        rows = self._rows(hidden_index)
-        if token_position is not None and token is None:
+        self._drawing: Optional[Library] = None
+        rows = self._row_count(given["hidden_index"])
+        if given["token_position"] is not None and given["token"] is None:
             raise ValueError("token_position says where tokens go in an array of yours: pass token=")
-        if self.like.shape[0] == 0 and rows > 0:
-            raise ValueError(f"hidden_states: it has no rows for hidden_index, which has {rows}")
-        self.args = args = c.SampleArgs(
+        self.args = c.SampleArgs(
             rows=rows,
             flags=(PROGRAMMATIC if programmatic else 0) | (WEIGHTS_STABLE if weights_stable else 0),
             hidden_states=self.like.pointer,
             hidden_row_stride=stride,
         )
-        args.hidden_index = self._vector("hidden_index", hidden_index, INDEX, rows)
-        args.row_slot = self._vector("row_slot", row_slot, INDEX, rows)
-        args.num_rows = self._word("num_rows", num_rows, (0, rows))
-        args.invalid_token = self._word("invalid_token", invalid_token)
-        args.token_position = self._vector("token_position", token_position, INDEX, rows)
-        self._slot_arrays(temperature, seed, offset)
-
-        fill = bound or row_slot is not None or num_rows is not None
-        token_rows = rows if token_position is None else 0
-        words = ("uint32", "int32")
-        given_token = True if token is None else token
-        token, args.token = self._output("token", given_token, (head.token_dtype,), token_rows, -1 if fill else None)
-        logprob, args.logprob = self._output("logprob", logprob, ("float32",), rows, 0 if fill else None)
-        status, args.status = self._output("status", status, words, rows, 0 if fill else None)
-        any_status, args.any_status = self._output("any_status", any_status, words, 1, 0 if fill else None)
-        self.result = SampleResult(
-            token=token,
-            logprob=logprob,
-            status=status,
-            any_status=any_status,
-            seed=self._seed,
-            offset=self._offset,
-        )
+        self._bind_inputs(given)
+        outputs = self._bind_outputs(given, bound or bool(self.args.row_slot or self.args.num_rows))
+        self._seed = self.views["seed"].owner if "seed" in self.views else None
+        offset = self.views["offset"].owner if "offset" in self.views else None
+        self.result = SampleResult(**outputs, seed=self._seed, offset=offset)
 
     def draw(self) -> None:
         """New seeds, if none were given; in the order of the library's current stream."""
@@ -206,63 +175,31 @@ class Arguments:
         return index_faults(self.args, self._bounds())
 
     def slots(self) -> int:
-        """The length of the arrays over slots; 0 where there are none."""
+        """The length of the arrays over slots; 0 if there are none."""
         return min(self._bounds().slots.values(), default=0)
 
     def _bounds(self) -> Bounds:
-        slots: Dict[str, int] = {}
-        for name in ("temperature", "seed"):
-            if name in self.views and not (name == "seed" and self.draws):  # as many are drawn as there are slots
-                slots[name] = self.views[name].shape[0]
+        names = [field.name for field in SLOT_INPUTS if field.name in self.views]
+        if self.draws:  # as many seeds are drawn as there are slots
+            names.remove("seed")
+        slots = {name: self.views[name].shape[0] for name in names}
         tokens = self.views["token"].shape[0] if self.args.token_position else None
         return Bounds(self.like.shape[0], slots, tokens)
 
-    def _rows(self, hidden_index: Optional[Numbers]) -> int:
-        if hidden_index is None:
-            return self.like.shape[0]
+    # ---- how many rows and slots there are ----
+
+    def _row_count(self, hidden_index: Any) -> int:
         length = length_of("hidden_index", hidden_index)
-        return self.like.shape[0] if length is None else length
+        rows = self.like.shape[0] if length is None else length
+        if self.like.shape[0] == 0 and rows > 0:
+            raise ValueError(f"hidden_states: it has no rows for hidden_index, which has {rows}")
+        return rows
 
-    # ---- seeds, and what else lies by slot ----
-
-    def _slot_arrays(
-        self, temperature: Optional[Numbers], seed: Optional[Numbers], offset: Optional[Numbers]
-    ) -> None:
-        args = self.args
-        drawn = seed is None and not is_greedy(temperature)
-        slots = args.rows
-        if args.row_slot and (drawn or is_one_number("temperature", temperature) or is_one_number("seed", seed)):
-            slots = self._slot_count(temperature, seed)
-        # With row_slot only the device knows how many slots there are: an array over slots has at least one.
-        least = min(args.rows, 1) if args.row_slot else args.rows
-        args.temperature = self._vector("temperature", temperature, TEMPERATURE, least, slots)
-        self._drawing: Optional[Library] = None
-        if drawn and args.rows > 0:
-            self._drawing = self._drawing_library()
-            seed = self._drawing.undrawn(slots)
-            if args.row_slot and offset is None:
-                # Rows of one slot share its seed: their own offsets keep them from sharing their noise.
-                offset = self._drawing.count(args.rows)
-        args.seed = self._vector("seed", seed, WORD64, least, slots)
-        args.offset = self._vector("offset", offset, WORD64, args.rows)
-        self._seed = self.views["seed"].owner if "seed" in self.views else None
-        self._offset = self.views["offset"].owner if "offset" in self.views else None
-
-    def _drawing_library(self) -> Library:
-        library = self._library
-        if library is None or not can_draw(self.like):
-            raise ValueError(
-                "seed: none can be drawn "
-                + ("in the library of the hidden states" if library is None else "by CuPy during a capture")
-                + ": pass seed="
-            )
-        return library
-
-    def _slot_count(self, temperature: Optional[Numbers], seed: Optional[Numbers]) -> int:
-        """How many slots a number, or seeds to draw, are for: as many as another array over slots has, else, on the
-        CPU, as many as row_slot names now, and at least one for each row."""
-        for name, given in (("temperature", temperature), ("seed", seed)):
-            length = length_of(name, given)
+    def _slot_count(self, given: Mapping[str, Any]) -> int:
+        """How many slots a number, or seeds to draw, are for if there is a row_slot: as many as another array over
+        slots has, else, on the CPU, as many as row_slot names now, and at least one for each row."""
+        for field in SLOT_INPUTS:
+            length = length_of(field.name, given[field.name])
             if length is not None:
                 return length
         if self.head.engine._gpu is not None:
@@ -276,58 +213,84 @@ class Arguments:
             raise ValueError(f"row_slot: it names slot {named - 1}; pass seed= and temperature= with as many elements")
         return max(named, rows)
 
-    # ---- one argument ----
+    # ---- inputs ----
 
-    def _vector(
-        self, name: str, given: Optional[Numbers], kind: Kind, least: int, length: Optional[int] = None
-    ) -> Optional[int]:
-        """The address of `given` as adjacent elements, of which there are at least `least`; `length`: as many as a
-        number is for."""
-        if given is None:
-            return None
-        length = least if length is None else length
+    def _bind_inputs(self, given: Dict[str, Any]) -> None:
+        rows: int = self.args.rows
+        drawn = given["seed"] is None and not is_greedy(given["temperature"])
+        # How many elements an array has at least, and how many a number is for.
+        least = {"one": 1, "rows": rows, "slots": rows, "vocab": self.head.vocab_size}
+        length = dict(least)
+        if given["row_slot"] is not None:
+            self._bind_input(ROW_SLOT, given["row_slot"], rows, rows)
+        if self.args.row_slot:
+            least["slots"] = min(rows, 1)  # the slots that are named only the device knows
+            if drawn or any(is_one_number(field.name, given[field.name]) for field in SLOT_INPUTS):
+                length["slots"] = self._slot_count(given)
+        if drawn and rows > 0:
+            self._draw_seeds(given, length["slots"])
+        for field in INPUTS:
+            if given[field.name] is not None and field is not ROW_SLOT:
+                self._bind_input(field, given[field.name], least[field.over], length[field.over])
+
+    def _draw_seeds(self, given: Dict[str, Any], slots: int) -> None:
+        """Puts seeds that `draw` fills in place of those that were not given."""
+        library = self._library
+        if library is None or not can_draw(self.like):
+            raise ValueError(
+                "seed: none can be drawn "
+                + ("in the library of the hidden states" if library is None else "by CuPy during a capture")
+                + ": pass seed="
+            )
+        self._drawing = library
+        given["seed"] = library.undrawn(slots)
+        if self.args.row_slot and given["offset"] is None:
+            # Rows of one slot share its seed: their own offsets keep them from sharing their noise.
+            given["offset"] = library.count(self.args.rows)
+
+    def _bind_input(self, field: Field, given: Any, least: int, length: int) -> None:
+        """Binds adjacent elements, of which there are at least `least`; `length`: as many as a number is for."""
+        name, kind = field.name, KINDS[field.dtype]
         if is_array(given):
             found = view(given, name)
             require_device(self.head.engine, name, found)
-            array = adjacent(name, found, kind, length)
+            array = one_element(name, found, kind) if field.over == "one" else adjacent(name, found, kind, length)
         else:
+            if name == "num_rows":
+                kind = kind._replace(low=0, high=self.args.rows)
             array = from_numbers(name, given, kind, length, self._library, self.like)
+            if field.over == "one":
+                array = one_element(name, array, kind)
         if array.shape[0] < least:
             raise ValueError(f"{name}: the shape [{least}] is needed, not {list(array.shape)}")
         self.views[name] = array
-        return array.pointer
+        setattr(self.args, name, array.pointer)
 
-    def _word(self, name: str, given: Optional[Numbers], span: Optional[Tuple[int, int]] = None) -> Optional[int]:
-        """The address of one int32. `span`: of numbers; what arrays hold is checked with the other indices."""
-        if given is None:
-            return None
-        if not is_array(given):
-            kind = INDEX if span is None else INDEX._replace(low=span[0], high=span[1])
-            array = from_numbers(name, given, kind, 1, self._library, self.like)
-        else:
-            array = view(given, name)
-            require_dtype(name, array, INDEX.dtypes)
-            require_device(self.head.engine, name, array)
-        if array.size != 1:
-            raise ValueError(f"{name}: an array of one element is needed, not of the shape {list(array.shape)}")
-        self.views[name] = array
-        return array.pointer
+    # ---- outputs ----
 
-    def _output(
-        self, name: str, given: Output, dtypes: Sequence[str], length: int, fill: Optional[int]
-    ) -> Tuple[Any, Optional[int]]:
-        """The array and its address; for True a new array that holds `fill`, or anything if every element is written."""
+    def _bind_outputs(self, given: Mapping[str, Any], may_leave_out: bool) -> Dict[str, Any]:
+        """The arrays by name, None for what was not asked for. `may_leave_out`: rows, whose elements are not written."""
+        rows: int = self.args.rows
+        least = {"one": 1, "rows": rows, "vocab": self.head.vocab_size}
+        outputs: Dict[str, Any] = {}
+        for field in OUTPUTS:
+            wanted = given[field.name]
+            length = least[field.over]
+            if field.name == "token":
+                wanted = True if wanted is None else wanted
+                length = 0 if self.args.token_position else rows
+            outputs[field.name] = self._bind_output(field, wanted, length, may_leave_out)
+        return outputs
+
+    def _bind_output(self, field: Field, given: Any, length: int, fill: bool) -> Any:
+        """The array; for True a new one. `fill`: with what stands for nothing."""
         if given is None or given is False:
-            return None, None
+            return None
+        name = field.name
+        dtypes = KINDS[self.head.token_dtype if field.dtype == "token" else field.dtype].dtypes
         made: Any = given
         if given is True:
-            library = self._library
-            if library is None:
-                raise ValueError(
-                    "outputs cannot be made in the library of the hidden states: pass token=, and arrays or None for "
-                    "logprob= and status="
-                )
-            made = library.empty((length,), dtypes[0]) if fill is None else library.full((length,), fill, dtypes[0])
+            made = new_output(self._library, field, length, dtypes[0], fill)
         array = without_columns(view(made, name))
         require_dtype(name, array, dtypes)
         require_device(self.head.engine, name, array)
@@ -340,13 +303,16 @@ class Arguments:
         if self.args.rows > 0 and array.size == 0:
             raise ValueError(f"{name}: the array has no elements")
         self.views[name] = array
-        return made, array.pointer
+        setattr(self.args, name, array.pointer)
+        return made
 
 
-def is_one_number(name: str, given: Any) -> bool:
-    """Whether `given` is one number for all slots."""
-    if given is None:
-        return False
-    if is_array(given):
-        return length_of(name, given) is None
-    return number_of(name, given) is not None
+def new_output(library: Optional[Library], field: Field, length: int, dtype: str, fill: bool) -> Any:
+    if library is None:
+        raise ValueError(
+            "outputs cannot be made in the library of the hidden states: pass token=, and arrays or None for logprob=, "
+            "status= and others"
+        )
+    if fill:
+        return library.full((length,), -1 if field.dtype == "token" else 0, dtype)
+    return library.empty((length,), dtype)

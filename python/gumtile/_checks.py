@@ -6,7 +6,7 @@ import operator
 import os
 from typing import Any, Optional
 
-INT32_MAX, INT64_MAX, UINT64_MAX = 2**31 - 1, 2**63 - 1, 2**64 - 1
+INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX = 2**31 - 1, 2**32 - 1, 2**63 - 1, 2**64 - 1
 
 
 def is_bool(value: object) -> bool:

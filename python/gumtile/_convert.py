@@ -6,11 +6,11 @@ import ctypes
 import numbers
 import operator
 import sys
-from typing import Any, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
 from ._allocate import Library, is_capturing, library_of
 from ._arrays import ArrayView, is_array, view
-from ._checks import INT32_MAX, UINT64_MAX, is_bool
+from ._checks import INT32_MAX, INT64_MAX, UINT32_MAX, UINT64_MAX, is_bool
 
 _INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -28,10 +28,15 @@ class Kind(NamedTuple):
     high: Optional[int] = None
 
 
-TEMPERATURE = Kind(("float32",), _FLOATS + _INTEGERS)
-#: Of the same 64 bits; negative ones stand for those of uint64.
-WORD64 = Kind(("uint64", "int64"), _INTEGERS, -(2**63), UINT64_MAX)
-INDEX = Kind(("int32",), (), -INT32_MAX - 1, INT32_MAX)
+#: By the dtype that the table of fields has. torch has little use for unsigned words: signed ones of the same bits will
+#: do, and negative numbers stand for those of uint64.
+KINDS: Dict[str, Kind] = {
+    "float32": Kind(("float32",), _FLOATS + _INTEGERS),
+    "int32": Kind(("int32",), (), -INT32_MAX - 1, INT32_MAX),
+    "uint32": Kind(("uint32", "int32"), (), 0, UINT32_MAX),
+    "int64": Kind(("int64",), _INTEGERS, -INT64_MAX - 1, INT64_MAX),
+    "uint64": Kind(("uint64", "int64"), _INTEGERS, -(2**63), UINT64_MAX),
+}
 
 
 def number_of(name: str, given: Any) -> Union[int, float, None]:
@@ -78,6 +83,15 @@ def _element(name: str, kind: Kind, value: Any) -> Union[int, float]:
     return number & UINT64_MAX if kind.high == UINT64_MAX else number
 
 
+def is_one_number(name: str, given: Any) -> bool:
+    """Whether `given` is one number for all rows or slots."""
+    if given is None:
+        return False
+    if is_array(given):
+        return length_of(name, given) is None
+    return number_of(name, given) is not None
+
+
 def from_numbers(
     name: str, given: Any, kind: Kind, length: int, library: Optional[Library], like: ArrayView
 ) -> ArrayView:
@@ -108,6 +122,22 @@ def without_columns(array: ArrayView) -> ArrayView:
     return array
 
 
+def one_element(name: str, given: ArrayView, kind: Kind) -> ArrayView:
+    """`given`, of any shape with one element, as [1]; itself if it is of a type that the library reads, else a copy.
+    Raises ValueError for what cannot be converted."""
+    if given.size != 1:
+        raise ValueError(f"{name}: an array of one element is needed, not of the shape {list(given.shape)}")
+    if given.dtype not in kind.dtypes:
+        _require_conversion(name, given, kind)
+        given = view(copied(name, given, given.shape, kind.dtypes[0]), name)
+    return given._replace(shape=(1,), strides=(1,))
+
+
+def _require_conversion(name: str, given: ArrayView, kind: Kind) -> None:
+    if given.dtype not in kind.converted_from:
+        raise ValueError(f"{name}: {' or '.join(kind.dtypes)} is needed, not {given.dtype}")
+
+
 def is_adjacent(array: ArrayView) -> bool:
     return array.shape[0] <= 1 or array.strides[0] == 1
 
@@ -121,8 +151,8 @@ def adjacent(name: str, given: ArrayView, kind: Kind, length: int) -> ArrayView:
     if fits and len(given.shape) == 1 and is_adjacent(given):
         return given
     array = without_columns(given)
-    if not fits and array.dtype not in kind.converted_from:
-        raise ValueError(f"{name}: {' or '.join(kind.dtypes)} is needed, not {array.dtype}")
+    if not fits:
+        _require_conversion(name, array, kind)
     if len(array.shape) > 1:
         raise ValueError(f"{name}: the shape [{length}] is needed, not {list(given.shape)}")
     if fits and array.shape and is_adjacent(array):

@@ -8,12 +8,12 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 
 
 class Field(NamedTuple):
-    """An array that a call binds."""
+    """What a call binds, or a head is made with."""
 
     name: str
-    #: "input" or "output".
+    #: Arrays of a call: "input" or "output". Of a head: "setting" (a number) or "array".
     kind: str
-    #: The dtype of its elements; "hidden" and "token" are the head's.
+    #: The dtype of its elements. "hidden" and "token" are the head's, "own" the array's.
     dtype: str
     #: "one" (one word), "rows", "slots", "vocab" or "rows_hidden".
     over: str
@@ -62,33 +62,38 @@ HEAD_OPTIONS: List[Tuple[str, Any]] = [
     ("schedule", c_char_p),
 ]
 
+#: What a call takes and returns.
 FIELDS: Tuple[Field, ...] = (
     Field("hidden_states", "input", "hidden", "rows_hidden", True, "",
           "with hidden_index as many rows as it names"),
     Field("hidden_index", "input", "int32", "rows", False, "",
-          "the row of hidden_states that a row takes; null: its own; negative: zeros. Costs a kernel that copies the rows into the workspace: 4 us with 1 row, 9 with 64 and 14 with 256 of 4096 elements on an H200"),
+          "the row of hidden_states that a row takes; None: its own; negative: zeros. Costs a kernel that copies the rows into the workspace: 4 us with 1 row, 9 with 64 and 14 with 256 of 4096 elements on an H200"),
     Field("row_slot", "input", "int32", "rows", False, "",
-          "the slot of the row's request; negative: the row is left out. Null: slot = row"),
+          "the slot of the row's request; negative: the row is left out, its outputs are not written. None: slot = row"),
     Field("num_rows", "input", "int32", "one", False, "",
-          "rows from here on are left out. Null: all count"),
+          "rows from here on are left out. None: all count"),
     Field("temperature", "input", "float32", "slots", False, "",
-          "below 1e-5: the most likely token. Null: 1"),
+          "0, or anything below 1e-5, is greedy: the most likely token. None: 1"),
     Field("seed", "input", "uint64", "slots", False, "",
-          "rows with the same seed and offset share their noise. Null: 0 for all"),
+          "rows with the same seed and offset share their noise. None: 0 for all"),
     Field("offset", "input", "uint64", "rows", False, "",
-          "the position in the request. Null: 0"),
+          "the position in the request. None: 0"),
     Field("invalid_token", "input", "int32", "one", False, "",
-          "the token of a failed row. Null: -1"),
+          "the token of a failed row. None: -1"),
     Field("token", "output", "token", "rows", True, "",
-          "the sampled token, or where token_position says; of the head's token_dtype"),
+          "the sampled token; with token_position it goes where that says"),
     Field("token_position", "input", "int32", "rows", False, "",
-          "where in `token` a row's goes; negative: nowhere. Null: the row"),
+          "where in `token` a row's token goes; negative: nowhere. None: the row"),
     Field("logprob", "output", "float32", "rows", False, "logprob",
-          "the token's log-probability. Null: not asked for"),
+          "the token's log-probability"),
     Field("status", "output", "uint32", "rows", False, "",
-          "GUMTILE_STATUS_… bits. Null: not asked for"),
+          "gumtile.RowStatus bits"),
     Field("any_status", "output", "uint32", "one", False, "",
-          "all rows' bits. Null: not asked for"),
+          "all rows' bits"),
+)
+
+#: What a head does to all of its logits.
+HEAD_FIELDS: Tuple[Field, ...] = (
 )
 
 #: What launches may ask for beside tokens and status words.

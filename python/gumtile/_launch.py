@@ -6,10 +6,11 @@ import ctypes
 from typing import Any, Dict
 
 from ._allocate import current_stream, stream_number, working_on
-from ._arguments import Arguments, SampleResult, hidden_view
+from ._arguments import INPUTS, Arguments, hidden_view
 from ._checks import INT64_MAX, integer
 from ._errors import GumtileError, Status, check
 from ._library import lib
+from ._result import SampleResult
 from ._setup import set_up
 from ._types import Array, Stream
 from ._workspace import Workspace
@@ -55,9 +56,9 @@ class Launch:
     @property
     def inputs(self) -> Dict[str, Any]:
         """The arrays that the launch reads, by argument: those that were given, or the copies that were made of them."""
-        names = ("hidden_index", "row_slot", "num_rows", "temperature", "seed", "offset", "invalid_token", "token_position")
-        found = {name: self._arguments.views[name].owner for name in names if name in self._arguments.views}
-        return {"hidden_states": self._like.owner, **found}
+        views = self._arguments.views
+        bound = {field.name: views[field.name].owner for field in INPUTS if field.name in views}
+        return {"hidden_states": self._like.owner, **bound}
 
     def __call__(self, stream: Stream = None) -> None:
         """Launches on `stream`: a number, or a stream of torch or CuPy. None: the current stream of the library that

@@ -10,17 +10,17 @@ Importing this module registers two ops. Heads are named by a number, since ops 
     def step(hidden_states, temperature, seed, offset):
         return torch.ops.gumtile.sample(number, model(hidden_states), temperature, seed, offset)
 
-`gumtile::sample(head, hidden_states, temperature=None, seed=None, offset=None, row_slot=None, num_rows=None)` returns
-new tensors (token, logprob, status). Its workspace is a new tensor, too, made ready before each launch: it needs
-nothing from outside, on any stream, at the price of a small memset.
+`gumtile::sample(head, hidden_states, ...)` returns new tensors (token, logprob, status). Its workspace is a new tensor,
+too, made ready before each launch: it needs nothing from outside, on any stream, at the price of a small memset.
 
-`gumtile::sample_out(head, hidden_states, token, logprob, status, workspace, temperature=None, ...)` writes to tensors
-that it is given, and is one kernel. `new_workspace` makes the workspace, once; it is for one stream.
+`gumtile::sample_out(head, hidden_states, token, logprob, status, workspace, ...)` writes to tensors that it is given, and
+is one kernel. `new_workspace` makes the workspace, once; it is for one stream.
 
-Arguments are those of `gumtile.Head.sample`; the current stream is used. Without `seed` both draw one for each slot from
-torch's default generator (`torch.manual_seed`), in every call and in every replay of a graph; to repeat a call, draw
-seeds yourself (`torch.randint`) and pass them. Neither op synchronises, and tensors come from torch's allocator. Neither
-has a gradient.
+All other arguments are optional, and those of `gumtile.Head.sample`: of both ops its inputs, of `sample_out` also the
+outputs beside those three, such as `any_status`. Pass them by name; by position they come in the order of the functions
+below. The current stream is used. Without `seed` both ops draw one for each slot from torch's default generator
+(`torch.manual_seed`), in every call and in every replay of a graph; to repeat a call, draw seeds yourself
+(`torch.randint`) and pass them. Neither op synchronises, and tensors come from torch's allocator. Neither has a gradient.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ import torch
 from torch import Tensor
 
 from ._allocate import current_stream
-from ._arguments import Arguments
+from ._arguments import OUTPUTS, Arguments
 from ._arrays import view
 from ._checks import instance
 from ._errors import check
@@ -67,7 +67,7 @@ def unregister(number: int) -> None:
 
 
 def registered(number: int) -> Head:
-    """The head of a number. Raises ValueError where there is none."""
+    """The head of a number. Raises ValueError if there is none."""
     head = _heads.get(int(number))
     if head is None:
         raise ValueError(f"no head is registered as {number}: gumtile.torch.register(head) gives its number")
@@ -90,33 +90,10 @@ def _init(head: Head, memory: Tensor) -> None:
     check(lib.gumtile_head_workspace_init(head._handle, current_stream(view(memory)), pointer, size))
 
 
-def _launch(
-    head: Head,
-    hidden_states: Tensor,
-    token: Tensor,
-    logprob: Tensor,
-    status: Tensor,
-    workspace: Tensor,
-    temperature: Optional[Tensor],
-    seed: Optional[Tensor],
-    offset: Optional[Tensor],
-    row_slot: Optional[Tensor],
-    num_rows: Optional[Tensor],
-) -> None:
-    if hidden_states.shape[0] == 0:
+def _launch(head: Head, hidden_states: Tensor, workspace: Tensor, given: Dict[str, Any]) -> None:
+    if _rows(hidden_states, given.get("hidden_index")) == 0:
         return
-    arguments = Arguments(
-        head,
-        hidden_states,
-        temperature=temperature,
-        seed=seed,
-        offset=offset,
-        row_slot=row_slot,
-        num_rows=num_rows,
-        token=token,
-        logprob=logprob,
-        status=status,
-    )
+    arguments = Arguments(head, hidden_states, given)
     faults = arguments.index_faults()
     if faults:
         raise ValueError("\n".join(faults))
@@ -126,18 +103,16 @@ def _launch(
     check(lib.gumtile_head_sample(head._handle, current_stream(arguments.like), args))
 
 
-def _outputs(head: Head, hidden_states: Tensor, fill: bool) -> Tuple[Tensor, Tensor, Tensor]:
-    """New tensors; `fill`: with what `Head.sample` has for rows that are left out."""
-    rows = hidden_states.shape[0]
-    outputs = (
+def _rows(hidden_states: Tensor, hidden_index: Optional[Tensor]) -> int:
+    return (hidden_states if hidden_index is None else hidden_index).shape[0]
+
+
+def _outputs(head: Head, hidden_states: Tensor, rows: int) -> Tuple[Tensor, Tensor, Tensor]:
+    return (
         hidden_states.new_empty((rows,), dtype=getattr(torch, head.token_dtype)),
         hidden_states.new_empty((rows,), dtype=torch.float32),
         hidden_states.new_empty((rows,), dtype=torch.int32),
     )
-    if fill:
-        for output, value in zip(outputs, (-1, 0, 0)):
-            output.fill_(value)
-    return outputs
 
 
 #: Ops that draw: equal calls are not one call, and none is repeated. Older versions of torch cannot be told.
@@ -150,21 +125,36 @@ if "tags" in inspect.signature(torch.library.custom_op).parameters:
 def sample(
     head: int,
     hidden_states: Tensor,
+    # BEGIN generated: op inputs, from src/head/fields.cpp
     temperature: Optional[Tensor] = None,
     seed: Optional[Tensor] = None,
     offset: Optional[Tensor] = None,
     row_slot: Optional[Tensor] = None,
     num_rows: Optional[Tensor] = None,
+    hidden_index: Optional[Tensor] = None,
+    invalid_token: Optional[Tensor] = None,
+    token_position: Optional[Tensor] = None,
+    # END generated: op inputs
 ) -> Tuple[Tensor, Tensor, Tensor]:
-    """Samples one token a row: (token [rows], logprob [rows] float32, status [rows] int32)."""
-    found = registered(head)
-    token, logprob, status = _outputs(found, hidden_states, row_slot is not None or num_rows is not None)
-    rows = max(hidden_states.shape[0], 1)
-    workspace = torch.empty(found.workspace_bytes(rows), dtype=torch.uint8, device=hidden_states.device)
-    _init(found, workspace)
-    _launch(
-        found, hidden_states, token, logprob, status, workspace, temperature, seed, offset, row_slot, num_rows
+    """Samples one token per row: (token [rows], logprob [rows] float32, status [rows] int32).
+
+    The inputs are those of `Head.sample`, as tensors. `token_position` says where in the returned tokens a row's goes.
+    """
+    # BEGIN generated: values of op inputs, from src/head/fields.cpp
+    given = dict(
+        temperature=temperature, seed=seed, offset=offset, row_slot=row_slot, num_rows=num_rows,
+        hidden_index=hidden_index, invalid_token=invalid_token, token_position=token_position,
     )
+    # END generated: values of op inputs
+    found = registered(head)
+    rows = _rows(hidden_states, hidden_index)
+    token, logprob, status = _outputs(found, hidden_states, rows)
+    if row_slot is not None or num_rows is not None or token_position is not None:
+        for output, value in ((token, -1), (logprob, 0), (status, 0)):  # what is left out is not written
+            output.fill_(value)
+    workspace = torch.empty(found.workspace_bytes(max(rows, 1)), dtype=torch.uint8, device=hidden_states.device)
+    _init(found, workspace)
+    _launch(found, hidden_states, workspace, {**given, "token": token, "logprob": logprob, "status": status})
     return token, logprob, status
 
 
@@ -172,16 +162,20 @@ def sample(
 def _(
     head: int,
     hidden_states: Tensor,
+    # BEGIN generated: op inputs, from src/head/fields.cpp
     temperature: Optional[Tensor] = None,
     seed: Optional[Tensor] = None,
     offset: Optional[Tensor] = None,
     row_slot: Optional[Tensor] = None,
     num_rows: Optional[Tensor] = None,
+    hidden_index: Optional[Tensor] = None,
+    invalid_token: Optional[Tensor] = None,
+    token_position: Optional[Tensor] = None,
+    # END generated: op inputs
 ) -> Tuple[Tensor, Tensor, Tensor]:
-    return _outputs(registered(head), hidden_states, False)
+    return _outputs(registered(head), hidden_states, _rows(hidden_states, hidden_index))
 
 
-@torch.library.custom_op("gumtile::sample_out", mutates_args=("token", "logprob", "status", "workspace"), **_DRAWS)
 def sample_out(
     head: int,
     hidden_states: Tensor,
@@ -189,43 +183,57 @@ def sample_out(
     logprob: Tensor,
     status: Tensor,
     workspace: Tensor,
+    # BEGIN generated: op arguments, from src/head/fields.cpp
     temperature: Optional[Tensor] = None,
     seed: Optional[Tensor] = None,
     offset: Optional[Tensor] = None,
     row_slot: Optional[Tensor] = None,
     num_rows: Optional[Tensor] = None,
+    hidden_index: Optional[Tensor] = None,
+    invalid_token: Optional[Tensor] = None,
+    token_position: Optional[Tensor] = None,
+    any_status: Optional[Tensor] = None,
+    # END generated: op arguments
 ) -> None:
-    """Samples one token a row into `token`, `logprob` and `status`, with a workspace of `new_workspace`."""
-    _launch(
-        registered(head),
-        hidden_states,
-        token,
-        logprob,
-        status,
-        workspace,
-        temperature,
-        seed,
-        offset,
-        row_slot,
-        num_rows,
+    """Samples one token per row into `token`, `logprob` and `status`, with a workspace of `new_workspace`.
+
+    The other arguments are those of `Head.sample`, as tensors: inputs, and outputs to write to.
+    """
+    # BEGIN generated: values of op arguments, from src/head/fields.cpp
+    given = dict(
+        temperature=temperature, seed=seed, offset=offset, row_slot=row_slot, num_rows=num_rows,
+        hidden_index=hidden_index, invalid_token=invalid_token, token_position=token_position, any_status=any_status,
     )
+    # END generated: values of op arguments
+    torch.ops.gumtile.sample_out(head, hidden_states, token, logprob, status, workspace, **given)
 
 
-@sample_out.register_fake
-def _(
-    head: int,
-    hidden_states: Tensor,
-    token: Tensor,
-    logprob: Tensor,
-    status: Tensor,
-    workspace: Tensor,
-    temperature: Optional[Tensor] = None,
-    seed: Optional[Tensor] = None,
-    offset: Optional[Tensor] = None,
-    row_slot: Optional[Tensor] = None,
-    num_rows: Optional[Tensor] = None,
-) -> None:
-    return None
+#: The parameters of `sample_out` after the hidden states.
+_PARAMETERS = tuple(inspect.signature(sample_out).parameters.values())[2:]
+
+
+def _schema_of_sample_out() -> str:
+    written = {"workspace", *(field.name for field in OUTPUTS)}
+    parts = ["SymInt head", "Tensor hidden_states"]
+    for number, parameter in enumerate(_PARAMETERS):
+        kind = f"Tensor(a{number}!)" if parameter.name in written else "Tensor"
+        is_optional = parameter.default is None
+        parts.append(f"{kind}? {parameter.name}=None" if is_optional else f"{kind} {parameter.name}")
+    return f"sample_out({', '.join(parts)}) -> ()"
+
+
+def _sample_out(head: int, hidden_states: Tensor, *arguments: Optional[Tensor]) -> None:
+    given: Dict[str, Any] = {parameter.name: given for parameter, given in zip(_PARAMETERS, arguments)}
+    _launch(registered(head), hidden_states, given.pop("workspace"), given)
+
+
+# Not a torch.library.custom_op: of those, calls that leave out an optional argument that is written fail in most versions
+# of torch.
+_untyped: Any = torch
+_library = _untyped.library.Library("gumtile", "FRAGMENT")
+_library.define(_schema_of_sample_out(), tags=(torch.Tag.nondeterministic_seeded,))
+_library.impl("sample_out", _untyped.compiler.disable(_sample_out), "CompositeExplicitAutograd")
+torch.library.register_fake("gumtile::sample_out", lambda *arguments, **named: None, lib=_library)
 
 
 __all__ = ["new_workspace", "register", "registered", "sample", "sample_out", "unregister"]

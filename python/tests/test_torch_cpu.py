@@ -86,19 +86,76 @@ def test_op_that_writes(bf16_head: gumtile.Head, hidden: Any, number: int) -> No
         assert torch.equal(token, bf16_head.sample(hidden, seed=seed).token)
 
 
+def test_op_gathers_and_scatters(bf16_head: gumtile.Head, hidden: Any, number: int) -> None:
+    index, seed = torch.tensor([5, 0, 5], dtype=torch.int32), torch.arange(3)
+    expected = bf16_head.sample(hidden, hidden_index=index, seed=seed)
+    token, logprob, _ = torch.ops.gumtile.sample(number, hidden, seed=seed, hidden_index=index)
+    assert torch.equal(token, expected.token) and torch.equal(logprob, expected.logprob)
+    position = torch.tensor([2, -1, 0], dtype=torch.int32)
+    scattered, _, _ = torch.ops.gumtile.sample(number, hidden, seed=seed, hidden_index=index, token_position=position)
+    assert scattered.tolist() == [int(token[2]), -1, int(token[0])]
+
+
+def test_op_that_writes_takes_every_output(bf16_head: gumtile.Head, hidden: Any, number: int) -> None:
+    import gumtile.torch
+
+    workspace = gumtile.torch.new_workspace(bf16_head, like=hidden)
+    token = torch.empty(ROWS, dtype=torch.int32)
+    logprob, status = torch.empty(ROWS), torch.empty(ROWS, dtype=torch.int32)
+    any_status = torch.zeros(1, dtype=torch.int32)
+    temperature = torch.ones(ROWS)
+    temperature[3] = -1
+    invalid = torch.tensor([-5], dtype=torch.int32)
+    for op in (torch.ops.gumtile.sample_out, gumtile.torch.sample_out):
+        any_status.zero_()
+        op(
+            number, hidden, token, logprob, status, workspace, temperature,
+            torch.arange(ROWS), invalid_token=invalid, any_status=any_status,
+        )
+        assert int(token[3]) == -5 and (token != -5).sum() == ROWS - 1
+        assert gumtile.RowStatus(int(any_status)) == gumtile.RowStatus.BAD_TEMPERATURE
+
+
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_compile_with_every_output(bf16_head: gumtile.Head, hidden: Any, number: int, backend: str) -> None:
+    import gumtile.torch
+
+    torch.compiler.reset()
+    workspace = gumtile.torch.new_workspace(bf16_head, like=hidden)
+    index, seed = torch.tensor([5, 0, 5], dtype=torch.int32), torch.arange(3)
+
+    @torch.compile(fullgraph=True, backend=backend)  # type: ignore[untyped-decorator]
+    def step(states: Any, temperature: Any, token: Any, logprob: Any, status: Any, any_status: Any) -> Any:
+        gumtile.torch.sample_out(
+            number, states * 2, token, logprob, status, workspace, temperature, seed,
+            hidden_index=index, any_status=any_status,
+        )
+        return any_status + 0
+
+    for temperature, bits in ((torch.ones(3), 0), (torch.tensor([1.0, -1.0, 1.0]), 8), (torch.ones(3), 0)):
+        token, any_status = torch.zeros(3, dtype=torch.int32), torch.zeros(1, dtype=torch.int32)
+        after = step(hidden, temperature, token, torch.zeros(3), torch.zeros(3, dtype=torch.int32), any_status)
+        expected = bf16_head.sample(hidden * 2, temperature=temperature, seed=seed, hidden_index=index)
+        assert torch.equal(token, expected.token) and int(after) == int(any_status) == bits
+
+
 def test_ops_are_sound(bf16_head: gumtile.Head, hidden: Any, number: int) -> None:
     import gumtile.torch
 
     seed = torch.arange(ROWS)
     torch.library.opcheck(torch.ops.gumtile.sample, (number, hidden, None, seed))
+    index = torch.tensor([5, 0, 5], dtype=torch.int32)
+    torch.library.opcheck(torch.ops.gumtile.sample, (number, hidden, None, seed[:3]), {"hidden_index": index})
     workspace = gumtile.torch.new_workspace(bf16_head, like=hidden)
     outputs = (torch.zeros(ROWS, dtype=torch.int32), torch.zeros(ROWS), torch.zeros(ROWS, dtype=torch.int32))
     # Without the comparison of the whole workspace, which is not the op's result.
-    torch.library.opcheck(
-        torch.ops.gumtile.sample_out,
-        (number, hidden, *outputs, workspace, None, seed),
-        test_utils=("test_schema", "test_autograd_registration", "test_faketensor"),
-    )
+    for others in ({}, {"any_status": torch.zeros(1, dtype=torch.int32)}):
+        torch.library.opcheck(
+            torch.ops.gumtile.sample_out,
+            (number, hidden, *outputs, workspace, None, seed),
+            others,
+            test_utils=("test_schema", "test_autograd_registration", "test_faketensor"),
+        )
 
 
 def test_unknown_number(hidden: Any) -> None:

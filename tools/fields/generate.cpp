@@ -21,6 +21,9 @@ namespace {
 struct Section {
   const char* name;  ///< empty: the whole file
   std::string (*make)(const Tables&);
+  /// Of the lines around what is not between markers with its name: docstrings have no comments.
+  const char* after = nullptr;
+  const char* before = nullptr;
 };
 
 struct File {
@@ -38,7 +41,18 @@ const std::vector<File>& files() {
       {"include/gumtile/head_settings.h", {{"HeadSettings", cpp_settings}}},
       {"src/head/setting_members.cpp", {{"members", cpp_setting_members}}},
       {"python/gumtile/_fields.py", {{"", python_module}}},
+      {"python/gumtile/_head.py",
+       {{"call parameters", python_parameters},
+        {"call values", python_values},
+        {"docstring of sample", python_arguments, "            hidden_states: ", "            workspace: "}}},
+      {"python/gumtile/_result.py", {{"results", python_results}}},
+      {"python/gumtile/torch.py",
+       {{"op inputs", torch_inputs},
+        {"values of op inputs", torch_input_values},
+        {"op arguments", torch_arguments},
+        {"values of op arguments", torch_argument_values}}},
       {"docs/models.md", {{"settings", docs_settings}}},
+      {"docs/python.md", {{"arguments", docs_python}}},
       {"docs/semantics.md", {{"inputs", docs_inputs}, {"outputs", docs_outputs}, {"status", docs_status}}},
   };
   return all;
@@ -57,7 +71,12 @@ int run(const std::string& root, bool check) {
     std::string after = before;
     for (const Section& section : file.sections) {
       const std::string text = section.make({});
-      after = *section.name == '\0' ? text : with_section(after, section.name, text);
+      if (*section.name == '\0')
+        after = text;
+      else if (section.after != nullptr)
+        after = with_lines(after, section.after, section.before, text);
+      else
+        after = with_section(after, section.name, text);
     }
     if (after == before) continue;
     ++stale;

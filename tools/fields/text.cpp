@@ -3,58 +3,17 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <cctype>
-
 #include "gumtile/error.h"
+#include "tools/fields/words.h"
 
 namespace gumtile::fields {
 namespace {
 
-using head::Absent;
 using head::Field;
 using head::FieldKind;
 using head::FieldType;
 
 constexpr size_t kWidth = 110;
-
-std::string upper(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  return result;
-}
-
-std::string joined_lines(std::string_view text) {
-  std::string result(text);
-  std::replace(result.begin(), result.end(), '\n', ' ');
-  return result;
-}
-
-std::string capitalised(std::string text) {
-  if (!text.empty()) text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
-  return text;
-}
-
-/// Words of `text` in lines of at most `width`, each after `indent`.
-std::string wrapped(std::string_view text, std::string_view first, std::string_view indent, size_t width) {
-  std::string result, line(first);
-  bool empty = true;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find(' '), text.size());
-    const std::string_view word = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (!empty && line.size() + 1 + word.size() > width) {
-      result += line + "\n";
-      line = indent;
-      empty = true;
-    }
-    if (!empty) line += ' ';
-    line += word;
-    empty = false;
-  }
-  return result + line;
-}
 
 /// The text of a macro in lines that go on.
 std::string wrapped_macro(std::string_view text) {
@@ -62,22 +21,6 @@ std::string wrapped_macro(std::string_view text) {
   std::string result;
   for (const char c : lines) result += c == '\n' ? std::string(" \\\n") : std::string(1, c);
   return result;
-}
-
-std::string_view shape(Over over) {
-  switch (over) {
-    case Over::one:
-      return "one word";
-    case Over::rows:
-      return "[rows]";
-    case Over::slots:
-      return "[slots]";
-    case Over::vocab:
-      return "[vocab]";
-    case Over::rows_hidden:
-      return "[rows, hidden_size]";
-  }
-  return "";
 }
 
 std::string_view c_type(FieldType type) {
@@ -128,16 +71,15 @@ std::string initial(const Field& field) {
 std::string comment_of(const Field& field) {
   const std::string text = joined_lines(field.text);
   if (field.kind == FieldKind::member || field.kind == FieldKind::setting) return text;
-  return fmt::format("{}: {}", shape(field.over), text);
+  const std::string_view dtype = field.type == FieldType::hidden  ? " of the head's hidden_dtype"
+                                 : field.type == FieldType::token ? " of the head's token_dtype"
+                                                                  : "";
+  return fmt::format("{}{}: {}", shape(field.over), dtype, text);
 }
 
 /// An enumerator's line in C.
 std::string c_bit(std::string_view prefix, std::string_view name, std::string_view text, uint64_t value) {
   return fmt::format("  /* {} */\n  GUMTILE_{}_{} = {},\n", text, prefix, upper(name), value);
-}
-
-std::string status_text(const head::StatusBit& bit) {
-  return fmt::format("{}{}", bit.text, bit.fails ? ": the row failed" : "");
 }
 
 /// A struct that begins with struct_size, its _INIT macro, and its layout as assertions.
@@ -170,75 +112,6 @@ std::string without_last_comma(std::string text) {
   return text;
 }
 
-std::string_view python_dtype(FieldType type) {
-  switch (type) {
-    case FieldType::hidden:
-      return "hidden";
-    case FieldType::token:
-      return "token";
-    case FieldType::i32:
-      return "int32";
-    case FieldType::u32:
-      return "uint32";
-    case FieldType::i64:
-      return "int64";
-    case FieldType::u64:
-      return "uint64";
-    case FieldType::f32:
-      return "float32";
-    default:
-      break;
-  }
-  return "";
-}
-
-std::string_view python_ctype(const Field& field) {
-  if (field.type == FieldType::text) return "c_char_p";
-  if (is_pointer(field)) return "c_void_p";
-  switch (field.type) {
-    case FieldType::dtype:
-    case FieldType::noise:
-      return "c_int";
-    case FieldType::i32:
-      return "c_int32";
-    case FieldType::u32:
-      return "c_uint32";
-    case FieldType::i64:
-      return "c_int64";
-    case FieldType::u64:
-      return "c_uint64";
-    case FieldType::f32:
-      return "c_float";
-    default:
-      return "c_size_t";
-  }
-}
-
-std::string_view axes(Over over) {
-  switch (over) {
-    case Over::one:
-      return "one";
-    case Over::rows:
-      return "rows";
-    case Over::slots:
-      return "slots";
-    case Over::vocab:
-      return "vocab";
-    case Over::rows_hidden:
-      return "rows_hidden";
-  }
-  return "";
-}
-
-std::string quoted(std::string_view text) {
-  std::string result = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') result += '\\';
-    result += c;
-  }
-  return result + '"';
-}
-
 std::string_view docs_type(FieldType type) {
   switch (type) {
     case FieldType::hidden:
@@ -246,7 +119,7 @@ std::string_view docs_type(FieldType type) {
     case FieldType::token:
       return "token_dtype";
     default:
-      return python_dtype(type);
+      return dtype_name(type);
   }
 }
 
@@ -342,59 +215,6 @@ std::string cpp_enumerations(const Tables& tables) {
       status, features, all);
 }
 
-std::string python_module(const Tables& tables) {
-  std::string members, options, fields, features, status;
-  for (const Field& field : tables.head_options)
-    options += fmt::format("    ({}, {}),\n", quoted(field.name), python_ctype(field));
-  for (const Field& field : tables.fields) {
-    members += fmt::format("    ({}, {}),\n", quoted(field.name), python_ctype(field));
-    if (field.kind == FieldKind::member) continue;
-    fields += fmt::format("    Field({}, {}, {}, {}, {}, {},\n          {}),\n", quoted(field.name),
-                          quoted(field.kind == FieldKind::input ? "input" : "output"),
-                          quoted(python_dtype(field.type)), quoted(axes(field.over)),
-                          field.absent.kind == Absent::Kind::refused ? "True" : "False",
-                          quoted(field.feature), quoted(joined_lines(field.text)));
-  }
-  for (const head::FeatureBit& bit : tables.features)
-    features += fmt::format("    {}: {},\n", quoted(bit.name), bit.bit);
-  for (const head::StatusBit& bit : tables.status_bits)
-    status +=
-        fmt::format("    #: {}.\n    {} = {}\n", capitalised(status_text(bit)), upper(bit.name), bit.bit);
-  return fmt::format(
-      "\"\"\"What a sampling call takes and returns. Generated from src/head/fields.cpp: do not "
-      "edit.\"\"\"\n\n"
-      "from __future__ import annotations\n\n"
-      "import enum\n"
-      "from ctypes import c_char_p, c_float, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p "
-      " # noqa: F401\n"
-      "from typing import Any, Dict, List, NamedTuple, Tuple\n\n\n"
-      "class Field(NamedTuple):\n"
-      "    \"\"\"An array that a call binds.\"\"\"\n\n"
-      "    name: str\n"
-      "    #: \"input\" or \"output\".\n"
-      "    kind: str\n"
-      "    #: The dtype of its elements; \"hidden\" and \"token\" are the head's.\n"
-      "    dtype: str\n"
-      "    #: \"one\" (one word), \"rows\", \"slots\", \"vocab\" or \"rows_hidden\".\n"
-      "    over: str\n"
-      "    required: bool\n"
-      "    #: The feature that binding it asks for, or \"\".\n"
-      "    feature: str\n"
-      "    doc: str\n\n\n"
-      "#: The members of gumtile_sample_args.\n"
-      "SAMPLE_ARGS: List[Tuple[str, Any]] = [\n"
-      "    (\"struct_size\", c_size_t),\n{}]\n\n"
-      "#: The members of gumtile_head_options.\n"
-      "HEAD_OPTIONS: List[Tuple[str, Any]] = [\n"
-      "    (\"struct_size\", c_size_t),\n{}]\n\n"
-      "FIELDS: Tuple[Field, ...] = (\n{})\n\n"
-      "#: What launches may ask for beside tokens and status words.\n"
-      "FEATURES: Dict[str, int] = {{\n{}}}\n\n\n"
-      "class RowStatus(enum.IntFlag):\n"
-      "    \"\"\"Bits of a row's status word.\"\"\"\n\n{}",
-      members, options, fields, features, status);
-}
-
 std::string docs_inputs(const Tables& tables) {
   return "| input | type | shape | |\n|---|---|---|---|\n" + docs_rows(tables, FieldKind::input);
 }
@@ -426,17 +246,28 @@ std::string docs_status(const Tables& tables) {
   return text;
 }
 
-std::string with_section(const std::string& text, std::string_view section, const std::string& content) {
-  const auto line_with = [&](std::string_view word, size_t from) {
-    const std::string marker = fmt::format("{} generated: {}", word, section);
-    const size_t at = text.find(marker, from);
+std::string with_lines(const std::string& text, std::string_view begin, std::string_view end,
+                       const std::string& content) {
+  std::string result;
+  size_t done = 0;
+  const auto line_with = [&](std::string_view part, size_t from) {
+    const size_t at = text.find(part, from);
     if (at == std::string::npos)
-      throw Error(ErrorCode::bad_data, fmt::format("there is no line with '{}'", marker));
+      throw Error(ErrorCode::bad_data, fmt::format("there is no line with '{}'", part));
     return at;
   };
-  const size_t begin = text.find('\n', line_with("BEGIN", 0)) + 1;
-  const size_t end = text.rfind('\n', line_with("END", begin)) + 1;
-  return text.substr(0, begin) + content + text.substr(end);
+  do {
+    const size_t first = text.find('\n', line_with(begin, done)) + 1;
+    const size_t last = text.rfind('\n', line_with(end, first)) + 1;
+    result += text.substr(done, first - done) + content;
+    done = last;
+  } while (text.find(begin, done) != std::string::npos);
+  return result + text.substr(done);
+}
+
+std::string with_section(const std::string& text, std::string_view section, const std::string& content) {
+  return with_lines(text, fmt::format("BEGIN generated: {}", section),
+                    fmt::format("END generated: {}", section), content);
 }
 
 }  // namespace gumtile::fields

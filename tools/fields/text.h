@@ -31,14 +31,32 @@ std::string cpp_settings(const Tables& tables);
 std::string cpp_setting_members(const Tables& tables);
 /// python/gumtile/_fields.py, whole.
 std::string python_module(const Tables& tables);
+/// Of Head.sample and Head.bind: parameters of the signature, their lines in the docstring, and the dict that
+/// they are passed on in.
+std::string python_parameters(const Tables& tables);
+std::string python_arguments(const Tables& tables);
+std::string python_values(const Tables& tables);
+/// The members of SampleResult.
+std::string python_results(const Tables& tables);
+/// Of torch's ops, parameters beside those that are written by hand, and the dict that they are passed on in:
+/// the inputs of `sample`, and the arguments of `sample_out`.
+std::string torch_inputs(const Tables& tables);
+std::string torch_input_values(const Tables& tables);
+std::string torch_arguments(const Tables& tables);
+std::string torch_argument_values(const Tables& tables);
 /// Tables in Markdown: inputs, outputs, the settings of a head, the bits of a row's status.
 std::string docs_inputs(const Tables& tables);
 std::string docs_outputs(const Tables& tables);
 std::string docs_settings(const Tables& tables);
 std::string docs_status(const Tables& tables);
+/// A table of the arguments of Head.sample.
+std::string docs_python(const Tables& tables);
 
-/// `text` with what is between the lines that begin with `BEGIN` and `END` and name `section` replaced.
+/// `text` with `content` between every line that contains `begin` and the next one that contains `end`.
 /// Throws Error(bad_data) if `text` lacks them.
+std::string with_lines(const std::string& text, std::string_view begin, std::string_view end,
+                       const std::string& content);
+/// The same between the lines with "BEGIN generated: " and "END generated: ", and the name of a section.
 std::string with_section(const std::string& text, std::string_view section, const std::string& content);
 
 }  // namespace gumtile::fields

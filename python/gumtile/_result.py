@@ -1,0 +1,29 @@
+"""What a call returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SampleResult:
+    """Arrays of the library of the hidden states; None for what was not asked for.
+
+    Arrays that gumtile made hold token -1, and 0 in all others, for rows that were left out.
+    """
+
+    # BEGIN generated: results, from src/head/fields.cpp
+    #: [rows] of the head's token dtype: the sampled token; with token_position it goes where that says.
+    token: Any
+    #: [rows] float32: the token's log-probability.
+    logprob: Any = None
+    #: [rows] uint32 (int32 in torch): gumtile.RowStatus bits.
+    status: Any = None
+    #: One uint32 (int32 in torch): all rows' bits.
+    any_status: Any = None
+    # END generated: results
+    #: [slots]: the seeds that were given or drawn; with `offset` they repeat the sample. None if nothing was drawn.
+    seed: Any = None
+    #: [rows]: the offsets that were given, or made because seeds were drawn for slots; None: 0.
+    offset: Any = None
