@@ -131,6 +131,20 @@ TEST_CASE("Python's parameters, their documentation, and results") {
   has(fields::docs_python(kTables), "| `best` | [rows] int32 to write to");
 }
 
+TEST_CASE("Python's options of a head") {
+  CHECK(fields::python_head_attributes(kTables) == "    #: 0: none.\n    cap: float\n");
+  CHECK(fields::python_head_parameters(kTables) ==
+        "        cap: float = 0.0,\n        offsets: Optional[Array] = None,\n");
+  const std::string arguments = fields::python_head_arguments(kTables);
+  has(arguments,
+      "            cap: 0: none.\n            offsets: [vocab_size] in bfloat16, float16 or float32, ");
+  has(arguments, ": added to the logits.\n");
+  CHECK(fields::python_head_values(kTables) ==
+        "        given: Dict[str, Any] = dict(\n            cap=cap, offsets=offsets,\n        )\n");
+  CHECK(fields::python_head_values({kCall, {}, kStatus, kFeatures}) ==
+        "        given: Dict[str, Any] = dict()\n");
+}
+
 TEST_CASE("torch's ops keep the order of their arguments, to which new ones are appended") {
   const std::string text = fields::torch_arguments({});
   const std::string first =

@@ -66,7 +66,7 @@ def length_of(name: str, given: Any) -> Optional[int]:
     return len(given) if hasattr(given, "__len__") else None
 
 
-def _element(name: str, kind: Kind, value: Any) -> Union[int, float]:
+def element(name: str, kind: Kind, value: Any) -> Union[int, float]:
     """One number as the argument has it. Raises TypeError, ValueError."""
     number = number_of(name, value)
     if number is None:
@@ -103,13 +103,13 @@ def from_numbers(
             "the library of the hidden states"
         )
     if number is not None:
-        return view(library.full((length,), _element(name, kind, given), kind.dtypes[0]), name)
+        return view(library.full((length,), element(name, kind, given), kind.dtypes[0]), name)
     if isinstance(given, (str, bytes, bytearray, dict, set)) or not hasattr(given, "__len__"):
         view(given, name)  # raises: it is not an array
     values: List[Union[int, float]] = []
     for row in given:
         is_column = isinstance(row, (list, tuple)) and len(row) == 1  # [rows, 1]
-        values.append(_element(name, kind, row[0] if is_column else row))
+        values.append(element(name, kind, row[0] if is_column else row))
     if is_capturing(like):
         raise ValueError(f"{name}: a list cannot be copied to the GPU during a capture: give an array")
     return view(library.vector(values, kind.dtypes[0]), name)

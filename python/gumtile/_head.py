@@ -5,16 +5,17 @@ from __future__ import annotations
 import ctypes
 import threading
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from . import _library as c
 from ._allocate import current_stream, is_capturing, library_of, stream_number, working_on
 from ._arguments import Arguments, matrix_dtypes, require_device, require_dtype, row_stride
 from ._arrays import ArrayView, view
 from ._checks import INT32_MAX, INT64_MAX, instance, integer, text
+from ._convert import KINDS, element, is_adjacent
 from ._engine import Engine, EngineMemory
 from ._errors import check
-from ._fields import FEATURES
+from ._fields import FEATURES, HEAD_FIELDS, Field
 from ._launch import DrawingLaunch, Launch
 from ._library import lib
 from ._result import SampleResult
@@ -23,6 +24,7 @@ from ._types import Array, Numbers, Output, Stream
 from ._workspace import ALIGNMENT, HeadHandle, Workspace, aligned, workspace_bytes
 
 _DTYPES = {"bfloat16": 1, "float16": 2, "float32": 3, "int32": 4, "int64": 5}
+_FLOATS = ("bfloat16", "float16", "float32")
 _NOISE = {"grouped": 0, "per_token": 1}
 
 #: Called with how many kernels are ready, of how many; returning False cancels.
@@ -58,6 +60,9 @@ class Head:
     launches.
     """
 
+    # BEGIN generated: head attributes, from src/head/fields.cpp
+    # END generated: head attributes
+
     def __init__(
         self,
         engine: Engine,
@@ -68,6 +73,8 @@ class Head:
         weights_dtype: Optional[str] = None,
         hidden_dtype: Optional[str] = None,
         token_dtype: str = "int32",
+        # BEGIN generated: head parameters, from src/head/fields.cpp
+        # END generated: head parameters
         schedule: Optional[str] = None,
     ) -> None:
         """
@@ -86,10 +93,13 @@ class Head:
 
         Raises TypeError or ValueError for an argument that does not fit, GumtileError for what the library refuses.
         """
+        # BEGIN generated: head values, from src/head/fields.cpp
+        given: Dict[str, Any] = dict()
+        # END generated: head values
         instance("engine", engine, Engine, 'gumtile.Engine("auto")')
         array = view(weights, "weights")
         dtype = array.dtype if weights_dtype is None else text("weights_dtype", weights_dtype)
-        if dtype not in ("bfloat16", "float16", "float32"):
+        if dtype not in _FLOATS:
             raise ValueError(
                 f"weights: bfloat16, float16 or float32 is needed, not {dtype}"
                 + (' (bits of bfloat16? then say weights_dtype="bfloat16")' if dtype in ("uint16", "int16") else "")
@@ -97,7 +107,7 @@ class Head:
         if len(array.shape) != 2 or 0 in array.shape:
             raise ValueError(f"weights: the shape [vocab_size, hidden_size] is needed, not {list(array.shape)}")
         hidden_dtype = dtype if hidden_dtype is None else hidden_dtype
-        _code({name: _DTYPES[name] for name in ("bfloat16", "float16", "float32")}, "hidden_dtype", hidden_dtype)
+        _code({name: _DTYPES[name] for name in _FLOATS}, "hidden_dtype", hidden_dtype)
         _code({name: _DTYPES[name] for name in ("int32", "int64")}, "token_dtype", token_dtype)
         self.engine = engine
         self.vocab_size, self.hidden_size = array.shape
@@ -108,6 +118,9 @@ class Head:
         #: The rows of the largest batch that was prepared; 0 before.
         self.max_rows = 0
         stride = self._check_weights(array)
+        #: Of the options, by name; kept alive.
+        self._arrays: Dict[str, ArrayView] = {}
+        members = self._settings_members(given)
         options = c.HeadOptions(
             vocab_size=self.vocab_size,
             hidden_size=self.hidden_size,
@@ -119,6 +132,7 @@ class Head:
             weights=array.pointer,
             weights_row_stride=stride,
             schedule=None if schedule is None else text("schedule", schedule).encode(),
+            **members,
         )
         self._handle = HeadHandle()
         created = ctypes.byref(self._handle)
@@ -428,6 +442,31 @@ class Head:
         require_dtype("weights", array, matrix_dtypes(self.weights_dtype))
         require_device(self.engine, "weights", array)
         return row_stride("weights", array)
+
+    def _settings_members(self, given: Dict[str, Any]) -> Dict[str, Any]:
+        """The members of gumtile_head_options for what the table of fields has of a head, which are kept here, too."""
+        members: Dict[str, Any] = {}
+        for field in HEAD_FIELDS:
+            value = given[field.name]
+            if field.kind == "setting":
+                members[field.name] = element(field.name, KINDS[field.dtype], value)
+                setattr(self, field.name, members[field.name])
+            elif value is not None:
+                array = self._arrays[field.name] = self._checked_array(field, value, _FLOATS)
+                members[field.name] = array.pointer
+                members[f"{field.name}_dtype"] = _DTYPES[array.dtype]
+        return members
+
+    def _checked_array(self, field: Field, given: Array, dtypes: Sequence[str]) -> ArrayView:
+        extent = {"vocab": self.vocab_size}[field.over]
+        array = view(given, field.name)
+        require_dtype(field.name, array, dtypes)
+        require_device(self.engine, field.name, array)
+        if array.shape != (extent,):
+            raise ValueError(f"{field.name}: the shape [{extent}] is needed, not {list(array.shape)}")
+        if not is_adjacent(array):
+            raise ValueError(f"{field.name}: its elements must be adjacent, not {array.strides[0]} apart")
+        return array
 
     def _refuse_capture(self, like: ArrayView) -> None:
         if is_capturing(like):

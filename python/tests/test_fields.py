@@ -12,7 +12,7 @@ from conftest import ROWS, VOCAB
 import gumtile
 import gumtile._arguments as arguments
 import gumtile._library as library
-from gumtile._fields import FEATURES, FIELDS, Field, RowStatus
+from gumtile._fields import FEATURES, FIELDS, HEAD_FIELDS, HEAD_OPTIONS, Field, RowStatus
 
 HEADER = pathlib.Path(__file__).parents[2] / "include" / "gumtile" / "gumtile.h"
 
@@ -71,6 +71,15 @@ def test_calls_take_every_field() -> None:
         assert f"            {field.name}: " in (gumtile.Head.sample.__doc__ or "")
     results = {field.name for field in FIELDS if field.kind == "output"}
     assert set(inspect.signature(gumtile.SampleResult).parameters) == results | {"seed", "offset"}
+
+
+def test_heads_take_every_option() -> None:
+    parameters = inspect.signature(gumtile.Head.__init__).parameters
+    members = dict(HEAD_OPTIONS)
+    for field in HEAD_FIELDS:
+        assert field.name in parameters
+        assert f"            {field.name}: " in (gumtile.Head.__init__.__doc__ or "")
+        assert field.kind == "setting" or f"{field.name}_dtype" in members
 
 
 def test_torch_ops_take_every_field() -> None:

@@ -44,6 +44,10 @@ const std::vector<File>& files() {
       {"python/gumtile/_head.py",
        {{"call parameters", python_parameters},
         {"call values", python_values},
+        {"head attributes", python_head_attributes},
+        {"head parameters", python_head_parameters},
+        {"head values", python_head_values},
+        {"docstring of Head", python_head_arguments, "            token_dtype: ", "            schedule: "},
         {"docstring of sample", python_arguments, "            hidden_states: ", "            workspace: "}}},
       {"python/gumtile/_result.py", {{"results", python_results}}},
       {"python/gumtile/torch.py",
@@ -52,7 +56,7 @@ const std::vector<File>& files() {
         {"op arguments", torch_arguments},
         {"values of op arguments", torch_argument_values}}},
       {"docs/models.md", {{"settings", docs_settings}}},
-      {"docs/python.md", {{"arguments", docs_python}}},
+      {"docs/python.md", {{"arguments", docs_python}, {"options of heads", docs_python_head}}},
       {"docs/semantics.md", {{"inputs", docs_inputs}, {"outputs", docs_outputs}, {"status", docs_status}}},
   };
   return all;

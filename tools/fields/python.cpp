@@ -26,17 +26,19 @@ struct InPython {
   std::string_view text;  ///< empty: the table's
 };
 constexpr std::array kInPython = {
-    InPython{"seed", "Optional[Numbers]", "None",
-             "[slots] uint64 or int64: rows with the same seed and offset share their noise. None: drawn for "
-             "each slot from the default generator of the hidden states' library, the one of "
-             "`torch.manual_seed`, `numpy.random.seed` or `cupy.random.seed`; into a CUDA graph it is captured, "
-             "and replays draw anew. `result.seed` has them. With the number 0 as temperature none are drawn"},
+    InPython{
+        "seed", "Optional[Numbers]", "None",
+        "[slots] uint64 or int64: rows with the same seed and offset share their noise. None: drawn for "
+        "each slot from the default generator of the hidden states' library, the one of "
+        "`torch.manual_seed`, `numpy.random.seed` or `cupy.random.seed`; into a CUDA graph it is captured, "
+        "and replays draw anew. `result.seed` has them. With the number 0 as temperature none are drawn"},
     InPython{"offset", "Optional[Numbers]", "None",
              "[rows] uint64 or int64: the position in the request. None: 0; with `row_slot` and drawn seeds "
              "the row's number"},
-    InPython{"token", "Optional[Array]", "None",
-             "an array to write to, [rows] of the head's token dtype (as long as `token_position` says). None: "
-             "a new one, of the hidden states' library"},
+    InPython{
+        "token", "Optional[Array]", "None",
+        "an array to write to, [rows] of the head's token dtype (as long as `token_position` says). None: "
+        "a new one, of the hidden states' library"},
     InPython{"logprob", "Output", "True", ""},
     InPython{"status", "Output", "True", ""},
 };
@@ -52,8 +54,8 @@ bool contains(const Names& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// What a call takes beside hidden states, `kFirst` first; the others in the table's order, to which fields are
-/// appended.
+/// What a call takes beside hidden states, `kFirst` first; the others in the table's order, to which fields
+/// are appended.
 std::vector<const Field*> arguments_of(const Tables& tables) {
   std::vector<const Field*> all;
   for (const std::string_view name : kFirst)
@@ -119,6 +121,11 @@ std::string sentence(const Field& field) {
   return replaced(text, "null: ", "None: ");
 }
 
+/// A shape as callers of Python know its extents.
+std::string_view extent(Over over) { return over == Over::vocab ? "[vocab_size]" : shape(over); }
+
+std::string_view setting_type(const Field& field) { return field.type == FieldType::f32 ? "float" : "int"; }
+
 /// "[rows] uint32 or int32", where torch has no use for unsigned words.
 std::string shape_and_dtype(const Field& field) {
   const std::string dtype = field.type == FieldType::u64     ? "uint64 or int64"
@@ -126,8 +133,7 @@ std::string shape_and_dtype(const Field& field) {
                             : field.type == FieldType::token ? "of the head's token dtype"
                                                              : std::string(dtype_name(field.type));
   if (field.over == Over::one) return "one " + dtype;
-  return fmt::format("{}{}{}", field.over == Over::vocab ? "[vocab_size]" : shape(field.over),
-                     dtype.empty() ? "" : " ", dtype);
+  return fmt::format("{}{}{}", extent(field.over), dtype.empty() ? "" : " ", dtype);
 }
 
 /// What a caller is told of an argument.
@@ -142,6 +148,13 @@ std::string described(const Field& field) {
   return text;
 }
 
+/// What a caller is told of an option of a head.
+std::string described_option(const Field& field) {
+  if (field.kind == FieldKind::setting) return sentence(field);
+  return fmt::format("{} in bfloat16, float16 or float32, kept alive like the weights: {}",
+                     extent(field.over), sentence(field));
+}
+
 std::string docstring_line(std::string_view name, std::string_view text) {
   const std::string indent(12, ' ');
   return wrapped(fmt::format("{}: {}.", name, text), indent, indent + "    ", kWidth) + "\n";
@@ -153,8 +166,9 @@ std::string dict_of(std::string_view target, std::span<const Field* const> field
   std::string items;
   for (const Field* field : fields)
     items += fmt::format("{}{}={}", items.empty() ? "" : ", ", field->name, field->name);
-  std::string lines = fields.empty() ? "" : wrapped(items, spaces + "    ", spaces + "    ", kWidth - 1) + ",\n";
-  return fmt::format("{}{} = dict(\n{}{})\n", spaces, target, lines, spaces);
+  if (fields.empty()) return fmt::format("{}{} = dict()\n", spaces, target);
+  const std::string lines = wrapped(items, spaces + "    ", spaces + "    ", kWidth - 1);
+  return fmt::format("{}{} = dict(\n{},\n{})\n", spaces, target, lines, spaces);
 }
 
 std::string_view ctype(const Field& field) {
@@ -291,21 +305,52 @@ std::string python_arguments(const Tables& tables) {
   return text;
 }
 
-std::string python_values(const Tables& tables) {
-  return dict_of("given", inputs_and_outputs(tables), 8);
-}
+std::string python_values(const Tables& tables) { return dict_of("given", inputs_and_outputs(tables), 8); }
 
 std::string python_results(const Tables& tables) {
   std::string text;
   for (const Field& field : tables.fields) {
     if (field.kind != FieldKind::output) continue;
     const bool required = field.absent.kind == Absent::Kind::refused;
-    const std::string shown =
-        replaced(shape_and_dtype(field), "uint32 or int32", "uint32 (int32 in torch)");
-    text += wrapped(fmt::format("{}: {}.", capitalised(shown), sentence(field)), "    #: ", "    #: ", kWidth) + "\n";
+    const std::string shown = replaced(shape_and_dtype(field), "uint32 or int32", "uint32 (int32 in torch)");
+    text +=
+        wrapped(fmt::format("{}: {}.", capitalised(shown), sentence(field)), "    #: ", "    #: ", kWidth) +
+        "\n";
     text += fmt::format("    {}: Any{}\n", field.name, required ? "" : " = None");
   }
   return text;
+}
+
+std::string python_head_attributes(const Tables& tables) {
+  std::string text;
+  for (const Field* field : head_fields(tables))
+    if (field->kind == FieldKind::setting)
+      text += wrapped(sentence(*field) + ".", "    #: ", "    #: ", kWidth) +
+              fmt::format("\n    {}: {}\n", field->name, setting_type(*field));
+  return text;
+}
+
+std::string python_head_parameters(const Tables& tables) {
+  std::string text;
+  for (const Field* field : head_fields(tables)) {
+    if (field->kind == FieldKind::array)
+      text += fmt::format("        {}: Optional[Array] = None,\n", field->name);
+    else
+      text += fmt::format("        {}: {} = {},\n", field->name, setting_type(*field),
+                          field->type == FieldType::f32 ? "0.0" : "0");
+  }
+  return text;
+}
+
+std::string python_head_arguments(const Tables& tables) {
+  std::string text;
+  for (const Field* field : head_fields(tables))
+    text += docstring_line(field->name, described_option(*field));
+  return text;
+}
+
+std::string python_head_values(const Tables& tables) {
+  return dict_of("given: Dict[str, Any]", head_fields(tables), 8);
 }
 
 std::string torch_inputs(const Tables& tables) { return optional_tensors(op_inputs(tables)); }
@@ -317,6 +362,15 @@ std::string docs_python(const Tables& tables) {
   std::string text = "| argument | |\n|---|---|\n";
   for (const Field* field : inputs_and_outputs(tables))
     text += fmt::format("| `{}` | {} |\n", field->name, described(*field));
+  return text;
+}
+
+std::string docs_python_head(const Tables& tables) {
+  const std::vector<const Field*> options = head_fields(tables);
+  if (options.empty()) return "";
+  std::string text = "| option of `Head` | |\n|---|---|\n";
+  for (const Field* field : options)
+    text += fmt::format("| `{}` | {} |\n", field->name, described_option(*field));
   return text;
 }
 

@@ -38,6 +38,12 @@ std::string python_arguments(const Tables& tables);
 std::string python_values(const Tables& tables);
 /// The members of SampleResult.
 std::string python_results(const Tables& tables);
+/// Of Head: attributes, the constructor's parameters, their lines in its docstring, and the dict that they
+/// are passed on in.
+std::string python_head_attributes(const Tables& tables);
+std::string python_head_parameters(const Tables& tables);
+std::string python_head_arguments(const Tables& tables);
+std::string python_head_values(const Tables& tables);
 /// Of torch's ops, parameters beside those that are written by hand, and the dict that they are passed on in:
 /// the inputs of `sample`, and the arguments of `sample_out`.
 std::string torch_inputs(const Tables& tables);
@@ -49,8 +55,9 @@ std::string docs_inputs(const Tables& tables);
 std::string docs_outputs(const Tables& tables);
 std::string docs_settings(const Tables& tables);
 std::string docs_status(const Tables& tables);
-/// A table of the arguments of Head.sample.
+/// Tables of the arguments of Head.sample, and of what a head does to its logits.
 std::string docs_python(const Tables& tables);
+std::string docs_python_head(const Tables& tables);
 
 /// `text` with `content` between every line that contains `begin` and the next one that contains `end`.
 /// Throws Error(bad_data) if `text` lacks them.
