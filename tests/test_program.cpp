@@ -619,6 +619,16 @@ void check_survives(const std::string& text) {
   CHECK(parse_program(again) == program);
 }
 
+TEST_CASE("built-in Programs are found by the names that they have themselves") {
+  for (const BuiltinProgram& program : builtin_programs()) {
+    CHECK(program.make({}, DType::f16).name == program.name);
+    CHECK(find_builtin_program(program.name) == &program);
+  }
+  CHECK(find_builtin_program("gemm")->make({}, DType::f16) == gemm(DType::bf16, DType::bf16, DType::f16));
+  CHECK(builtin_programs().front().name == "lm_head_sample");
+  CHECK(find_builtin_program("gem") == nullptr);
+}
+
 TEST_CASE("damaged text is refused or parses, and never crashes") {
   std::mt19937_64 random(1234);
   auto below = [&](size_t n) { return static_cast<size_t>(random() % n); };

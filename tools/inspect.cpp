@@ -8,6 +8,7 @@
 
 #include "gumtile/compiler.h"
 #include "gumtile/pack.h"
+#include "gumtile/programs.h"
 #include "tools/command.h"
 #include "tools/disassemble.h"
 #include "tools/help.h"
@@ -22,7 +23,7 @@ namespace {
 
 struct Options {
   std::string emit = "plan";
-  std::string program = "lm_head_sample";
+  std::string program{builtin_programs().front().name};
   std::string target = "host";
   std::string schedule;
   std::string pack;
@@ -37,18 +38,23 @@ struct Options {
   bool no_logprob = false;
 };
 
-const std::vector<std::string> kBuiltInPrograms = {"lm_head_sample", "sample_logits",  "greedy_argmax",
-                                                   "gemm",           "row_statistics", "cross_entropy"};
+std::vector<std::string> builtin_names() {
+  std::vector<std::string> names;
+  for (const BuiltinProgram& program : builtin_programs()) names.emplace_back(program.name);
+  return names;
+}
 
 Program read_program(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file)
+  if (!file) {
+    const std::vector<std::string> names = builtin_names();
     throw Error(
         ErrorCode::io,
         fmt::format("--program: '{}' is neither a file that can be read nor a built-in Program; those are "
                     "{}{}",
-                    path, joined(kBuiltInPrograms, "and"), did_you_mean(path, kBuiltInPrograms)));
+                    path, joined(names, "and"), did_you_mean(path, names)));
+  }
   try {
     return parse_program(text);
   } catch (const Error& error) {
@@ -62,12 +68,8 @@ Program make_program(const Options& options) {
       options.hidden_dtype.empty() ? weights : parse_matrix_dtype("--hidden-dtype", options.hidden_dtype);
   const DType output = parse_matrix_dtype("--output-dtype", options.output_dtype);
   const SamplingOptions sampling{parse_noise("--noise", options.noise), hidden, weights, !options.no_logprob};
-  if (options.program == "lm_head_sample") return lm_head_sample(sampling);
-  if (options.program == "sample_logits") return sample_logits(sampling);
-  if (options.program == "greedy_argmax") return greedy_argmax(hidden, weights);
-  if (options.program == "gemm") return gemm(hidden, weights, output);
-  if (options.program == "row_statistics") return row_statistics(hidden, weights);
-  if (options.program == "cross_entropy") return cross_entropy(hidden, weights);
+  if (const BuiltinProgram* program = find_builtin_program(options.program))
+    return program->make(sampling, output);
   return read_program(options.program);
 }
 
@@ -141,7 +143,7 @@ Action add_inspect(CLI::App& app) {
       "CUDA toolkit's tools");
   add_text(app, "--program", options->program, "PROGRAM",
            "a file with a Program's text, or one that is built in")
-      ->check(suggested(kBuiltInPrograms));
+      ->check(suggested(builtin_names()));
   add_text(app, "--target", options->target, "TARGET", "host, host:CPU (LLVM's name), sm_80, sm_90a, ...");
   add_text(app, "--schedule", options->schedule, "SCHEDULE", "instead of the built-in choice");
   add_text(app, "--pack", options->pack, "FILE", "list this pack's contents instead");

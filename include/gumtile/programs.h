@@ -1,5 +1,8 @@
 #pragma once
 
+#include <span>
+#include <string_view>
+
 #include "gumtile/head_program.h"
 #include "gumtile/program.h"
 
@@ -31,5 +34,17 @@ Program row_statistics(DType hidden_dtype, DType weights_dtype);
 
 /// loss f32 [batch] = logsumexp(logits) - logit[target], target i32 [batch].
 Program cross_entropy(DType hidden_dtype, DType weights_dtype);
+
+/// A built-in Program by its name, which is also the Program's own.
+struct BuiltinProgram {
+  std::string_view name;
+  /// Of the options each Program takes what it has; `output_dtype` is gemm's.
+  Program (*make)(const SamplingOptions& options, DType output_dtype);
+};
+
+/// All of the above, lm_head_sample first.
+std::span<const BuiltinProgram> builtin_programs();
+/// Null if there is no such Program.
+const BuiltinProgram* find_builtin_program(std::string_view name);
 
 }  // namespace gumtile
