@@ -55,9 +55,9 @@ class Head:
     """An LM head that samples.
 
     It borrows the weights, and keeps their memory and its engine alive: a parameter that is given other memory
-    (`module.half()`, `parameter.data = …`) leaves the head with the old one, until `set_weights`. `sample` may be called from any number of
-    threads at once, where their launches have workspaces of their own; `prepare` and `set_weights` must not run beside
-    launches.
+    (`module.half()`, `parameter.data = …`) leaves the head with the old one, until `set_weights`. `sample` may be called
+    from any number of threads at once if their launches have workspaces of their own; `prepare`, `set_weights` and
+    `set_array` must not run beside launches.
     """
 
     # BEGIN generated: head attributes, from src/head/fields.cpp
@@ -213,6 +213,20 @@ class Head:
         stride = self._check_weights(array)
         set_up(self.engine._calls, lib.gumtile_head_set_weights, self._handle, array.pointer, stride)
         self._weights = array
+
+    def set_array(self, name: str, array: Array) -> None:
+        """Another array in place of one that the head was made with, by its parameter's name, from the next launch on; of
+        the same dtype. Nothing is compiled.
+
+        Captured graphs keep the old address: keep that array alive as long as the graphs. Raises ValueError.
+        """
+        if text("name", name) not in self._arrays:
+            known = " or ".join(self._arrays) or "none"
+            raise ValueError(f"name: an array that the head was made with is needed ({known}), not {name!r}")
+        field = next(field for field in HEAD_FIELDS if field.name == name)
+        found = self._checked_array(field, array, (self._arrays[name].dtype,))
+        set_up(self.engine._calls, lib.gumtile_head_set_array, self._handle, name.encode(), found.pointer)
+        self._arrays[name] = found
 
     def choices(self) -> List[KernelChoice]:
         """The prepared kernels, and who chose them."""

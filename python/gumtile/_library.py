@@ -135,6 +135,7 @@ _PROTOTYPES = {
     "gumtile_head_destroy": (None, [c_void_p]),
     "gumtile_head_prepare": (_STATUS, [c_void_p, POINTER(PrepareOptions)]),
     "gumtile_head_set_weights": (_STATUS, [c_void_p, c_void_p, c_int64]),
+    "gumtile_head_set_array": (_STATUS, [c_void_p, c_char_p, c_void_p]),
     "gumtile_head_workspace_size": (_STATUS, [c_void_p, c_int64, POINTER(c_size_t), POINTER(c_size_t)]),
     "gumtile_head_workspace_init": (_STATUS, [c_void_p, c_void_p, c_void_p, c_size_t]),
     "gumtile_head_sample": (_STATUS, [c_void_p, c_void_p, POINTER(SampleArgs)]),
