@@ -11,6 +11,7 @@
 #include "gumtile/programs.h"
 #include "tools/command.h"
 #include "tools/disassemble.h"
+#include "tools/head_settings.h"
 #include "tools/help.h"
 #include "tools/options.h"
 #include "tools/output.h"
@@ -34,6 +35,7 @@ struct Options {
   std::string dtype = "bf16";
   std::string hidden_dtype;
   std::string output_dtype = "f32";
+  SettingOptions settings;
   std::string noise = "grouped";
   bool no_logprob = false;
 };
@@ -67,7 +69,8 @@ Program make_program(const Options& options) {
   const DType hidden =
       options.hidden_dtype.empty() ? weights : parse_matrix_dtype("--hidden-dtype", options.hidden_dtype);
   const DType output = parse_matrix_dtype("--output-dtype", options.output_dtype);
-  const SamplingOptions sampling{parse_noise("--noise", options.noise), hidden, weights, !options.no_logprob};
+  SamplingOptions sampling{parse_noise("--noise", options.noise), hidden, weights, !options.no_logprob};
+  sampling.settings = override_settings(options.settings, ArrayValue::type, {});
   if (const BuiltinProgram* program = find_builtin_program(options.program))
     return program->make(sampling, output);
   return read_program(options.program);
@@ -155,6 +158,7 @@ Action add_inspect(CLI::App& app) {
   add_matrix_dtype(app, "--hidden-dtype", options->hidden_dtype,
                    "type of the hidden states or logits (default: as --dtype)");
   add_matrix_dtype(app, "--output-dtype", options->output_dtype, "type of gemm's result");
+  add_settings(app, options->settings, ArrayValue::type);
   add_noise(app, options->noise);
   app.add_flag("--no-logprob", options->no_logprob, "without the log-probability");
   app.footer(examples(
