@@ -114,7 +114,7 @@ Value* OpEmitter::tanh(Value* x) {
   Value* small = math_.fma(b, b.CreateFMul(square, x), p, x);
   Value* magnitude = b.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, x);
   Value* t = math_.exp2(b, b.CreateFMul(magnitude, f32(-2.0f * kLog2e)));
-  Value* large = b.CreateFDiv(b.CreateFSub(f32(1), t), b.CreateFAdd(f32(1), t));
+  Value* large = math_.divide_near_one(b, b.CreateFSub(f32(1), t), b.CreateFAdd(f32(1), t));
   large = b.CreateCopySign(large, x);
   return b.CreateSelect(b.CreateFCmpOLT(magnitude, f32(0.0625f)), small, large);
 }

@@ -8,8 +8,8 @@
 namespace gumtile::codegen {
 
 /// The special function unit's approximations: lg2.approx has an absolute error of 2^-22 in (1/2, 2) and a
-/// relative one of 2^-22 elsewhere; ex2.approx a relative one of 2^-22 (PTX ISA, section 9.7.3). Subnormals
-/// count as zero.
+/// relative one of 2^-22 elsewhere; ex2.approx a relative one of 2^-22; rcp.approx one of 2^-23 (PTX ISA,
+/// section 9.7.3). Subnormals count as zero.
 class NvptxMath : public MathTarget {
  public:
   llvm::Value* log2(llvm::IRBuilder<>& b, llvm::Value* x) override {
@@ -17,6 +17,9 @@ class NvptxMath : public MathTarget {
   }
   llvm::Value* exp2(llvm::IRBuilder<>& b, llvm::Value* x) override {
     return b.CreateIntrinsic(llvm::Intrinsic::nvvm_ex2_approx_ftz, {x->getType()}, {x});
+  }
+  llvm::Value* divide_near_one(llvm::IRBuilder<>& b, llvm::Value* x, llvm::Value* y) override {
+    return b.CreateFMul(x, b.CreateIntrinsic(llvm::Intrinsic::nvvm_rcp_approx_ftz_f, {}, {y}));
   }
   llvm::Value* rint(llvm::IRBuilder<>& b, llvm::Value* x) override {
     return b.CreateUnaryIntrinsic(llvm::Intrinsic::rint, x);
