@@ -31,10 +31,11 @@ SamplingReference::SamplingReference(const Case& c, const SamplingOptions& optio
   key_ = argmax.operands[0];
   for (NodeId id = 0; id < p.nodes.size(); ++id) {
     const Node& node = p.nodes[id];
-    // The scaled logits are the only product of a contraction (or loaded logits) with a row's value.
-    if (node.op == Op::mul && scaled_ == kNone &&
-        (p.nodes[node.operands[0]].op == Op::contract || p.nodes[node.operands[0]].op == Op::load))
-      if (node.dtype == DType::f32) scaled_ = id;
+    // The scaled logits are the product of an element's value with the row's factor, which is a select.
+    const auto op_of = [&](NodeId operand) { return p.nodes[operand].op; };
+    if (node.op == Op::mul && node.dtype == DType::f32 && scaled_ == kNone &&
+        op_of(node.operands[0]) != Op::reduce && op_of(node.operands[1]) == Op::select)
+      scaled_ = id;
     if (node.op == Op::select_ordered && p.nodes[node.operands[1]].op == Op::mulhi) {
       weights_ = node.operands[0];
       threshold_ = node.operands[1];

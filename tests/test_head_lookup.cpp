@@ -194,7 +194,7 @@ TEST_CASE("a head under another name is taken, and told, where name and shape le
   const Tensor output{"output.weight", "BF16", {kVocab, kHidden}};
   check_refused({kEmbedding, output, {"embed_out.weight", "BF16", {kVocab, kHidden}}}, "output.weight");
   check_refused({kEmbedding, output, {"output.weight_scale", "BF16", {kVocab, 1}}}, "output.weight");
-  CHECK(contains(Model({kEmbedding, output, {"output.bias", "BF16", {kVocab}}}).notes(), "'output.bias'"));
+  CHECK(Model({kEmbedding, output, {"output.bias", "BF16", {kVocab}}}).open().settings.bias_dtype);
 }
 
 TEST_CASE("heads of layers, drafts and other modalities are not the model's") {
@@ -237,9 +237,8 @@ TEST_CASE("config.json says whether the head is the embedding") {
   }
   for (const char* config : {"", "{}", R"({"tie_word_embeddings": null})"})  // nothing says so
     CHECK(contains(embedding(config).notes(), "tied"));
-  // Where it is tied, a bias is told, and so is another head.
+  // Where it is tied, another head is told.
   const std::string tied = R"({"tie_word_embeddings": true})";
-  CHECK(contains(Model({kEmbedding, {"lm_head.bias", "BF16", {kVocab}}}, tied).notes(), "'lm_head.bias'"));
   CHECK(
       contains(Model({kEmbedding, {"score.weight", "BF16", {2, kHidden}}}, tied).notes(), "'score.weight'"));
   check_error(ErrorCode::bad_data, {"config.json", "JSON"},
@@ -248,20 +247,20 @@ TEST_CASE("config.json says whether the head is the embedding") {
 
 TEST_CASE("a tensor that is named is taken, with what is beside it told") {
   const Model model({kEmbedding, {"lm_head.linear.weight", "BF16", {kVocab, kHidden}}},
-                    R"({"tie_word_embeddings": false, "logit_scale": 0.5})");
+                    R"({"tie_word_embeddings": false, "output_multiplier": 0.5})");
   CHECK(open_lm_head(model.path() + ":model.embed_tokens.weight").weights.name() == kEmbedding.name);
-  CHECK(contains(model.notes("lm_head.linear.weight"), "'logit_scale' is '0.5'"));
+  CHECK(contains(model.notes("lm_head.linear.weight"), "'output_multiplier' is '0.5'"));
   const Model biased({kHead, {"lm_head.bias", "BF16", {kVocab}}}, "{ damaged");
-  CHECK(contains(biased.notes("lm_head.weight"), "'lm_head.bias'"));
+  CHECK(open_lm_head(biased.path() + ":lm_head.weight").settings.bias_dtype == DType::bf16);
   CHECK(contains(biased.notes("lm_head.weight"), "config.json"));
 }
 
 TEST_CASE("what changes logits and is not applied is told") {
-  for (const char* bias : {"lm_head.bias", "final_logits_bias", "logit_scale"})
+  for (const char* bias : {"final_logits_bias", "logit_scale"})
     CHECK(contains(Model({kHead, {bias, "BF16", {kVocab}}}).notes(), fmt::format("'{}'", bias)));
   for (const char* member :
-       {R"("logit_scale": 0.0625)", R"("logit_scale": "inv_sqrt_d_model")", R"("logits_scaling": 8)",
-        R"("final_logit_softcapping": 30.0)", R"("lm_head_multiplier": 0.5)",
+       {R"("logit_scale": 0.0625)", R"("logit_scale": "inv_sqrt_d_model")", R"("logits_scaling": 8)", R"("final_logit_softcapping": 30.0)",
+        R"("lm_head_multiplier": 0.5)",
         R"("output_multiplier_scale": 0.5)", R"("logits_multiplier": 2)", R"("logits_soft_cap": 30)",
         R"("dim_model_base": 8)", R"("lm_head_bias": true)", R"("some_new_logit_cap": 5)",
         R"("final_logits_scale": Infinity)"}) {
@@ -277,6 +276,28 @@ TEST_CASE("what changes logits and is not applied is told") {
       "logits_soft_cap": 0, "dim_model_base": 16, "hidden_size": 16, "attn_logit_softcapping": 50.0,
       "router_logits_scaling": 2, "output_router_logits": true, "lm_head_bias": false, "logits_to_keep": 3})");
   CHECK(silent.notes().empty());
+}
+
+TEST_CASE("a bias beside the head is taken, of the head's rows and no other") {
+  const Tensor bias{"lm_head.bias", "F32", {kVocab}};
+  for (const Model& model :
+       {Model({kHead, bias}), Model({kHead, bias}, R"({"lm_head_bias": true, "vocab_size": 64})"),
+        Model({kEmbedding, bias}, R"({"tie_word_embeddings": true})")}) {
+    const LmHeadFile head = model.open();
+    CHECK(head.notes.empty());
+    CHECK(head.settings.bias_dtype == DType::f32);
+    REQUIRE(head.arrays.size() == 1);
+    CHECK(head.settings.bias == head.arrays[0].view().data);
+    CHECK(head.arrays[0].name() == "lm_head.bias");
+  }
+  for (const Tensor& other : {Tensor{"lm_head.bias", "F32", {kVocab - 1}},
+                              {"lm_head.bias", "F32", {1, kVocab}}, {"lm_head.bias", "F64", {kVocab}}}) {
+    const Model model({kHead, other}, R"({"lm_head_bias": true})");
+    CHECK(model.open().settings == HeadSettings());
+    CHECK(contains(model.notes(), "'lm_head.bias'"));
+    CHECK(contains(model.notes(), "'lm_head_bias'"));
+  }
+  CHECK(Model({kHead, {"model.layers.0.mlp.bias", "F32", {kVocab}}}).open().settings == HeadSettings());
 }
 
 TEST_CASE("where tensor and config.json differ the tensor is taken, apart from padding") {

@@ -240,10 +240,14 @@ typedef struct gumtile_head_options {
   int64_t weights_row_stride;
   /* for every batch size, instead of what was tuned; null: none */
   const char* schedule;
+  /* [vocab]: added to the logits of all rows; null: none */
+  const void* bias;
+  /* bf16, f16 or f32; 0: as weights_dtype */
+  gumtile_dtype bias_dtype;
 } gumtile_head_options;
 #define GUMTILE_HEAD_OPTIONS_INIT \
   { sizeof(gumtile_head_options), 0, 0, 0, (gumtile_dtype)0, (gumtile_dtype)0, (gumtile_dtype)0, \
-    GUMTILE_NOISE_GROUPED, NULL, 0, NULL }
+    GUMTILE_NOISE_GROUPED, NULL, 0, NULL, NULL, (gumtile_dtype)0 }
 #ifdef GUMTILE_LAYOUT
 GUMTILE_LAYOUT(offsetof(gumtile_head_options, vocab_size) == 8);
 GUMTILE_LAYOUT(offsetof(gumtile_head_options, hidden_size) == 16);
@@ -255,7 +259,9 @@ GUMTILE_LAYOUT(offsetof(gumtile_head_options, noise) == 44);
 GUMTILE_LAYOUT(offsetof(gumtile_head_options, weights) == 48);
 GUMTILE_LAYOUT(offsetof(gumtile_head_options, weights_row_stride) == 56);
 GUMTILE_LAYOUT(offsetof(gumtile_head_options, schedule) == 64);
-GUMTILE_LAYOUT(sizeof(gumtile_head_options) == 72);
+GUMTILE_LAYOUT(offsetof(gumtile_head_options, bias) == 72);
+GUMTILE_LAYOUT(offsetof(gumtile_head_options, bias_dtype) == 80);
+GUMTILE_LAYOUT(sizeof(gumtile_head_options) == 88);
 #endif
 /* END generated: gumtile_head_options */
 /* clang-format on */

@@ -11,6 +11,9 @@ namespace gumtile {
 /// What a head does to all of its logits; zero and null mean not at all. Arrays are memory of the head's
 /// device, borrowed like its weights; a head has those whose types are set.
 struct HeadSettings {
+  /// [vocab]: added to the logits of all rows; null: none
+  const void* bias = nullptr;
+  std::optional<DType> bias_dtype;
 
   bool operator==(const HeadSettings&) const = default;
 };

@@ -60,6 +60,8 @@ HEAD_OPTIONS: List[Tuple[str, Any]] = [
     ("weights", c_void_p),
     ("weights_row_stride", c_int64),
     ("schedule", c_char_p),
+    ("bias", c_void_p),
+    ("bias_dtype", c_int),
 ]
 
 #: What a call takes and returns.
@@ -94,6 +96,8 @@ FIELDS: Tuple[Field, ...] = (
 
 #: What a head does to all of its logits.
 HEAD_FIELDS: Tuple[Field, ...] = (
+    Field("bias", "array", "own", "vocab", False, "",
+          "added to the logits of all rows; None: none"),
 )
 
 #: What launches may ask for beside tokens and status words.

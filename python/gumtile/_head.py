@@ -74,6 +74,7 @@ class Head:
         hidden_dtype: Optional[str] = None,
         token_dtype: str = "int32",
         # BEGIN generated: head parameters, from src/head/fields.cpp
+        bias: Optional[Array] = None,
         # END generated: head parameters
         schedule: Optional[str] = None,
     ) -> None:
@@ -89,12 +90,16 @@ class Head:
             weights_dtype: "bfloat16" where the array holds its bits as uint16 or int16; else that of the array.
             hidden_dtype: "bfloat16", "float16" or "float32"; None: as the weights. Rounded to the weights' dtype.
             token_dtype: "int32" or "int64".
+            bias: [vocab_size] in bfloat16, float16 or float32, kept alive like the weights: added to the logits of all
+                rows; None: none.
             schedule: a schedule for every batch size, instead of what was tuned or built in.
 
         Raises TypeError or ValueError for an argument that does not fit, GumtileError for what the library refuses.
         """
         # BEGIN generated: head values, from src/head/fields.cpp
-        given: Dict[str, Any] = dict()
+        given: Dict[str, Any] = dict(
+            bias=bias,
+        )
         # END generated: head values
         instance("engine", engine, Engine, 'gumtile.Engine("auto")')
         array = view(weights, "weights")

@@ -81,6 +81,10 @@ constexpr std::array kHeadOptions = {
           "elements; 0: hidden_size"},
     Field{member, "schedule", Type::text, Over::one, absent(0), "", 1, "",
           "for every batch size, instead of what was tuned; null: none"},
+    Field{array, "bias", Type::own, Over::vocab, absent(0), "", 2, "",
+          "added to the logits of all rows; null: none", {{{"lm_head_bias"}}}, false, "bias"},
+    Field{member, "bias_dtype", Type::dtype, Over::one, absent(0), "", 2, "bias",
+          "bf16, f16 or f32; 0: as weights_dtype"},
 };
 
 constexpr std::array kStatusBits = {

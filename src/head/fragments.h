@@ -15,6 +15,7 @@ struct BuiltinFragment {
   Features features = kNoFeatures;  ///< it is part of heads that have all of these
 };
 
+void build_bias(HeadBuilder& h);
 void build_temperature(HeadBuilder& h);
 void build_gumbel(HeadBuilder& h);
 void carry_score(HeadBuilder& h);
@@ -25,6 +26,7 @@ void build_status(HeadBuilder& h);
 /// The list, in the order in which fragments run within their stages: a feature is a line here, or two if it
 /// takes part in two stages.
 inline constexpr std::array kFragments = {
+    BuiltinFragment{"bias", HeadStage::logits, build_bias},
     BuiltinFragment{"temperature", HeadStage::scores, build_temperature},
     BuiltinFragment{"score", HeadStage::candidates, carry_score, feature_logprob},
     BuiltinFragment{"gumbel", HeadStage::choice, build_gumbel},

@@ -9,7 +9,8 @@ namespace {
 // BEGIN generated: members, from src/head/fields.cpp
 constexpr std::array<ScalarSetting, 0> kScalarSettings = {
 };
-constexpr std::array<ArraySetting, 0> kArraySettings = {
+constexpr std::array<ArraySetting, 1> kArraySettings = {
+    ArraySetting{"bias", &HeadSettings::bias, &HeadSettings::bias_dtype},
 };
 // END generated: members
 // clang-format on
