@@ -259,7 +259,7 @@ TEST_CASE("what changes logits and is not applied is told") {
   for (const char* bias : {"final_logits_bias", "logit_scale"})
     CHECK(contains(Model({kHead, {bias, "BF16", {kVocab}}}).notes(), fmt::format("'{}'", bias)));
   for (const char* member :
-       {R"("logit_scale": 0.0625)", R"("logit_scale": "inv_sqrt_d_model")", R"("logits_scaling": 8)", R"("final_logit_softcapping": 30.0)",
+       {R"("logit_scale": 0.0625)", R"("logit_scale": "inv_sqrt_d_model")", R"("logits_scaling": 8)", R"("final_logit_softcapping": -1)",
         R"("lm_head_multiplier": 0.5)",
         R"("output_multiplier_scale": 0.5)", R"("logits_multiplier": 2)", R"("logits_soft_cap": 30)",
         R"("dim_model_base": 8)", R"("lm_head_bias": true)", R"("some_new_logit_cap": 5)",
@@ -298,6 +298,18 @@ TEST_CASE("a bias beside the head is taken, of the head's rows and no other") {
     CHECK(contains(model.notes(), "'lm_head_bias'"));
   }
   CHECK(Model({kHead, {"model.layers.0.mlp.bias", "F32", {kVocab}}}).open().settings == HeadSettings());
+}
+
+TEST_CASE("caps of the logits are read from config.json") {
+  const auto of = [](const char* config) { return Model({kHead}, config).open().settings; };
+  CHECK(of(R"({"final_logit_softcapping": 30.0})").softcap == 30);
+  CHECK(of(R"({"text_config": {"final_logit_softcapping": 20}, "final_logit_softcapping": 30})").softcap == 20);
+  for (const char* none :
+       {R"({"final_logit_softcapping": null})", R"({"final_logit_softcapping": 0})",
+        R"({"final_logit_softcapping": -5})", R"({"final_logit_softcapping": "30"})",
+        R"({"final_logit_softcapping": 1e99})", R"({"attn_logit_softcapping": 50.0})"})
+    CHECK(of(none) == HeadSettings());
+  CHECK(Model({kHead}, R"({"final_logit_softcapping": 30.0})").notes().empty());
 }
 
 TEST_CASE("where tensor and config.json differ the tensor is taken, apart from padding") {

@@ -204,6 +204,12 @@ TEST_CASE("a bias is added to the logits") {
   }
 }
 
+TEST_CASE("logits are capped by a hyperbolic tangent") {
+  HeadSettings settings;
+  settings.softcap = 2.5F;
+  check_settings(settings, [](double logit, int64_t) { return 2.5 * std::tanh(logit / 2.5); });
+}
+
 TEST_CASE("a head borrows its bias, and takes another one for it") {
   for (const auto& engine : engines()) {
     std::vector<uint16_t> ones(kVocab * kHidden, 0x3f80);

@@ -14,6 +14,8 @@ struct HeadSettings {
   /// [vocab]: added to the logits of all rows; null: none
   const void* bias = nullptr;
   std::optional<DType> bias_dtype;
+  /// logits become softcap * tanh(logit / softcap), after the bias; 0: none
+  float softcap = 0;
 
   bool operator==(const HeadSettings&) const = default;
 };

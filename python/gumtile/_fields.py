@@ -62,6 +62,7 @@ HEAD_OPTIONS: List[Tuple[str, Any]] = [
     ("schedule", c_char_p),
     ("bias", c_void_p),
     ("bias_dtype", c_int),
+    ("softcap", c_float),
 ]
 
 #: What a call takes and returns.
@@ -98,6 +99,8 @@ FIELDS: Tuple[Field, ...] = (
 HEAD_FIELDS: Tuple[Field, ...] = (
     Field("bias", "array", "own", "vocab", False, "",
           "added to the logits of all rows; None: none"),
+    Field("softcap", "setting", "float32", "one", False, "",
+          "logits become softcap * tanh(logit / softcap), after the bias; 0: none"),
 )
 
 #: What launches may ask for beside tokens and status words.

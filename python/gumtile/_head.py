@@ -61,6 +61,8 @@ class Head:
     """
 
     # BEGIN generated: head attributes, from src/head/fields.cpp
+    #: logits become softcap * tanh(logit / softcap), after the bias; 0: none.
+    softcap: float
     # END generated: head attributes
 
     def __init__(
@@ -75,6 +77,7 @@ class Head:
         token_dtype: str = "int32",
         # BEGIN generated: head parameters, from src/head/fields.cpp
         bias: Optional[Array] = None,
+        softcap: float = 0.0,
         # END generated: head parameters
         schedule: Optional[str] = None,
     ) -> None:
@@ -92,13 +95,14 @@ class Head:
             token_dtype: "int32" or "int64".
             bias: [vocab_size] in bfloat16, float16 or float32, kept alive like the weights: added to the logits of all
                 rows; None: none.
+            softcap: logits become softcap * tanh(logit / softcap), after the bias; 0: none.
             schedule: a schedule for every batch size, instead of what was tuned or built in.
 
         Raises TypeError or ValueError for an argument that does not fit, GumtileError for what the library refuses.
         """
         # BEGIN generated: head values, from src/head/fields.cpp
         given: Dict[str, Any] = dict(
-            bias=bias,
+            bias=bias, softcap=softcap,
         )
         # END generated: head values
         instance("engine", engine, Engine, 'gumtile.Engine("auto")')

@@ -85,6 +85,9 @@ constexpr std::array kHeadOptions = {
           "added to the logits of all rows; null: none", {{{"lm_head_bias"}}}, false, "bias"},
     Field{member, "bias_dtype", Type::dtype, Over::one, absent(0), "", 2, "bias",
           "bf16, f16 or f32; 0: as weights_dtype"},
+    Field{setting, "softcap", Type::f32, Over::one, absent(0), "", 2, "",
+          "logits become softcap * tanh(logit / softcap), after the bias; 0: none",
+          {{{"final_logit_softcapping"}}}, true},
 };
 
 constexpr std::array kStatusBits = {

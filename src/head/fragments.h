@@ -16,6 +16,7 @@ struct BuiltinFragment {
 };
 
 void build_bias(HeadBuilder& h);
+void build_softcap(HeadBuilder& h);
 void build_temperature(HeadBuilder& h);
 void build_gumbel(HeadBuilder& h);
 void carry_score(HeadBuilder& h);
@@ -27,6 +28,7 @@ void build_status(HeadBuilder& h);
 /// takes part in two stages.
 inline constexpr std::array kFragments = {
     BuiltinFragment{"bias", HeadStage::logits, build_bias},
+    BuiltinFragment{"softcap", HeadStage::logits, build_softcap},
     BuiltinFragment{"temperature", HeadStage::scores, build_temperature},
     BuiltinFragment{"score", HeadStage::candidates, carry_score, feature_logprob},
     BuiltinFragment{"gumbel", HeadStage::choice, build_gumbel},

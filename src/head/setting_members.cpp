@@ -7,7 +7,8 @@ namespace {
 
 // clang-format off
 // BEGIN generated: members, from src/head/fields.cpp
-constexpr std::array<ScalarSetting, 0> kScalarSettings = {
+constexpr std::array<ScalarSetting, 1> kScalarSettings = {
+    ScalarSetting{"softcap", &HeadSettings::softcap},
 };
 constexpr std::array<ArraySetting, 1> kArraySettings = {
     ArraySetting{"bias", &HeadSettings::bias, &HeadSettings::bias_dtype},

@@ -70,8 +70,7 @@ printf '{"vocab_size": 9, "hidden_size": 4, "text_config": {"final_logit_softcap
 succeeds "${greedy[@]}" --weights model
 says 'vocab_size is 9'
 says 'hidden_size is 4'
-says 'text_config.final_logit_softcapping'
-json 'd["vocab_size"] == 5 and d["hidden_size"] == 8'
+json 'd["vocab_size"] == 5 and d["hidden_size"] == 8 and d["settings"] == "softcap=30"'
 printf '{"vocab_size": 5, "rope": [Infinity, NaN]}' >model/config.json
 succeeds "${greedy[@]}" --weights model
 silent
