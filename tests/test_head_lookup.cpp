@@ -259,11 +259,10 @@ TEST_CASE("what changes logits and is not applied is told") {
   for (const char* bias : {"final_logits_bias", "logit_scale"})
     CHECK(contains(Model({kHead, {bias, "BF16", {kVocab}}}).notes(), fmt::format("'{}'", bias)));
   for (const char* member :
-       {R"("logit_scale": 0.0625)", R"("logit_scale": "inv_sqrt_d_model")", R"("logits_scaling": 8)", R"("final_logit_softcapping": -1)",
-        R"("lm_head_multiplier": 0.5)",
-        R"("output_multiplier_scale": 0.5)", R"("logits_multiplier": 2)", R"("logits_soft_cap": 30)",
-        R"("dim_model_base": 8)", R"("lm_head_bias": true)", R"("some_new_logit_cap": 5)",
-        R"("final_logits_scale": Infinity)"}) {
+       {R"("logit_scale": "inv_sqrt_d_model")", R"("logits_scaling": 0)", R"("final_logit_softcapping": -1)",
+        R"("lm_head_multiplier": 0.5)", R"("output_multiplier_scale": 0.5)", R"("logits_multiplier": 2)",
+        R"("logits_soft_cap": 30)", R"("dim_model_base": 8)", R"("lm_head_bias": true)",
+        R"("some_new_logit_cap": 5)", R"("final_logits_scale": Infinity)"}) {
     CAPTURE(member);
     const std::string name = std::string(member).substr(1, std::string(member).find('"', 1) - 1);
     const std::string sizes = R"("vocab_size": 64, "hidden_size": 16, )";
@@ -291,7 +290,8 @@ TEST_CASE("a bias beside the head is taken, of the head's rows and no other") {
     CHECK(head.arrays[0].name() == "lm_head.bias");
   }
   for (const Tensor& other : {Tensor{"lm_head.bias", "F32", {kVocab - 1}},
-                              {"lm_head.bias", "F32", {1, kVocab}}, {"lm_head.bias", "F64", {kVocab}}}) {
+                              {"lm_head.bias", "F32", {1, kVocab}},
+                              {"lm_head.bias", "F64", {kVocab}}}) {
     const Model model({kHead, other}, R"({"lm_head_bias": true})");
     CHECK(model.open().settings == HeadSettings());
     CHECK(contains(model.notes(), "'lm_head.bias'"));
@@ -303,13 +303,28 @@ TEST_CASE("a bias beside the head is taken, of the head's rows and no other") {
 TEST_CASE("caps of the logits are read from config.json") {
   const auto of = [](const char* config) { return Model({kHead}, config).open().settings; };
   CHECK(of(R"({"final_logit_softcapping": 30.0})").softcap == 30);
-  CHECK(of(R"({"text_config": {"final_logit_softcapping": 20}, "final_logit_softcapping": 30})").softcap == 20);
-  for (const char* none :
-       {R"({"final_logit_softcapping": null})", R"({"final_logit_softcapping": 0})",
-        R"({"final_logit_softcapping": -5})", R"({"final_logit_softcapping": "30"})",
-        R"({"final_logit_softcapping": 1e99})", R"({"attn_logit_softcapping": 50.0})"})
+  CHECK(of(R"({"text_config": {"final_logit_softcapping": 20}, "final_logit_softcapping": 30})").softcap ==
+        20);
+  for (const char* none : {R"({"final_logit_softcapping": null})", R"({"final_logit_softcapping": 0})",
+                           R"({"final_logit_softcapping": -5})", R"({"final_logit_softcapping": "30"})",
+                           R"({"final_logit_softcapping": 1e99})", R"({"attn_logit_softcapping": 50.0})"})
     CHECK(of(none) == HeadSettings());
   CHECK(Model({kHead}, R"({"final_logit_softcapping": 30.0})").notes().empty());
+}
+
+TEST_CASE("factors and divisors of the logits are read from config.json") {
+  const auto of = [](const char* config) { return Model({kHead}, config).open().settings; };
+  CHECK(of(R"({"logit_scale": 0.0625})").logit_scale == 0.0625F);
+  CHECK(of(R"({"logits_scaling": 8})").logit_scale == 0.125F);
+  CHECK(of(R"({"logits_scaling": 6.0})").logit_scale == static_cast<float>(1 / 6.0));
+  CHECK(of(R"({"logit_scale": -2})").logit_scale == -2);
+  for (const char* none : {R"({"logit_scale": 1.0})", R"({"logits_scaling": 0})", R"({"logit_scale": NaN})",
+                           R"({"logit_scale": "inv_sqrt_d_model"})"})
+    CHECK(of(none) == HeadSettings());
+  CHECK(Model({kHead}, R"({"logits_scaling": 8})").notes().empty());
+  const Model both({kHead}, R"({"logit_scale": 0.5, "logits_scaling": 8})");
+  CHECK(both.open().settings.logit_scale == 0.5F);
+  CHECK(contains(both.notes(), "'logits_scaling'"));
 }
 
 TEST_CASE("where tensor and config.json differ the tensor is taken, apart from padding") {

@@ -99,8 +99,7 @@ TEST_CASE("what is absent moves no bit") {
   for (const NoiseScheme noise : kSchemes) {
     const SamplingOptions plain = options_of(noise);
     for (const head::FeatureBit& feature : head::feature_bits())
-      check_absent(plain, options_of(noise, feature.bit),
-                   fmt::format("{} {}", name(noise), feature.name));
+      check_absent(plain, options_of(noise, feature.bit), fmt::format("{} {}", name(noise), feature.name));
     for (const Features features : {kNoFeatures, kAllFeatures})
       for (const head::ArraySetting& array : head::array_settings())
         for (const DType dtype : {DType::bf16, DType::f32}) {
@@ -139,7 +138,8 @@ TEST_CASE("settings have one text, and values that mean nothing are refused") {
   for (const head::ArraySetting& array : head::array_settings()) {
     SamplingOptions options;
     array.set(options.settings, nullptr, DType::i32);
-    check_error(error_of([&] { lm_head_sample(options); }), ErrorCode::usage, {std::string(array.name), "i32"});
+    check_error(error_of([&] { lm_head_sample(options); }), ErrorCode::usage,
+                {std::string(array.name), "i32"});
   }
 }
 
@@ -198,9 +198,8 @@ TEST_CASE("a bias is added to the logits") {
   for (const DType dtype : {DType::bf16, DType::f16, DType::f32}) {
     HeadSettings settings;
     settings.bias_dtype = dtype;
-    check_settings(settings, [](double logit, int64_t token) {
-      return logit + static_cast<double>(token % 7) * 0.5;
-    });
+    check_settings(settings,
+                   [](double logit, int64_t token) { return logit + static_cast<double>(token % 7) * 0.5; });
   }
 }
 
@@ -208,6 +207,27 @@ TEST_CASE("logits are capped by a hyperbolic tangent") {
   HeadSettings settings;
   settings.softcap = 2.5F;
   check_settings(settings, [](double logit, int64_t) { return 2.5 * std::tanh(logit / 2.5); });
+}
+
+TEST_CASE("logits are scaled, by a negative number too") {
+  for (const float factor : {0.0625F, -0.5F}) {
+    HeadSettings settings;
+    settings.logit_scale = factor;
+    if (factor > 0)
+      check_settings(settings, [](double logit, int64_t) { return 0.0625 * logit; });
+    else
+      check_settings(settings, [](double logit, int64_t) { return -0.5 * logit; });
+  }
+}
+
+TEST_CASE("bias, softcap and scale are applied in this order") {
+  HeadSettings settings;
+  settings.bias_dtype = DType::bf16;
+  settings.softcap = 2.0F;
+  settings.logit_scale = 3.0F;
+  check_settings(settings, [](double logit, int64_t token) {
+    return 3 * (2 * std::tanh((logit + static_cast<double>(token % 7) * 0.5) / 2));
+  });
 }
 
 TEST_CASE("a head borrows its bias, and takes another one for it") {

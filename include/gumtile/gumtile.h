@@ -246,10 +246,12 @@ typedef struct gumtile_head_options {
   gumtile_dtype bias_dtype;
   /* logits become softcap * tanh(logit / softcap), after the bias; 0: none */
   float softcap;
+  /* a factor of the logits, after bias and softcap; 0: none */
+  float logit_scale;
 } gumtile_head_options;
 #define GUMTILE_HEAD_OPTIONS_INIT \
   { sizeof(gumtile_head_options), 0, 0, 0, (gumtile_dtype)0, (gumtile_dtype)0, (gumtile_dtype)0, \
-    GUMTILE_NOISE_GROUPED, NULL, 0, NULL, NULL, (gumtile_dtype)0, 0 }
+    GUMTILE_NOISE_GROUPED, NULL, 0, NULL, NULL, (gumtile_dtype)0, 0, 0 }
 #ifdef GUMTILE_LAYOUT
 GUMTILE_LAYOUT(offsetof(gumtile_head_options, vocab_size) == 8);
 GUMTILE_LAYOUT(offsetof(gumtile_head_options, hidden_size) == 16);
@@ -264,7 +266,8 @@ GUMTILE_LAYOUT(offsetof(gumtile_head_options, schedule) == 64);
 GUMTILE_LAYOUT(offsetof(gumtile_head_options, bias) == 72);
 GUMTILE_LAYOUT(offsetof(gumtile_head_options, bias_dtype) == 80);
 GUMTILE_LAYOUT(offsetof(gumtile_head_options, softcap) == 84);
-GUMTILE_LAYOUT(sizeof(gumtile_head_options) == 88);
+GUMTILE_LAYOUT(offsetof(gumtile_head_options, logit_scale) == 88);
+GUMTILE_LAYOUT(sizeof(gumtile_head_options) == 96);
 #endif
 /* END generated: gumtile_head_options */
 /* clang-format on */

@@ -16,6 +16,8 @@ struct HeadSettings {
   std::optional<DType> bias_dtype;
   /// logits become softcap * tanh(logit / softcap), after the bias; 0: none
   float softcap = 0;
+  /// a factor of the logits, after bias and softcap; 0: none
+  float logit_scale = 0;
 
   bool operator==(const HeadSettings&) const = default;
 };

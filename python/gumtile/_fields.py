@@ -63,6 +63,7 @@ HEAD_OPTIONS: List[Tuple[str, Any]] = [
     ("bias", c_void_p),
     ("bias_dtype", c_int),
     ("softcap", c_float),
+    ("logit_scale", c_float),
 ]
 
 #: What a call takes and returns.
@@ -101,6 +102,8 @@ HEAD_FIELDS: Tuple[Field, ...] = (
           "added to the logits of all rows; None: none"),
     Field("softcap", "setting", "float32", "one", False, "",
           "logits become softcap * tanh(logit / softcap), after the bias; 0: none"),
+    Field("logit_scale", "setting", "float32", "one", False, "",
+          "a factor of the logits, after bias and softcap; 0: none"),
 )
 
 #: What launches may ask for beside tokens and status words.

@@ -63,6 +63,8 @@ class Head:
     # BEGIN generated: head attributes, from src/head/fields.cpp
     #: logits become softcap * tanh(logit / softcap), after the bias; 0: none.
     softcap: float
+    #: a factor of the logits, after bias and softcap; 0: none.
+    logit_scale: float
     # END generated: head attributes
 
     def __init__(
@@ -78,6 +80,7 @@ class Head:
         # BEGIN generated: head parameters, from src/head/fields.cpp
         bias: Optional[Array] = None,
         softcap: float = 0.0,
+        logit_scale: float = 0.0,
         # END generated: head parameters
         schedule: Optional[str] = None,
     ) -> None:
@@ -96,13 +99,14 @@ class Head:
             bias: [vocab_size] in bfloat16, float16 or float32, kept alive like the weights: added to the logits of all
                 rows; None: none.
             softcap: logits become softcap * tanh(logit / softcap), after the bias; 0: none.
+            logit_scale: a factor of the logits, after bias and softcap; 0: none.
             schedule: a schedule for every batch size, instead of what was tuned or built in.
 
         Raises TypeError or ValueError for an argument that does not fit, GumtileError for what the library refuses.
         """
         # BEGIN generated: head values, from src/head/fields.cpp
         given: Dict[str, Any] = dict(
-            bias=bias, softcap=softcap,
+            bias=bias, softcap=softcap, logit_scale=logit_scale,
         )
         # END generated: head values
         instance("engine", engine, Engine, 'gumtile.Engine("auto")')

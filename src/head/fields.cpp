@@ -88,6 +88,9 @@ constexpr std::array kHeadOptions = {
     Field{setting, "softcap", Type::f32, Over::one, absent(0), "", 2, "",
           "logits become softcap * tanh(logit / softcap), after the bias; 0: none",
           {{{"final_logit_softcapping"}}}, true},
+    Field{setting, "logit_scale", Type::f32, Over::one, absent(0), "", 2, "",
+          "a factor of the logits, after bias and softcap; 0: none",
+          {{{"logit_scale"}, {"logits_scaling", true}}}},
 };
 
 constexpr std::array kStatusBits = {

@@ -17,6 +17,7 @@ struct BuiltinFragment {
 
 void build_bias(HeadBuilder& h);
 void build_softcap(HeadBuilder& h);
+void build_logit_scale(HeadBuilder& h);
 void build_temperature(HeadBuilder& h);
 void build_gumbel(HeadBuilder& h);
 void carry_score(HeadBuilder& h);
@@ -29,6 +30,7 @@ void build_status(HeadBuilder& h);
 inline constexpr std::array kFragments = {
     BuiltinFragment{"bias", HeadStage::logits, build_bias},
     BuiltinFragment{"softcap", HeadStage::logits, build_softcap},
+    BuiltinFragment{"logit_scale", HeadStage::logits, build_logit_scale},
     BuiltinFragment{"temperature", HeadStage::scores, build_temperature},
     BuiltinFragment{"score", HeadStage::candidates, carry_score, feature_logprob},
     BuiltinFragment{"gumbel", HeadStage::choice, build_gumbel},

@@ -7,8 +7,9 @@ namespace {
 
 // clang-format off
 // BEGIN generated: members, from src/head/fields.cpp
-constexpr std::array<ScalarSetting, 1> kScalarSettings = {
+constexpr std::array<ScalarSetting, 2> kScalarSettings = {
     ScalarSetting{"softcap", &HeadSettings::softcap},
+    ScalarSetting{"logit_scale", &HeadSettings::logit_scale},
 };
 constexpr std::array<ArraySetting, 1> kArraySettings = {
     ArraySetting{"bias", &HeadSettings::bias, &HeadSettings::bias_dtype},

@@ -79,6 +79,44 @@ fails 65 config.json "${greedy[@]}" --weights model
 succeeds "${greedy[@]}" --weights model:lm_head.weight
 says config.json
 
+# ---- What else a head does to its logits ----------------------------------------------------------------------
+# A bias of 0, 0, 0, 9, 0 beside a head whose rows 3 and 4 have the largest logits.
+mkdir biased
+printf '{"logit_scale": -1, "final_logit_softcapping": 6}' >biased/config.json
+header='{"lm_head.weight":{"dtype":"F32","shape":[5,8],"data_offsets":[0,160]},"lm_head.bias":{"dtype":"F32","shape":[5],"data_offsets":[160,180]}}'
+{
+  printf '%b%s' "$(little_endian ${#header})" "$header"
+  printf '%b' "$(repeat $minus_one 24)"
+  head -c 64 /dev/zero
+  printf '%b' '\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x10\x41\x00\x00\x00\x00'
+} >biased/model.safetensors
+succeeds "${greedy[@]}" --weights biased --logit-scale 0 --softcap 0
+silent
+json 'd["settings"] == "bias=f32" and [row["token"] for row in d["rows"]] == [3, 3]'
+json 'all(abs(row["logprob"] + 0.000124) < 1e-5 for row in d["rows"])'
+succeeds "${greedy[@]}" --weights biased --logit-scale 0 --softcap 0 --first-token 4
+json '[row["token"] for row in d["rows"]] == [4, 4]'
+succeeds "${greedy[@]}" --weights biased # logits -8, -8, -8, 9, 0; capped at 6, and with the other sign
+silent
+json 'd["settings"] == "softcap=6,logit_scale=-1,bias=f32" and [row["token"] for row in d["rows"]] == [0, 0]'
+succeeds "${greedy[@]}" --weights biased --bias none --softcap 0 --logit-scale 1
+json '[row["token"] for row in d["rows"]] == [3, 3] and d["settings"] == "logit_scale=1"'
+rm model/config.json
+succeeds "${greedy[@]}" --weights model --bias biased/model.safetensors:lm_head.bias
+json 'd["settings"] == "bias=f32" and [row["token"] for row in d["rows"]] == [3, 3]'
+fails 65 '[2, 8]' "${greedy[@]}" --weights model --bias hidden.safetensors:h
+fails 64 --softcap "${greedy[@]}" --weights biased --softcap -1
+fails 64 --logit-scale "${greedy[@]}" --weights biased --logit-scale nan
+succeeds sample --device cpu --synthetic 100x8 --seed 1 --bias bf16 --softcap 5 --format json
+json 'd["settings"] == "softcap=5,bias=bf16"'
+succeeds compile --targets host:x86-64-v3 --features token --max-rows 1 -o head.gtpack --format json --model biased
+json 'd["settings"] == "softcap=6,logit_scale=-1,bias=f32"'
+succeeds "${greedy[@]}" --weights biased --pack head.gtpack --no-logprob
+json '[row["token"] for row in d["rows"]] == [0, 0] and d["timings"]["compiles"] == 0'
+fails 64 'softcap=6' "${greedy[@]}" --weights biased --pack head.gtpack --no-logprob --softcap 7
+succeeds tune --device cpu --batches 1 --why --format json --model biased
+rm head.gtpack
+
 # ---- Heads that cannot be taken -------------------------------------------------------------------------------
 mkdir quantised
 safetensors quantised/model.safetensors '{"model.embed_tokens.weight":{"dtype":"F32","shape":[5,8],"data_offsets":[0,160]},'`
@@ -100,7 +138,7 @@ printf '{"vocab_size": 5, "hidden_size": 4, "torch_dtype": "bfloat16", "logit_sc
 succeeds "${compile[@]}" --model model
 says hidden_size
 says bfloat16
-says logit_scale
+json 'd["settings"] == "logit_scale=0.5"'
 json '(d["vocab_size"], d["hidden_size"], d["weights_dtype"]) == (5, 8, "f32")'
 json 'd["head"]["file"].endswith("model.safetensors") and d["head"]["tensor"] == "lm_head.weight"'
 succeeds "${tune[@]}" --model model
