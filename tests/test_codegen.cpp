@@ -215,6 +215,41 @@ TEST_CASE("every wgmma code shape is assembled without spills or serialised inst
   });
 }
 
+// What comes between the product and the choice is computed once: for each value of a lane, whatever is
+// folded a second time, and a bias is read once for all rows of a column.
+TEST_CASE("bias, softcap and scale cost a few instructions for each value") {
+  const std::string ptxas = find_ptxas();
+  struct Shape {
+    const char* schedule;
+    size_t columns, values;  // of a lane
+  };
+  for (const Shape& shape : {Shape{"wgmma:b64,v128,k64,stages=4,wg=1x1", 32, 64},
+                             {"wgmma:b128,v256,k64,stages=4,wg=2x1,cluster=2x1,box=64", 64, 128}})
+    for (const NoiseScheme noise : kSchemes)
+      for (const Features features : {kNoFeatures, kAllFeatures}) {
+        SamplingOptions options{noise, DType::bf16, DType::bf16, features};
+        CAPTURE(shape.schedule);
+        CAPTURE(name(noise));
+        CAPTURE(features);
+        const auto ptx_of = [&] {
+          return compile(plan(lm_head_sample(options), "sm_90a", shape.schedule)).code;
+        };
+        const std::string plain = ptx_of();
+        options.settings.bias_dtype = DType::bf16;
+        CHECK(count(ptx_of(), "ld.global.b16") - count(plain, "ld.global.b16") == shape.columns);
+        options.settings = {};
+        options.settings.softcap = 30;
+        const std::string capped = ptx_of();
+        CHECK(count(capped, "rcp.approx.ftz.f32") - count(plain, "rcp.approx.ftz.f32") == shape.values);
+        CHECK(!contains(capped, "div.rn"));
+        options.settings.bias_dtype = DType::f32;
+        options.settings.logit_scale = 0.5F;
+        if (ptxas.empty()) continue;
+        const Assembly assembly = assemble(ptxas, ptx_of(), "sm_90a");
+        CHECK(find_fault(assembly, false) == "");
+      }
+}
+
 // ---- the text ----
 
 TEST_CASE("wgmma streams through tensor maps and keeps accumulators in registers") {

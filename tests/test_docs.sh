@@ -29,6 +29,7 @@ links_python() {
   for candidate in python3 /usr/bin/python3; do
     candidate=$(command -v "$candidate") || continue
     if "$candidate" -c "import $1" 2>/dev/null; then
+      [[ $candidate != "$work/bin/python3" ]] || return 0
       printf '#!/bin/sh\nexec %s "$@"\n' "$candidate" >"$work/bin/python3"
       chmod +x "$work/bin/python3"
       return 0

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gumtile/dsl.h"
+#include "ir/analysis.h"
 #include "tests/program_run.h"
 
 namespace gumtile::test {
@@ -627,6 +628,30 @@ TEST_CASE("built-in Programs are found by the names that they have themselves") 
   CHECK(find_builtin_program("gemm")->make({}, DType::f16) == gemm(DType::bf16, DType::bf16, DType::f16));
   CHECK(builtin_programs().front().name == "lm_head_sample");
   CHECK(find_builtin_program("gem") == nullptr);
+}
+
+TEST_CASE("what all nodes read of a contraction") {
+  const auto op_of = [](const SamplingOptions& options) {
+    const Program program = lm_head_sample(options);
+    return program.nodes[contraction_result(program, analyze(program))].op;
+  };
+  for (const NoiseScheme noise : {NoiseScheme::per_token, NoiseScheme::grouped}) {
+    SamplingOptions options;
+    options.noise = noise;
+    CHECK(op_of(options) == Op::contract);
+    options.settings.bias_dtype = DType::f32;
+    CHECK(op_of(options) == Op::add);
+    options.settings.softcap = 30;
+    CHECK(op_of(options) == Op::mul);
+    options.fragments.push_back({"tanh", HeadStage::logits, [](HeadBuilder& h) { h.logit = tanh(h.logit); }});
+    CHECK(op_of(options) == Op::tanh);
+    // A second reader of what comes before the last step.
+    options.fragments.push_back(
+        {"raw", HeadStage::logits, [](HeadBuilder& h) { h.logit = h.logit + abs(h.logit); }});
+    CHECK(op_of(options) == Op::tanh);
+  }
+  const Program logits = sample_logits({});
+  CHECK(contraction_result(logits, analyze(logits)) == kNone);
 }
 
 TEST_CASE("damaged text is refused or parses, and never crashes") {

@@ -72,7 +72,7 @@ SweepEmitter::ColumnContest SweepEmitter::make_contest(NodeId id, const Place& p
   for (NodeId node : sources) {
     if (analysis_.nodes[node].level != Level::element) continue;
     const bool is_word = of_bound.contains(node) && !parts.contains(node) && is_random_word(program, node);
-    if (program.nodes[node].op == Op::contract || (is_word && keeps_words)) keep(node);
+    if (node == expressions_.accumulated() || (is_word && keeps_words)) keep(node);
   }
   return contest;
 }

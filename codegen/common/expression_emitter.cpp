@@ -9,7 +9,13 @@ using llvm::Value;
 
 ExpressionEmitter::ExpressionEmitter(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
                                      FragmentSource& source, bool use_row_table)
-    : plan_(plan), program_(plan.program), analysis_(analysis), ops_(ops), b(ops.b), source_(source) {
+    : plan_(plan),
+      program_(plan.program),
+      analysis_(analysis),
+      ops_(ops),
+      b(ops.b),
+      source_(source),
+      accumulated_(analysis.contraction_node) {
   offsets_ = member_offsets(plan.fragment.mask);
   for (size_t i = 0; i < offsets_.size(); ++i)
     if ((offsets_[i] & analysis.member_mask) == 0) leaders_.push_back(static_cast<int>(i));
@@ -66,7 +72,7 @@ Value* ExpressionEmitter::value(NodeId node, const Place& place, size_t which) {
 ExpressionEmitter::Known ExpressionEmitter::known(NodeId node, const Place& place, size_t which) {
   if (place.member == chosen())
     if (const auto it = chosen_.values.find(node); it != chosen_.values.end()) return {{}, it->second};
-  if (program_.nodes[node].op == Op::contract) return {{}, source_.accumulator(place)};
+  if (node == accumulated_) return {{}, source_.accumulator(place)};
   const NodeKey k = key(node, place, which);
   for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
     if (auto it = scope->nodes.find(k); it != scope->nodes.end()) return it->second;
@@ -306,11 +312,28 @@ Value* ExpressionEmitter::group_valid(const Place& place) {
 
 // ---- loads, branches and reductions over members ----
 
+/// An element of a vector over the columns, of which none is masked: the columns of a lane lie at constant
+/// distances from one address. Null for other inputs.
+Value* ExpressionEmitter::load_column(const Node& node, const Place& place) {
+  const auto input = static_cast<uint32_t>(node.imm);
+  const InputInfo& info = program_.inputs[input];
+  if (info.axes.size() != 1 || info.axes[0] != program_.column_axis || masked_ || ops_.lanes() != 0)
+    return nullptr;
+  const Known at = known(node.operands[0], place, 0);
+  if (at.value || !at.split.base) return nullptr;
+  const auto bytes = static_cast<int64_t>(size_bytes(info.dtype));
+  Value* base = b.CreateMul(b.CreateZExt(at.split.base, b.getInt64Ty()), b.getInt64(bytes));
+  Value* address = b.CreateAdd(source_.input_address(input), base);
+  const int64_t offset = static_cast<int64_t>(at.split.offset) - plan_.problem.first_column;
+  return ops_.from_storage(info.dtype, source_.load(info.dtype, address, b.getInt64(offset)));
+}
+
 Value* ExpressionEmitter::load(const Node& node, const Place& place) {
   const auto input = static_cast<uint32_t>(node.imm);
   const InputInfo& info = program_.inputs[input];
   Value* address = source_.input_address(input);
   auto emit_load = [&]() -> Value* {
+    if (Value* loaded = load_column(node, place)) return loaded;
     Value* index = nullptr;
     for (size_t axis = 0; axis < info.axes.size(); ++axis) {
       const DType type = program_.nodes[node.operands[axis]].dtype;

@@ -35,8 +35,11 @@ struct SplitInteger {
 class FragmentSource {
  public:
   virtual ~FragmentSource() = default;
-  /// The contraction's value.
+  /// The contraction's value, or what took its place.
   virtual llvm::Value* accumulator(const Place& place) = 0;
+  /// Whether another value may take its place, and puts it there.
+  virtual bool has_room() { return false; }
+  virtual void set_accumulator(const Place& /*place*/, llvm::Value* /*value*/) {}
   /// The block's first column (global) plus what the lane adds (u32); the bits of the fragment's mask are
   /// zero in `base`. Blocks that share a base share what is computed from it.
   virtual SplitInteger column_base(int block) = 0;
@@ -85,6 +88,11 @@ class ExpressionEmitter {
   bool masked() const { return masked_; }
 
   llvm::Value* value(NodeId node, const Place& place, size_t which = 0);
+
+  /// The node whose values the source's accumulators are: the contraction, or what took its place.
+  NodeId accumulated() const { return accumulated_; }
+  void set_accumulated(NodeId node) { accumulated_ = node; }
+
   /// Makes `value` the node's at a place, in the current scope: it was computed before.
   void remember(NodeId node, const Place& place, llvm::Value* value) {
     scopes_.back().nodes.emplace(key(node, place, 0), Known{{}, value});
@@ -143,6 +151,7 @@ class ExpressionEmitter {
   std::optional<SplitInteger> join(const SplitInteger& x, const SplitInteger& y, bool add);
   llvm::Value* materialize(const SplitInteger& x);
   llvm::Value* number(Op op, DType operand_type, DType result, const std::vector<llvm::Value*>& operands);
+  llvm::Value* load_column(const Node& node, const Place& place);
   llvm::Value* load(const Node& node, const Place& place);
   llvm::Value* branch(const Node& node, const Place& place, llvm::Value* condition);
   std::vector<llvm::Value*> reduce_members(const Node& node, const Place& place);
@@ -166,6 +175,7 @@ class ExpressionEmitter {
   };
   Chosen chosen_;
   std::set<NodeId> table_;
+  NodeId accumulated_;
   std::vector<Scope> scopes_;
   bool masked_ = true;
 };

@@ -17,9 +17,9 @@ class MathTarget {
   /// log2 and exp2 of f32 (scalar or vector); subnormal results and arguments may count as zero.
   virtual llvm::Value* log2(llvm::IRBuilder<>& b, llvm::Value* x) = 0;
   virtual llvm::Value* exp2(llvm::IRBuilder<>& b, llvm::Value* x) = 0;
-  /// x / y for y from 1 to 2; an error of two units in the last place is allowed.
-  virtual llvm::Value* divide_near_one(llvm::IRBuilder<>& b, llvm::Value* x, llvm::Value* y) {
-    return b.CreateFDiv(x, y);
+  /// 1 / x for x from 1 to 2; an error of two units in the last place is allowed.
+  virtual llvm::Value* reciprocal(llvm::IRBuilder<>& b, llvm::Value* x) {
+    return b.CreateFDiv(llvm::ConstantFP::get(x->getType(), 1), x);
   }
   virtual llvm::Value* rint(llvm::IRBuilder<>& b, llvm::Value* x) = 0;
   virtual llvm::Value* floor(llvm::IRBuilder<>& b, llvm::Value* x) = 0;

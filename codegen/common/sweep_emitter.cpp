@@ -93,6 +93,22 @@ StateValues SweepEmitter::from_words(const std::vector<Value*>& words) {
   return values;
 }
 
+bool SweepEmitter::settles_accumulators() const {
+  return plan_.bounded >= 0 && source_.has_room() &&
+         contraction_result(plan_.program, analysis_) != analysis_.contraction_node;
+}
+
+void SweepEmitter::settle_accumulators(int block) {
+  const NodeId result = contraction_result(plan_.program, analysis_);
+  expressions_.set_accumulated(analysis_.contraction_node);
+  for (int member = 0; member < expressions_.chosen(); ++member)
+    for (int row = 0; row < plan_.fragment.rows; ++row) {
+      const Place place{row, block, member};
+      source_.set_accumulator(place, expressions_.value(result, place));
+    }
+  expressions_.set_accumulated(result);
+}
+
 void SweepEmitter::fold(std::span<const RowStates> states, int first_row, int first_block, int blocks) {
   for (const bool bounded : {true, false}) {
     for (size_t r = 0; r < analysis_.sweep_reductions.size(); ++r) {

@@ -37,6 +37,13 @@ class SweepEmitter {
   StateValues identity() const;
   StateValues combine(const StateValues& left, const StateValues& right);
 
+  /// Whether the contraction's values are to become what all other nodes read of them (a biased or capped
+  /// value), before anything is folded: columns and groups that bounds do not dismiss would be computed a
+  /// second time.
+  bool settles_accumulators() const;
+  /// Does so for all rows of a block, which share what they read of its columns.
+  void settle_accumulators(int block);
+
   /// Folds `blocks` blocks of 64 columns of the rows from `first_row` on into `states` (one a row).
   /// Reductions with a bound come first: the bounds of all groups are computed side by side, so that their
   /// latencies overlap, and groups that cannot change the state are skipped. What the others compute for

@@ -104,12 +104,13 @@ GpuFrame::GpuFrame(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEm
 Value* GpuFrame::shared(Value* offset_bytes) { return b.CreateGEP(b.getInt8Ty(), shared_, offset_bytes); }
 
 Value* GpuFrame::accumulated(const Place& place) {
-  if (place.row != Place::kChosen) return accumulate_(place);
+  const auto load = [&](const Place& at) { return b.CreateLoad(b.getFloatTy(), accumulate_(at)); };
+  if (place.row != Place::kChosen) return load(place);
   std::vector<Value*> of_rows;
   for (int row = 0; row < plan_.fragment.rows; ++row) {
     std::vector<Value*> values;
     for (int block = 0; block < plan_.fragment.blocks; ++block)
-      values.push_back(accumulate_({row, block, place.member}));
+      values.push_back(load({row, block, place.member}));
     of_rows.push_back(pick(b, chosen_.block, std::move(values)));
   }
   return pick(b, chosen_.row, std::move(of_rows));
@@ -118,6 +119,8 @@ Value* GpuFrame::accumulated(const Place& place) {
 Value* GpuFrame::accumulator(const Place& place) {
   return rare_ ? ptx::opaque(b, accumulated(place)) : accumulated(place);
 }
+
+void GpuFrame::set_accumulator(const Place& place, Value* value) { b.CreateStore(value, accumulate_(place)); }
 
 Value* GpuFrame::local_row(int row) {
   if (finished_local_) return finished_local_;
@@ -254,7 +257,7 @@ void GpuFrame::prepare_tile() {
   if (sweep_.groups_compete() && plan_.join == Join::packed) sweep_.prepare_contest();
 }
 
-void GpuFrame::finish_tile(const std::function<Value*(const Place&)>& accumulate, Value* present,
+void GpuFrame::finish_tile(const std::function<llvm::AllocaInst*(const Place&)>& accumulate, Value* present,
                            Value* first) {
   accumulate_ = accumulate;
   auto i32 = [&](int value) { return b.getInt32(static_cast<uint32_t>(value)); };
@@ -273,6 +276,16 @@ void GpuFrame::finish_tile(const std::function<Value*(const Place&)>& accumulate
     const int offset = row / 2 * plan_.fragment.row_pair_step + row % 2 * 8;
     return b.CreateICmpSGT(left, b.getInt64(static_cast<uint64_t>(offset)));
   };
+  if (sweep_.settles_accumulators())
+    for (int block = 0; block < plan_.fragment.blocks; ++block) {
+      Value* wanted = rows_exist(0);
+      if (present) wanted = b.CreateAnd(wanted, b.CreateICmpSLT(i32(block), present));
+      emit_if(b, wanted, [&] {
+        sweep_.expressions().reset();
+        sweep_.expressions().set_masked(!plan_.tiles_are_whole());
+        sweep_.settle_accumulators(block);
+      });
+    }
   if (sweep_.groups_compete()) sweep_.open_contest();
   for (int block = 0; block < plan_.fragment.blocks; block += blocks_folded)
     for (int row = 0; row < plan_.fragment.rows; row += rows_together) {

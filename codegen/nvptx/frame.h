@@ -58,11 +58,11 @@ class GpuFrame : public GpuSource {
   /// Computes what a fold needs that does not wait for the tile's values, and reads what other blocks have
   /// reached: between `begin_tile` and `finish_tile`, at leisure. Needs the row table.
   void prepare_tile();
-  /// Folds the tile: `accumulate` gives the contraction's value at a place. `blocks`: how many of the warp's
-  /// blocks the tile has (i32); null: all. `first`: whether it is the block's first tile (i1), in which
-  /// little is dismissed yet; null: not known.
-  void finish_tile(const std::function<llvm::Value*(const Place&)>& accumulate, llvm::Value* blocks = nullptr,
-                   llvm::Value* first = nullptr);
+  /// Folds the tile: `accumulate` has the variable of the contraction's value at a place. `blocks`: how many
+  /// of the warp's blocks the tile has (i32); null: all. `first`: whether it is the block's first tile (i1),
+  /// in which little is dismissed yet; null: not known.
+  void finish_tile(const std::function<llvm::AllocaInst*(const Place&)>& accumulate,
+                   llvm::Value* blocks = nullptr, llvm::Value* first = nullptr);
   /// Where `when` (i1) holds, reads what other blocks have reached, for the tiles finished from now on. Call
   /// it some time before a tile ends: nothing waits for the answer until then.
   void ask_reached(llvm::Value* when);
@@ -70,6 +70,8 @@ class GpuFrame : public GpuSource {
   void end();
 
   llvm::Value* accumulator(const Place& place) override;
+  bool has_room() override { return true; }
+  void set_accumulator(const Place& place, llvm::Value* value) override;
   void enter_rare_code() override { rare_ = true; }
   void leave_rare_code() override { rare_ = false; }
   /// Whether a fold is short: few groups are more than a bound.
@@ -162,7 +164,7 @@ class GpuFrame : public GpuSource {
   Chosen chosen_;  ///< what Place::kChosen stands for
   std::vector<RowStates> states_;
   std::vector<llvm::AllocaInst*> reached_;  ///< a row: the ordered key that other blocks have reached
-  std::function<llvm::Value*(const Place&)> accumulate_;
+  std::function<llvm::AllocaInst*(const Place&)> accumulate_;
 };
 
 /// A loop body run by threads `index = thread; index < count; index += threads`.

@@ -53,10 +53,10 @@ class MmaSyncLoop {
     Value* first_column = b.CreateAdd(b.CreateMul(tiles.index(), i32(schedule_.block_vocab)),
                                       i32(plan_.launch.first_tile_column()));
     frame_.begin_tile(first_column);
-    frame_.finish_tile([&](const Place& place) -> Value* {
+    frame_.finish_tile([&](const Place& place) {
       // Rows 8 apart alternate between the halves of an m16 tile; a block's columns are eight n8 tiles.
       const int column = place.block * 64 + static_cast<int>(offsets_[static_cast<size_t>(place.member)]);
-      return b.CreateLoad(b.getFloatTy(), sum(place.row / 2, column / 8, (place.row % 2) * 2 + column % 2));
+      return sum(place.row / 2, column / 8, (place.row % 2) * 2 + column % 2);
     });
     tiles.close();
     ptx::wait_copies(b, 0);

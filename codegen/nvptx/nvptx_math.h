@@ -18,8 +18,8 @@ class NvptxMath : public MathTarget {
   llvm::Value* exp2(llvm::IRBuilder<>& b, llvm::Value* x) override {
     return b.CreateIntrinsic(llvm::Intrinsic::nvvm_ex2_approx_ftz, {x->getType()}, {x});
   }
-  llvm::Value* divide_near_one(llvm::IRBuilder<>& b, llvm::Value* x, llvm::Value* y) override {
-    return b.CreateFMul(x, b.CreateIntrinsic(llvm::Intrinsic::nvvm_rcp_approx_ftz_f, {}, {y}));
+  llvm::Value* reciprocal(llvm::IRBuilder<>& b, llvm::Value* x) override {
+    return b.CreateIntrinsic(llvm::Intrinsic::nvvm_rcp_approx_ftz_f, {}, {x});
   }
   llvm::Value* rint(llvm::IRBuilder<>& b, llvm::Value* x) override {
     return b.CreateUnaryIntrinsic(llvm::Intrinsic::rint, x);

@@ -41,10 +41,8 @@ class SimtLoop {
     frame_.ask_reached(b.getTrue());
     if (analysis_.contraction != kNone) contract(first_column, sums);
     frame_.begin_tile(first_column);
-    frame_.finish_tile([&](const Place& place) -> Value* {
-      llvm::AllocaInst* sum =
-          sums[static_cast<size_t>(place.row) * offsets_.size() + static_cast<size_t>(place.member)];
-      return b.CreateLoad(b.getFloatTy(), sum);
+    frame_.finish_tile([&](const Place& place) {
+      return sums[static_cast<size_t>(place.row) * offsets_.size() + static_cast<size_t>(place.member)];
     });
     loop.close();
     frame_.end();

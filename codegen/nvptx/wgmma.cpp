@@ -353,10 +353,10 @@ class WgmmaLoop {
     multiply_widths(present, blocks, narrowest);
     const bool always_whole = narrowest == blocks && plan_.warps_n == 1 && schedule_.cluster_n == 1;
     frame_.finish_tile(
-        [&](const Place& place) -> Value* {
+        [&](const Place& place) {
           // Rows 8 apart alternate inside an atom of 64; a block's columns are eight n8 tiles.
           const int column = place.block * 64 + static_cast<int>(offsets_[static_cast<size_t>(place.member)]);
-          return get(sum(place.row / 2, column / 8 * 4 + place.row % 2 * 2 + column % 2));
+          return sum(place.row / 2, column / 8 * 4 + place.row % 2 * 2 + column % 2);
         },
         always_whole ? nullptr : present, b.CreateICmpEQ(consumed_tile_, frame_.turn()));
     if (takes_turns()) skip_stages(steps_);

@@ -1,5 +1,6 @@
 #include "ir/analysis.h"
 
+#include <algorithm>
 #include <bit>
 #include <set>
 
@@ -134,6 +135,34 @@ Packing packing_of(const ReductionInfo& reduction) {
 
 bool is_argmax(const ReductionInfo& reduction) {
   return reduction.state.size() >= 2 && reduction.combine == argmax_combine(reduction.state);
+}
+
+NodeId contraction_result(const Program& program, const ProgramAnalysis& analysis) {
+  const auto is_pure = [](Op op) {
+    return op != Op::reduce && op != Op::select_ordered && op != Op::branch && op != Op::load;
+  };
+  const auto is_result_elsewhere = [&](NodeId id) {  // read by what is no node
+    return std::any_of(program.outputs.begin(), program.outputs.end(),
+                       [&](const OutputInfo& o) { return o.node == id || o.position == id; }) ||
+           std::any_of(program.reductions.begin(), program.reductions.end(),
+                       [&](const ReductionInfo& r) { return r.bound == id; }) ||
+           program.row_guard == id;
+  };
+  NodeId result = analysis.contraction_node;
+  while (result != kNone && !is_result_elsewhere(result)) {
+    NodeId reader = kNone;
+    for (NodeId id = 0; id < program.nodes.size(); ++id) {
+      const std::vector<NodeId>& operands = program.nodes[id].operands;
+      if (std::find(operands.begin(), operands.end(), result) == operands.end()) continue;
+      if (reader != kNone) return result;
+      reader = id;
+    }
+    if (reader == kNone || analysis.nodes[reader].level != Level::element ||
+        program.nodes[reader].dtype != DType::f32 || !is_pure(program.nodes[reader].op))
+      return result;
+    result = reader;
+  }
+  return result;
 }
 
 }  // namespace gumtile

@@ -34,6 +34,10 @@ struct ProgramAnalysis {
 
 ProgramAnalysis analyze(const Program& program);
 
+/// The f32 node through which all others read the contraction: the last of a chain of nodes, each the only
+/// one that reads the one before it. The contraction itself if several read it, kNone if there is none.
+NodeId contraction_result(const Program& program, const ProgramAnalysis& analysis);
+
 /// Reductions whose whole state fits one 64-bit word that an atomic operation can join in any order.
 enum class Packing : uint8_t {
   none,

@@ -39,7 +39,7 @@ completes gumtile bench --format j
 [[ ${COMPREPLY[*]} == 'json jsonl' ]] || fail "the formats are completed as '${COMPREPLY[*]}'"
 completes gumtile sample --weights ''
 [[ ${#COMPREPLY[@]} == 0 ]] || fail 'a file name is completed with options'
-completes gumtile bench --format json --b
+completes gumtile bench --format json --ba
 [[ ${COMPREPLY[*]} == --batches ]] || fail "after an option's value, '${COMPREPLY[*]}'"
 
 if command -v zsh >/dev/null; then zsh -n "$prefix/share/zsh/site-functions/_gumtile" || fail zsh; fi
