@@ -258,11 +258,14 @@ TEST_CASE("the distance of workload classes") {
                                }});
   const Workload biased = workload_of(lm_head_sample(options));
   options.features = feature_logprob;
-  const Workload both = workload_of(lm_head_sample(options));
+  const Workload logprob = workload_of(lm_head_sample(options));
+  options.settings.softcap = 30;
+  const Workload capped = workload_of(lm_head_sample(options));
   REQUIRE(distance(plain, biased));
-  REQUIRE(distance(plain, both));
+  REQUIRE(distance(logprob, capped));
   CHECK(*distance(plain, biased) > 0);
-  CHECK(*distance(plain, biased) < *distance(plain, both));
+  CHECK(*distance(logprob, capped) > 0);
+  CHECK(!distance(plain, logprob));  // joined otherwise
   options.weights_dtype = options.hidden_dtype = DType::f16;
   CHECK(!distance(plain, workload_of(lm_head_sample(options))));
 }
