@@ -81,7 +81,7 @@ TEST_CASE("the C structs have all members, an initialiser and their layout") {
   has(call, "GUMTILE_LAYOUT(sizeof(gumtile_sample_args) == 56);\n");
   const std::string options = fields::c_head_options(kTables);
   has(options, "  float cap;\n");
-  has(options, "  /* [vocab]: added to the logits */\n  const void* offsets;\n");
+  has(options, "  /* [vocab_size]: added to the logits */\n  const void* offsets;\n");
   const std::string enumerations = fields::c_enumerations(kTables);
   has(enumerations, "  /* the cap is negative: the row failed */\n  GUMTILE_STATUS_BAD_CAP = 4,\n");
   has(enumerations, "  /* an odd token was chosen */\n  GUMTILE_STATUS_ODD = 8\n");
@@ -134,7 +134,7 @@ TEST_CASE("Python's parameters, their documentation, and results") {
 TEST_CASE("Python's options of a head") {
   CHECK(fields::python_head_attributes(kTables) == "    #: 0: none.\n    cap: float\n");
   CHECK(fields::python_head_parameters(kTables) ==
-        "        cap: float = 0.0,\n        offsets: Optional[Array] = None,\n");
+        "        cap: Optional[float] = None,\n        offsets: Optional[Array] = None,\n");
   const std::string arguments = fields::python_head_arguments(kTables);
   has(arguments,
       "            cap: 0: none.\n            offsets: [vocab_size] in bfloat16, float16 or float32, ");

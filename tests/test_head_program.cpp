@@ -188,6 +188,16 @@ TEST_CASE("what a fragment asks for out of turn, or by a name that is not there,
   check_error(
       error_in(HeadStage::logits, [](HeadBuilder& h) { h.input("seed", DType::u64, Over::slots, 0); }),
       ErrorCode::usage, {"'seed'", "another name"});
+  check_error(error_in(HeadStage::logits,
+                       [](HeadBuilder& h) {
+                         h.input("x", DType::f32, Over::vocab, 0);
+                         h.input("x", DType::f32, Over::rows, 0);
+                       }),
+              ErrorCode::usage, {"'x'", "another name"});
+  for (const char* name : {"bias", "weights"})
+    check_error(
+        error_in(HeadStage::logits, [name](HeadBuilder& h) { h.input(name, DType::f32, Over::vocab, -0.0); }),
+        ErrorCode::usage, {name, "another name"});
   check_error(error_in(HeadStage::logits, [](HeadBuilder& h) { static_cast<void>(h.scaled()); }),
               ErrorCode::usage, {"scaled", "candidates"});
   check_error(error_in(HeadStage::candidates, [](HeadBuilder& h) { static_cast<void>(h.status()); }),
@@ -258,14 +268,11 @@ TEST_CASE("the distance of workload classes") {
                                }});
   const Workload biased = workload_of(lm_head_sample(options));
   options.features = feature_logprob;
-  const Workload logprob = workload_of(lm_head_sample(options));
-  options.settings.softcap = 30;
-  const Workload capped = workload_of(lm_head_sample(options));
+  const Workload both = workload_of(lm_head_sample(options));
   REQUIRE(distance(plain, biased));
-  REQUIRE(distance(logprob, capped));
+  REQUIRE(distance(plain, both));
   CHECK(*distance(plain, biased) > 0);
-  CHECK(*distance(logprob, capped) > 0);
-  CHECK(!distance(plain, logprob));  // joined otherwise
+  CHECK(*distance(plain, biased) < *distance(plain, both));
   options.weights_dtype = options.hidden_dtype = DType::f16;
   CHECK(!distance(plain, workload_of(lm_head_sample(options))));
 }

@@ -67,8 +67,11 @@ BatchArrays::BatchArrays(const std::shared_ptr<Engine>& engine, const MeasuredHe
     const head::FeatureBit* feature = head::find_feature(field.feature);
     if (field.kind != head::FieldKind::input || feature == nullptr || (head.features & feature->bit) == 0)
       continue;
+    const size_t elements = field.over == Over::one     ? 1
+                            : field.over == Over::vocab ? static_cast<size_t>(head.vocab_size)
+                                                        : count;
     set_pointer(args_, field,
-                keep(absent_values(engine, field, head::element_type(field, sampling), count)).data());
+                keep(absent_values(engine, field, head::element_type(field, sampling), elements)).data());
   }
 }
 

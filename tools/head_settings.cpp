@@ -5,6 +5,7 @@
 #include "head/fields.h"
 #include "head/settings.h"
 #include "tools/synthetic.h"
+#include "tools/validators.h"
 
 namespace gumtile::tools {
 namespace {
@@ -18,8 +19,10 @@ std::string option_name(std::string_view setting) {
   return name;
 }
 
+/// What an option does: what the table has of it, but for what stands for none.
 std::string description_of(std::string_view setting) {
   std::string text(head::find_head_option(setting)->text);
+  text = text.substr(0, text.rfind("; "));
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;
 }
@@ -28,31 +31,32 @@ float parse_setting(const head::ScalarSetting& scalar, const std::string& text) 
   const std::optional<HeadSettings> parsed = head::parse_settings(fmt::format("{}={}", scalar.name, text));
   if (!parsed)
     throw Error(ErrorCode::usage,
-                fmt::format("{}: '{}' is not a finite number{}", option_name(scalar.name), text,
-                            head::find_head_option(scalar.name)->positive ? " of at least 0" : ""));
+                fmt::format("{}: '{}' is not a finite normal f32{}", option_name(scalar.name), text,
+                            head::find_head_option(scalar.name)->non_negative ? " of at least 0" : ""));
   return scalar.of(*parsed);
 }
 
 }  // namespace
 
-void add_settings(CLI::App& app, SettingOptions& options, ArrayValue arrays) {
+void add_settings(CLI::App& app, SettingOptions& options, ArrayValue arrays, const std::string& unset) {
   options.scalars.resize(scalar_settings().size());
   options.arrays.resize(array_settings().size());
   for (size_t i = 0; i < scalar_settings().size(); ++i) {
     const std::string_view name = scalar_settings()[i].name;
     add_text(app, option_name(name), options.scalars[i], "X",
-             fmt::format("{} (default: the model's)", description_of(name)));
+             fmt::format("{}; 0: none (default: {})", description_of(name), unset))
+        ->check(not_empty("a number"));
   }
   for (size_t i = 0; i < array_settings().size(); ++i) {
     const std::string_view name = array_settings()[i].name;
     if (arrays == ArrayValue::type)
-      add_choice(
-          app, option_name(name), options.arrays[i], "TYPE", {"bf16", "f16", "f32", "none"},
-          fmt::format("type of an array that is {}, or none (default: the model's)", description_of(name)));
+      add_choice(app, option_name(name), options.arrays[i], "TYPE", {"bf16", "f16", "f32", "none"},
+                 fmt::format("type of what is {} (default: {})", description_of(name), unset));
     else
-      add_text(
-          app, option_name(name), options.arrays[i], "FILE[:TENSOR]",
-          fmt::format("{}, or none (default: the model's); its type with --synthetic", description_of(name)));
+      add_text(app, option_name(name), options.arrays[i], "FILE[:TENSOR]",
+               fmt::format("a vector that is {}, or none (default: {}). With --synthetic: its type",
+                           description_of(name), unset))
+          ->check(not_empty("a file or none"));
   }
 }
 

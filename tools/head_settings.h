@@ -26,8 +26,9 @@ enum class ArrayValue {
   file,  ///< FILE[:TENSOR] or none; the type with synthetic weights
 };
 
-/// Adds an option for each setting to `app`; those that are not given are the model's.
-void add_settings(CLI::App& app, SettingOptions& options, ArrayValue arrays);
+/// Adds an option for each setting to `app`. `unset` says what those are that are not given.
+void add_settings(CLI::App& app, SettingOptions& options, ArrayValue arrays,
+                  const std::string& unset = "the model's");
 
 /// Settings as the options have them, else as in `model`. Of arrays whose option names a type the address is
 /// null; those with files are not looked at. Throws Error(usage) naming the option.

@@ -71,6 +71,10 @@ Program make_program(const Options& options) {
   const DType output = parse_matrix_dtype("--output-dtype", options.output_dtype);
   SamplingOptions sampling{parse_noise("--noise", options.noise), hidden, weights, !options.no_logprob};
   sampling.settings = override_settings(options.settings, ArrayValue::type, {});
+  if (sampling.settings != HeadSettings() && options.program != "lm_head_sample" &&
+      options.program != "sample_logits")
+    throw Error(ErrorCode::usage, fmt::format("{}: only lm_head_sample and sample_logits have that",
+                                              setting_options(sampling.settings).substr(1)));
   if (const BuiltinProgram* program = find_builtin_program(options.program))
     return program->make(sampling, output);
   return read_program(options.program);
@@ -158,7 +162,7 @@ Action add_inspect(CLI::App& app) {
   add_matrix_dtype(app, "--hidden-dtype", options->hidden_dtype,
                    "type of the hidden states or logits (default: as --dtype)");
   add_matrix_dtype(app, "--output-dtype", options->output_dtype, "type of gemm's result");
-  add_settings(app, options->settings, ArrayValue::type);
+  add_settings(app, options->settings, ArrayValue::type, "none");
   add_noise(app, options->noise);
   app.add_flag("--no-logprob", options->no_logprob, "without the log-probability");
   app.footer(examples(

@@ -101,14 +101,15 @@ CLI::Option* add_pack(CLI::App& app, std::string& pack) {
                   "take kernels from this file of 'gumtile compile'; compile nothing");
 }
 
-std::vector<float> parse_f32_list(std::string_view option, std::string_view text, bool positive) {
+std::vector<float> parse_f32_list(std::string_view option, std::string_view text, bool non_negative) {
   const auto parse = [&](std::string_view item) -> std::optional<float> {
     const std::optional<double> value = parse_number<double>(item);
-    if (!value || !std::isfinite(static_cast<float>(*value)) || (positive && *value < 0)) return std::nullopt;
+    if (!value || !std::isfinite(static_cast<float>(*value)) || (non_negative && *value < 0))
+      return std::nullopt;
     return static_cast<float>(*value);
   };
   return parse_list<float>(option, text, "row",
-                           positive ? "a finite number of at least 0" : "a finite number", parse);
+                           non_negative ? "a finite number of at least 0" : "a finite number", parse);
 }
 
 std::vector<uint64_t> parse_u64_list(std::string_view option, std::string_view text) {

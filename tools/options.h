@@ -54,8 +54,8 @@ CLI::Option* add_noise(CLI::App& app, std::string& noise);
 /// `--pack`: kernels from a file.
 CLI::Option* add_pack(CLI::App& app, std::string& pack);
 
-/// Values separated by commas. Numbers are finite, and with `positive` at least 0.
-std::vector<float> parse_f32_list(std::string_view option, std::string_view text, bool positive);
+/// Values separated by commas. Numbers are finite, and with `non_negative` at least 0.
+std::vector<float> parse_f32_list(std::string_view option, std::string_view text, bool non_negative);
 std::vector<uint64_t> parse_u64_list(std::string_view option, std::string_view text);
 std::vector<int32_t> parse_i32_list(std::string_view option, std::string_view text,
                                     std::string_view item = "row");

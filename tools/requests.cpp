@@ -52,12 +52,13 @@ size_t size_of(const auto& values) {
 void Requests::add_options(CLI::App& app) {
   for (const head::Field& field : head::fields()) {
     if (!is_option(field)) continue;
-    Input& input = inputs_.emplace_back(Input{&field, {}, {}});
-    if (field.absent.kind == head::Absent::Kind::value && field.name != "seed")
+    Input& input = inputs_.emplace_back(Input{&field, {}, nullptr, {}});
+    if (field.absent.kind == head::Absent::Kind::value && field.feature.empty() && field.name != "seed")
       input.text = fmt::format("{}", field.absent.value);
     const bool is_number = field.type == head::FieldType::f32;
-    add_text(app, option_name(field), input.text, is_number ? "X,..." : "N,...", description_of(field))
-        ->check(not_empty("a value per row, or one for all"));
+    input.option =
+        add_text(app, option_name(field), input.text, is_number ? "X,..." : "N,...", description_of(field))
+            ->check(not_empty("a value per row, or one for all"));
   }
 }
 
@@ -67,7 +68,7 @@ void Requests::parse() {
     const std::string option = option_name(*input.field);
     switch (input.field->type) {
       case head::FieldType::f32:
-        input.values = parse_f32_list(option, input.text, input.field->positive);
+        input.values = parse_f32_list(option, input.text, input.field->non_negative);
         break;
       case head::FieldType::u64:
         input.values = parse_u64_list(option, input.text);
@@ -125,7 +126,7 @@ Features Requests::features() const {
   Features features = kNoFeatures;
   for (const Input& input : inputs_)
     if (const head::FeatureBit* feature = head::find_feature(input.field->feature);
-        feature != nullptr && !input.text.empty())
+        feature != nullptr && input.option->count() != 0)
       features |= feature->bit;
   return features;
 }
@@ -147,7 +148,8 @@ uint64_t Requests::seed_of(size_t row) const {
 }
 
 bool Requests::is_random() const {
-  return std::ranges::any_of(values<float>("temperature"), [](float t) { return t > 0; });
+  constexpr float kGreedy = 1e-5F;  // below it a row takes its most likely token
+  return std::ranges::any_of(values<float>("temperature"), [](float t) { return t >= kGreedy; });
 }
 
 }  // namespace gumtile::tools

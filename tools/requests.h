@@ -43,7 +43,8 @@ class Requests {
   using Values = std::variant<std::vector<float>, std::vector<uint64_t>, std::vector<int32_t>>;
   struct Input {
     const head::Field* field;
-    std::string text;  ///< empty: not given
+    std::string text;  ///< the default if the option is not given; empty: there is none
+    CLI::Option* option;
     Values values;
   };
   const Input& input(std::string_view name) const;

@@ -8,6 +8,7 @@
 #include <span>
 #include <utility>
 
+#include "head/fields.h"
 #include "head/settings.h"
 #include "tools/model_head.h"
 #include "tools/options.h"
@@ -80,7 +81,11 @@ void open_arrays(const InputOptions& options, const TensorFileOptions& file_opti
     const std::string& text = options.settings.arrays[i];
     if (text.empty() || text == "none") continue;
     const head::ArraySetting& array = head::array_settings()[i];
-    const TensorFile& file = inputs.arrays.emplace_back(open_tensor(text, file_options));
+    PathAndTensor named = split_path_and_tensor(text);
+    if (!named.tensor && !named.path.ends_with(".npy"))
+      named.tensor = fmt::format("lm_head.{}", head::find_head_option(array.name)->tensor);
+    const TensorFile& file = inputs.arrays.emplace_back(
+        named.tensor ? open_safetensors(named.path, named.tensor) : open_tensor(text, file_options));
     const TensorView& view = file.view();
     const int64_t rows = inputs.weights->view().shape[0];
     const size_t elements = view.size_bytes / size_bytes(view.dtype);

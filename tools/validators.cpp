@@ -18,6 +18,13 @@ bool contains(const std::vector<std::string>& values, std::string_view value) {
   return std::find(values.begin(), values.end(), value) != values.end();
 }
 
+/// Several of the values joined by '+', as sets of features are.
+bool is_sum_of(const std::vector<std::string>& values, std::string_view text) {
+  const size_t plus = text.find('+');
+  if (plus == std::string_view::npos) return contains(values, text);
+  return contains(values, text.substr(0, plus)) && is_sum_of(values, text.substr(plus + 1));
+}
+
 /// What CLI11 calls a set: `enumerated_values` reads it.
 std::string set_text(const std::vector<std::string>& values) {
   return fmt::format("{{{}}}", fmt::join(values, ","));
@@ -43,7 +50,7 @@ CLI::Validator list_of(std::vector<std::string> values) {
         while (true) {
           const size_t end = rest.find(',');
           const std::string_view part = rest.substr(0, end);
-          if (!contains(values, part))
+          if (!is_sum_of(values, part))
             return fmt::format("'{}'{} is not {}{}", part,
                                part == found ? "" : fmt::format(" in '{}'", found), joined(values),
                                did_you_mean(part, values));

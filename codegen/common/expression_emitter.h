@@ -38,7 +38,7 @@ class FragmentSource {
   /// The contraction's value, or what took its place.
   virtual llvm::Value* accumulator(const Place& place) = 0;
   /// Whether another value may take its place, and puts it there.
-  virtual bool has_room() { return false; }
+  virtual bool can_replace_accumulators() { return false; }
   virtual void set_accumulator(const Place& /*place*/, llvm::Value* /*value*/) {}
   /// The block's first column (global) plus what the lane adds (u32); the bits of the fragment's mask are
   /// zero in `base`. Blocks that share a base share what is computed from it.

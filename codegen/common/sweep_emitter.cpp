@@ -94,19 +94,18 @@ StateValues SweepEmitter::from_words(const std::vector<Value*>& words) {
 }
 
 bool SweepEmitter::settles_accumulators() const {
-  return plan_.bounded >= 0 && source_.has_room() &&
-         contraction_result(plan_.program, analysis_) != analysis_.contraction_node;
+  return plan_.bounded >= 0 && source_.can_replace_accumulators() &&
+         contraction_result_ != analysis_.contraction_node;
 }
 
 void SweepEmitter::settle_accumulators(int block) {
-  const NodeId result = contraction_result(plan_.program, analysis_);
   expressions_.set_accumulated(analysis_.contraction_node);
   for (int member = 0; member < expressions_.chosen(); ++member)
     for (int row = 0; row < plan_.fragment.rows; ++row) {
       const Place place{row, block, member};
-      source_.set_accumulator(place, expressions_.value(result, place));
+      source_.set_accumulator(place, expressions_.value(contraction_result_, place));
     }
-  expressions_.set_accumulated(result);
+  expressions_.set_accumulated(contraction_result_);
 }
 
 void SweepEmitter::fold(std::span<const RowStates> states, int first_row, int first_block, int blocks) {

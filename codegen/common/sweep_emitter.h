@@ -28,6 +28,7 @@ class SweepEmitter {
         ops_(ops),
         b(ops.b),
         source_(source),
+        contraction_result_(contraction_result(plan.program, analysis)),
         expressions_(plan, analysis, ops, source, true) {}
 
   /// Allocas in the entry block of the current function.
@@ -141,6 +142,7 @@ class SweepEmitter {
   OpEmitter& ops_;
   llvm::IRBuilder<>& b;
   FragmentSource& source_;
+  NodeId contraction_result_;  ///< the node through which all others read the contraction
   ExpressionEmitter expressions_;
   std::optional<GroupContest> contest_;
 };

@@ -70,7 +70,7 @@ class GpuFrame : public GpuSource {
   void end();
 
   llvm::Value* accumulator(const Place& place) override;
-  bool has_room() override { return true; }
+  bool can_replace_accumulators() override { return true; }
   void set_accumulator(const Place& place, llvm::Value* value) override;
   void enter_rare_code() override { rare_ = true; }
   void leave_rare_code() override { rare_ = false; }

@@ -240,7 +240,7 @@ typedef struct gumtile_head_options {
   int64_t weights_row_stride;
   /* for every batch size, instead of what was tuned; null: none */
   const char* schedule;
-  /* [vocab]: added to the logits of all rows; null: none */
+  /* [vocab_size]: added to the logits of all rows; null: none */
   const void* bias;
   /* bf16, f16 or f32; 0: as weights_dtype */
   gumtile_dtype bias_dtype;

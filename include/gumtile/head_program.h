@@ -147,6 +147,12 @@ class HeadBuilder {
               Expr logits);
 
  private:
+  struct Input {
+    std::string name;
+    DType dtype;
+    Over over;
+    Expr value;
+  };
   struct Carried {
     std::string name;
     Expr value;
@@ -160,7 +166,7 @@ class HeadBuilder {
 
   Expr row_;
   Expr slot_;
-  std::vector<std::pair<std::string, Expr>> inputs_;  ///< that were read already
+  std::vector<Input> inputs_;  ///< that were read already
   std::optional<Expr> greedy_, factor_;
   std::optional<std::pair<Expr, Expr>> chosen_;  ///< key and token
   std::vector<Carried> carried_;

@@ -11,7 +11,7 @@ namespace gumtile {
 /// What a head does to all of its logits; zero and null mean not at all. Arrays are memory of the head's
 /// device, borrowed like its weights; a head has those whose types are set.
 struct HeadSettings {
-  /// [vocab]: added to the logits of all rows; null: none
+  /// [vocab_size]: added to the logits of all rows; null: none
   const void* bias = nullptr;
   std::optional<DType> bias_dtype;
   /// logits become softcap * tanh(logit / softcap), after the bias; 0: none

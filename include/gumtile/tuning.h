@@ -133,7 +133,7 @@ using WhyNot = std::function<std::string(const Schedule&)>;
 
 /// For kernels of `program`: schedules that are not legal for it, or of another family than the built-in
 /// choice. That one decides the family: families add up a dot product in different orders, and with two of
-/// them a request's token would depend on how many others are in its batch. Refers to `program`.
+/// them a request's token would depend on how many others are in its batch. `program` must outlive it.
 WhyNot why_not_usable(const Program& program, const Problem& problem, const Target& target,
                       const Schedule& built_in);
 

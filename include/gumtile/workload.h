@@ -42,7 +42,8 @@ struct Workload {
 Workload workload_of(const Program& program);
 
 /// How far apart two classes are: 0 for equal ones; empty if a schedule for one says nothing of the other,
-/// since they multiply other types, sweep another number of times or are bounded otherwise.
+/// since they multiply other types, sweep another number of times or are bounded otherwise. Another join
+/// counts for more than all else.
 std::optional<int> distance(const Workload& a, const Workload& b);
 
 }  // namespace gumtile

@@ -79,8 +79,8 @@ class Head:
         token_dtype: str = "int32",
         # BEGIN generated: head parameters, from src/head/fields.cpp
         bias: Optional[Array] = None,
-        softcap: float = 0.0,
-        logit_scale: float = 0.0,
+        softcap: Optional[float] = None,
+        logit_scale: Optional[float] = None,
         # END generated: head parameters
         schedule: Optional[str] = None,
     ) -> None:
@@ -476,12 +476,12 @@ class Head:
         for field in HEAD_FIELDS:
             value = given[field.name]
             if field.kind == "setting":
-                members[field.name] = element(field.name, KINDS[field.dtype], value)
+                members[field.name] = 0.0 if value is None else element(field.name, KINDS[field.dtype], value)
                 setattr(self, field.name, members[field.name])
             elif value is not None:
-                array = self._arrays[field.name] = self._checked_array(field, value, _FLOATS)
+                array = self._arrays[field.name] = self._checked_array(field, value, (*_FLOATS, "uint16"))
                 members[field.name] = array.pointer
-                members[f"{field.name}_dtype"] = _DTYPES[array.dtype]
+                members[f"{field.name}_dtype"] = _DTYPES["bfloat16" if array.dtype == "uint16" else array.dtype]
         return members
 
     def _checked_array(self, field: Field, given: Array, dtypes: Sequence[str]) -> ArrayView:

@@ -1,6 +1,7 @@
 #include "gumtile/lm_head.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <atomic>
@@ -105,8 +106,9 @@ struct LmHead::Impl {
   /// Checks and takes over an array of the settings.
   void set_array(const head::ArraySetting& array, const void* data) {
     const std::optional<DType> dtype = array.dtype(options.settings);
-    require(dtype.has_value(),
-            fmt::format("{0}: the head has none, since {0}_dtype was not set", array.name));
+    require(
+        dtype.has_value(),
+        fmt::format("{0}: the head was made without one; in C++ it has one if {0}_dtype is set", array.name));
     const size_t bytes = size_bytes(*dtype);
     require(data != nullptr, fmt::format("{}: its address is null", array.name));
     require(reinterpret_cast<uintptr_t>(data) % bytes == 0,
@@ -168,7 +170,10 @@ void LmHead::set_weights(const void* weights, int64_t weights_row_stride) {
 void LmHead::set_array(std::string_view name, const void* data) {
   for (const head::ArraySetting& array : head::array_settings())
     if (array.name == name) return impl_->set_array(array, data);
-  throw Error(ErrorCode::usage, fmt::format("a head has no array '{}'", name));
+  std::vector<std::string_view> known;
+  for (const head::ArraySetting& array : head::array_settings()) known.push_back(array.name);
+  throw Error(ErrorCode::usage, fmt::format("a head has no array '{}'; those that can be set are {}", name,
+                                            fmt::join(known, ", ")));
 }
 
 size_t LmHead::workspace_bytes(int64_t max_rows) const {

@@ -2,6 +2,8 @@
 
 #include "lm_head_file.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
@@ -46,6 +48,12 @@ std::string describe(const TensorFile& file) {
                              : fmt::format("tensor {} ({})", in_quotes(file.name()), shape);
 }
 
+/// A vector of `elements` elements, also as a matrix of one row.
+bool is_vector_of(const StoredTensor& stored, int64_t elements) {
+  return stored.type->is_readable() && !stored.shape.empty() && stored.shape.size() <= 2 &&
+         stored.shape.back() == elements && (stored.shape.size() == 1 || stored.shape[0] == 1);
+}
+
 /// Whether a member of config.json only says that the head has an array.
 bool announces(const head::Field& option, const LogitMember& member) {
   const std::string_view name = std::string_view(member.name).substr(member.name.rfind('.') + 1);
@@ -54,7 +62,8 @@ bool announces(const head::Field& option, const LogitMember& member) {
 }
 
 /// The arrays of a head among the `parts` beside its tensor, which are taken out of them: those of its own
-/// module, and of "lm_head" if it is tied. What the configuration says of them is told by their being there.
+/// module, and of "lm_head" if it is tied. Members of the configuration that say no more than that they are
+/// there are taken out of it.
 void take_arrays(const TensorCatalog& tensors, const std::string& tensor, std::vector<std::string>& parts,
                  std::optional<ModelConfig>& config, LmHeadFile& head) {
   for (const head::ArraySetting& array : head::array_settings()) {
@@ -66,9 +75,14 @@ void take_arrays(const TensorCatalog& tensors, const std::string& tensor, std::v
     });
     if (found == parts.end()) continue;
     const StoredTensor* stored = tensors.try_describe(*found);
-    if (stored == nullptr || !stored->type->is_readable() || stored->shape.size() != 1 ||
-        stored->shape[0] != head.weights.view().shape[0])
+    const int64_t rows = head.weights.view().shape[0];
+    if (stored == nullptr) continue;
+    if (!is_vector_of(*stored, rows)) {
+      head.notes.push_back(fmt::format("{}: {} is {} [{}], expected a vector of {} in bf16, f16 or f32",
+                                       in_quotes(tensors.path()), in_quotes(*found), stored->type->name,
+                                       fmt::join(stored->shape, ", "), rows));
       continue;
+    }
     const TensorFile& file = head.arrays.emplace_back(tensors.open(*found));
     array.set(head.settings, file.view().data, file.view().dtype);
     parts.erase(found);

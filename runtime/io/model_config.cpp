@@ -60,8 +60,10 @@ std::optional<float> setting_of(const json& value, const head::Field& option,
   if (!value.is_number()) return std::nullopt;
   const auto number = value.get<double>();
   const auto setting = static_cast<float>(member.reciprocal ? 1 / number : number);
-  return head::is_allowed(option, setting) ? std::optional(setting) : std::nullopt;
+  return setting != 0 && head::is_allowed(option, setting) ? std::optional(setting) : std::nullopt;
 }
+
+std::string_view last_of(std::string_view name) { return name.substr(name.rfind('.') + 1); }
 
 /// Takes the first member that the table of options has for a setting out of those that change logits.
 void take_setting(const std::vector<Level>& levels, const head::ScalarSetting& scalar, ModelConfig& out) {
@@ -76,7 +78,11 @@ void take_setting(const std::vector<Level>& levels, const head::ScalarSetting& s
       const std::optional<float> value = setting_of(*found, option, member);
       if (changes == out.logit_members.end() || !value) return;
       scalar.set(out.settings, *value);
-      out.logit_members.erase(changes);
+      // With those of outer objects that say the same.
+      const std::string text = changes->value;
+      std::erase_if(out.logit_members, [&](const LogitMember& other) {
+        return other.value == text && last_of(other.name) == member.name;
+      });
       return;
     }
 }

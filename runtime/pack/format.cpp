@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "head/settings.h"
 #include "runtime/cache/entry.h"
 #include "runtime/io/fault.h"
 #include "runtime/io/strict_json.h"
@@ -118,7 +119,10 @@ PackDescription parse_description(const Json& json, const std::string& file) {
   const std::optional<NoiseScheme> noise = parse_noise_scheme(members.text("noise"));
   if (!noise) members.wrong("noise", members.get("noise"));
   d.noise = *noise;
-  if (json.contains("settings")) d.settings = members.text("settings");  // packs of 0.1.0 are without
+  if (json.contains("settings")) {  // packs of 0.1.0 are without
+    d.settings = members.text("settings");
+    if (!head::parse_settings(d.settings)) members.wrong("settings", members.get("settings"));
+  }
   for (const Json& set : members.list("feature_sets")) {
     if (!set.is_number_unsigned()) members.wrong("feature_sets", set);
     d.feature_sets.push_back(set.get<Features>());

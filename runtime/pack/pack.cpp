@@ -261,8 +261,10 @@ class FilePack : public Pack {
                        program.name);
   }
 
-  static std::string with_settings(const std::string& settings) {
-    return settings.empty() ? "" : " with " + settings;
+  /// "without settings" is said if the pack has some.
+  std::string with_settings(const std::string& settings) const {
+    if (!settings.empty()) return " with " + settings;
+    return description().settings.empty() ? "" : " without settings";
   }
 
   static Features feature_of(const std::string& tensor) {

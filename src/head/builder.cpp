@@ -25,6 +25,12 @@ const head::Field& field_named(std::string_view name, head::FieldKind kind) {
   return *field;
 }
 
+void check_own_name(const std::string& name, const char* what) {
+  if (head::find_field(name) != nullptr || head::find_head_option(name) != nullptr)
+    throw Error(ErrorCode::usage,
+                fmt::format("'{}' is a field of gumtile's own; give the {} another name", name, what));
+}
+
 const Expr& known(const std::optional<Expr>& value, const char* what, const char* since) {
   if (!value) throw Error(ErrorCode::usage, fmt::format("{} is known from the stage '{}' on", what, since));
   return *value;
@@ -49,8 +55,15 @@ HeadBuilder::HeadBuilder(ProgramBuilder& builder, const SamplingOptions& samplin
 
 Expr HeadBuilder::read(const std::string& name, DType dtype, Over over, std::optional<Expr> absent) {
   const auto seen =
-      std::find_if(inputs_.begin(), inputs_.end(), [&](const auto& other) { return other.first == name; });
-  if (seen != inputs_.end()) return seen->second;
+      std::find_if(inputs_.begin(), inputs_.end(), [&](const Input& other) { return other.name == name; });
+  if (seen != inputs_.end()) {
+    if (seen->dtype != dtype || seen->over != over)
+      throw Error(
+          ErrorCode::usage,
+          fmt::format("the input '{}' is read as {} and as {}, or over other axes; give one another name",
+                      name, gumtile::name(seen->dtype), gumtile::name(dtype)));
+    return seen->value;
+  }
   std::vector<Axis> axes;
   std::vector<Expr> at;
   switch (over) {
@@ -74,7 +87,7 @@ Expr HeadBuilder::read(const std::string& name, DType dtype, Over over, std::opt
   }
   const Tensor tensor = absent ? p.optional_input(name, dtype, axes) : p.input(name, dtype, axes);
   if (absent) at.push_back(*absent);
-  return inputs_.emplace_back(name, tensor.at(at)).second;
+  return inputs_.emplace_back(Input{name, dtype, over, tensor.at(at)}).value;
 }
 
 Expr HeadBuilder::input(std::string_view field) {
@@ -88,9 +101,7 @@ Expr HeadBuilder::input(std::string_view field) {
 }
 
 Expr HeadBuilder::input(const std::string& name, DType dtype, Over over, std::optional<double> absent) {
-  if (head::find_field(name) != nullptr)
-    throw Error(ErrorCode::usage,
-                fmt::format("'{}' is a field of gumtile's own; give the input another name", name));
+  check_own_name(name, "input");
   return read(name, dtype, over,
               absent ? std::optional(p.constant(compute_type(dtype), *absent)) : std::nullopt);
 }
@@ -203,9 +214,7 @@ void HeadBuilder::output_at(std::string_view field, Expr value, Expr position) {
 }
 
 void HeadBuilder::output(const std::string& name, DType dtype, Expr value) {
-  if (head::find_field(name) != nullptr)
-    throw Error(ErrorCode::usage,
-                fmt::format("'{}' is a field of gumtile's own; give the output another name", name));
+  check_own_name(name, "output");
   p.output(name, value, dtype, true);
 }
 

@@ -80,7 +80,7 @@ struct Field {
   /// say that there is a head's array.
   std::array<ConfigMember, 2> config = {};
   /// Of a number: what is below zero means nothing.
-  bool positive = false;
+  bool non_negative = false;
   /// Of a head's array: what a model's file calls it in place of the head's "weight", e.g. "bias".
   std::string_view tensor = {};
 };

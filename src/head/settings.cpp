@@ -45,7 +45,8 @@ bool set(HeadSettings& settings, std::string_view name, std::string_view value) 
 }  // namespace
 
 bool is_allowed(const Field& option, float value) {
-  return std::isfinite(value) && !(option.positive && value < 0);
+  // The reciprocals of subnormal numbers are infinite.
+  return (value == 0 || std::isnormal(value)) && !(option.non_negative && value < 0);
 }
 
 void check_settings(const HeadSettings& settings) {
@@ -53,8 +54,8 @@ void check_settings(const HeadSettings& settings) {
     const Field& option = *find_head_option(scalar.name);
     const float value = scalar.of(settings);
     if (!is_allowed(option, value))
-      throw Error(ErrorCode::usage, fmt::format("{} is {}; expected a finite number{}", scalar.name, value,
-                                                option.positive ? " of at least 0" : ""));
+      throw Error(ErrorCode::usage, fmt::format("{} is {}; expected a finite normal number{}", scalar.name,
+                                                value, option.non_negative ? " of at least 0" : ""));
   }
   for (const ArraySetting& array : array_settings())
     if (const std::optional<DType> dtype = array.dtype(settings); dtype && !is_matrix_type(*dtype))

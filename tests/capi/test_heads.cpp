@@ -163,6 +163,39 @@ TEST_CASE("preparing tells of progress and can be cancelled, which costs nothing
   CHECK(batch.sample(prepared.engine, prepared.head) == tokens);
 }
 
+TEST_CASE("a head's bias, softcap and scale, and another bias in its place") {
+  Prepared plain(3);
+  std::vector<float> values(kVocab, 0.0F);
+  values[42] = 100;
+  Array<float> first(plain.engine, values);
+  values[42] = 0;
+  values[499] = 100;
+  Array<float> second(plain.engine, values);
+  embed::HeadOptions options = head_options(plain.weights.data());
+  options.bias = first.data();
+  options.bias_dtype = GUMTILE_F32;
+  options.softcap = 50;
+  options.logit_scale = 2;
+  embed::Head head(plain.engine, options);
+  head.prepare(3);
+  Batch batch(plain.engine, 3, head.workspace_size(3));
+  head.workspace_init(nullptr, batch.args.workspace, batch.args.workspace_bytes);
+  CHECK(batch.sample(plain.engine, head) == Tokens(3, 42));
+  head.set_array("bias", second.data());
+  CHECK(batch.sample(plain.engine, head) == Tokens(3, 499));
+  std::string message;
+  CHECK(status_of([&] { head.set_array("bais", second.data()); }, &message) == GUMTILE_USAGE);
+  CHECK(has(message, "bias"));
+  CHECK(status_of([&] { head.set_array("bias", nullptr); }) == GUMTILE_USAGE);
+  CHECK(status_of([&] { plain.head.set_array("bias", second.data()); }, &message) == GUMTILE_USAGE);
+  CHECK(has(message, "without"));
+  CHECK(gumtile_head_set_array(head.get(), nullptr, second.data()) == GUMTILE_USAGE);
+  CHECK(gumtile_head_set_array(nullptr, "bias", second.data()) == GUMTILE_USAGE);
+  options.softcap = -1;
+  CHECK(status_of([&] { embed::Head(plain.engine, options); }, &message) == GUMTILE_USAGE);
+  CHECK(has(message, "softcap"));
+}
+
 TEST_CASE("weights can move, but on a GPU not to less alignment") {
   Prepared prepared(3);
   Batch batch = prepared.batch(3);

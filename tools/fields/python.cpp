@@ -336,8 +336,7 @@ std::string python_head_parameters(const Tables& tables) {
     if (field->kind == FieldKind::array)
       text += fmt::format("        {}: Optional[Array] = None,\n", field->name);
     else
-      text += fmt::format("        {}: {} = {},\n", field->name, setting_type(*field),
-                          field->type == FieldType::f32 ? "0.0" : "0");
+      text += fmt::format("        {}: Optional[{}] = None,\n", field->name, setting_type(*field));
   }
   return text;
 }

@@ -55,7 +55,7 @@ std::string_view shape(Over over) {
     case Over::slots:
       return "[slots]";
     case Over::vocab:
-      return "[vocab]";
+      return "[vocab_size]";
     case Over::rows_hidden:
       return "[rows, hidden_size]";
   }
