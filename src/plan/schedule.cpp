@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <functional>
-#include <map>
+#include <string>
 #include <vector>
 
 #include "gumtile/error.h"
+#include "plan/family.h"
 
 namespace gumtile {
 namespace {
@@ -25,112 +25,72 @@ int number(std::string_view schedule, std::string_view field, std::string_view t
   return value;
 }
 
-/// One field of a family: its prefix in the text ("b", "stages=") and what reads its value.
-struct Field {
-  std::string_view prefix;
-  std::function<void(std::string_view value)> read;
-  bool pair = false;  ///< two numbers: "2x4"
-};
-
-void read_fields(std::string_view schedule, std::string_view text, const std::vector<Field>& fields) {
-  std::vector<std::string_view> seen;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find(','), text.size());
-    const std::string_view part = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    bool known = false;
-    for (const Field& field : fields) {
-      const bool digit = part.size() > field.prefix.size() && part[field.prefix.size()] >= '0' &&
-                         part[field.prefix.size()] <= '9';
-      if (!part.starts_with(field.prefix) || !digit) continue;
-      if (std::find(seen.begin(), seen.end(), field.prefix) != seen.end())
-        fail(schedule, fmt::format("field '{}' is given twice", field.prefix));
-      seen.push_back(field.prefix);
-      field.read(part.substr(field.prefix.size()));
-      known = true;
-      break;
-    }
-    if (!known) {
-      std::string names;
-      for (const Field& field : fields) names += fmt::format(" {}{}", field.prefix, field.pair ? "MxN" : "N");
-      fail(schedule, fmt::format("unknown field '{}'; this family has{}", part, names));
-    }
+void read(std::string_view text, const ScheduleField& field, std::string_view value, Schedule& schedule) {
+  if (!field.is_pair()) {
+    field.first(schedule) = number(text, field.prefix, value);
+    return;
   }
+  const size_t x = value.find('x');
+  if (x == std::string_view::npos)
+    fail(text, fmt::format("field '{0}' needs MxN, e.g. {0}2x1", field.prefix));
+  field.first(schedule) = number(text, field.prefix, value.substr(0, x));
+  field.second(schedule) = number(text, field.prefix, value.substr(x + 1));
+}
+
+bool is_given(const ScheduleField& field, std::string_view part) {
+  const size_t at = field.prefix.size();
+  return part.starts_with(field.prefix) && part.size() > at && part[at] >= '0' && part[at] <= '9';
 }
 
 }  // namespace
 
-std::string_view Schedule::family_name() const {
-  constexpr std::string_view names[] = {"host", "simt", "mma_sync", "wgmma"};
-  return names[family.index()];
-}
+std::string_view Schedule::family_name() const { return family_of(*this).name; }
 
 std::string Schedule::str() const {
-  struct Visitor {
-    std::string operator()(const HostSchedule& s) const {
-      return fmt::format("host:b{},v{}", s.block_batch, s.block_vocab);
-    }
-    std::string operator()(const SimtSchedule& s) const {
-      return fmt::format("simt:b{},v{},k{}", s.block_batch, s.block_vocab, s.block_k);
-    }
-    std::string operator()(const MmaSyncSchedule& s) const {
-      return fmt::format("mma_sync:b{},v{},stages={},warps={}x{},copy={}", s.block_batch, s.block_vocab,
-                         s.stages, s.warps_m, s.warps_n, s.copy_bytes);
-    }
-    std::string operator()(const WgmmaSchedule& s) const {
-      return fmt::format("wgmma:b{},v{},k{},stages={},wg={}x{},cluster={}x{},l2={},box={}", s.block_batch,
-                         s.block_vocab, s.block_k, s.stages, s.warpgroups_m, s.warpgroups_n, s.cluster_m,
-                         s.cluster_n, s.l2_promotion, s.box_rows) +
-             (s.turns != 1 ? fmt::format(",turns={}", s.turns) : "");
-    }
-  };
-  return std::visit(Visitor{}, family);
+  const Family& own = family_of(*this);
+  std::string text = fmt::format("{}:", own.name);
+  std::string_view comma;
+  for (const ScheduleField& field : own.fields) {
+    const std::string value = field.str(*this);
+    if (field.is_optional && value == field.str(own.defaults)) continue;
+    text += fmt::format("{}{}", comma, value);
+    comma = ",";
+  }
+  return text;
 }
 
 Schedule Schedule::parse(std::string_view text) {
   const size_t colon = std::min(text.find(':'), text.size());
-  const std::string_view family = text.substr(0, colon);
-  const std::string_view rest = colon < text.size() ? text.substr(colon + 1) : std::string_view();
-  auto to = [text](std::string_view field, int& out) {
-    return Field{field, [text, field, &out](std::string_view value) { out = number(text, field, value); }};
-  };
-  auto pair = [text](std::string_view field, int& m, int& n) {
-    return Field{field,
-                 [text, field, &m, &n](std::string_view value) {
-                   const size_t x = value.find('x');
-                   if (x == std::string_view::npos)
-                     fail(text, fmt::format("field '{0}' needs MxN, e.g. {0}2x1", field));
-                   m = number(text, field, value.substr(0, x));
-                   n = number(text, field, value.substr(x + 1));
-                 },
-                 true};
-  };
-  if (family == "host") {
-    HostSchedule s;
-    read_fields(text, rest, {to("b", s.block_batch), to("v", s.block_vocab)});
-    return {s};
+  const std::string_view name = text.substr(0, colon);
+  const auto found = std::find_if(families().begin(), families().end(),
+                                  [name](const Family* candidate) { return candidate->name == name; });
+  if (found == families().end()) {
+    std::vector<std::string> names;
+    for (const Family* known : families()) names.emplace_back(known->name);
+    fail(text, fmt::format("unknown family '{}'; known are {}", name, listed(names, "and")));
   }
-  if (family == "simt") {
-    SimtSchedule s;
-    read_fields(text, rest, {to("b", s.block_batch), to("v", s.block_vocab), to("k", s.block_k)});
-    return {s};
+  const std::span<const ScheduleField> fields = (*found)->fields;
+  Schedule schedule = (*found)->defaults;
+  std::vector<const ScheduleField*> seen;
+  std::string_view rest = text.substr(std::min(colon + 1, text.size()));
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find(','), rest.size());
+    const std::string_view part = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    const auto field = std::find_if(fields.begin(), fields.end(),
+                                    [part](const ScheduleField& known) { return is_given(known, part); });
+    if (field == fields.end()) {
+      std::string known;
+      for (const ScheduleField& f : fields)
+        known += fmt::format(" {}{}", f.prefix, f.is_pair() ? "MxN" : "N");
+      fail(text, fmt::format("unknown field '{}'; this family has{}", part, known));
+    }
+    if (std::find(seen.begin(), seen.end(), &*field) != seen.end())
+      fail(text, fmt::format("field '{}' is given twice", field->prefix));
+    seen.push_back(&*field);
+    read(text, *field, part.substr(field->prefix.size()), schedule);
   }
-  if (family == "mma_sync") {
-    MmaSyncSchedule s;
-    read_fields(text, rest,
-                {to("b", s.block_batch), to("v", s.block_vocab), to("stages=", s.stages),
-                 pair("warps=", s.warps_m, s.warps_n), to("copy=", s.copy_bytes)});
-    return {s};
-  }
-  if (family == "wgmma") {
-    WgmmaSchedule s;
-    read_fields(text, rest,
-                {to("b", s.block_batch), to("v", s.block_vocab), to("k", s.block_k), to("stages=", s.stages),
-                 pair("wg=", s.warpgroups_m, s.warpgroups_n), pair("cluster=", s.cluster_m, s.cluster_n),
-                 to("l2=", s.l2_promotion), to("box=", s.box_rows), to("turns=", s.turns)});
-    return {s};
-  }
-  fail(text, fmt::format("unknown family '{}'; known are host, simt, mma_sync and wgmma", family));
+  return schedule;
 }
 
 }  // namespace gumtile
