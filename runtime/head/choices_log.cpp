@@ -3,11 +3,9 @@
 #include <fmt/format.h>
 
 #include <string>
-#include <variant>
 
 #include "head/fields.h"
-#include "ir/analysis.h"
-#include "plan/legality.h"
+#include "plan/family.h"
 
 namespace gumtile::head {
 namespace {
@@ -20,10 +18,9 @@ std::string rows_text(int64_t first, int64_t last) {
 /// Why the chosen family is not the fastest that GPUs have; empty if it is.
 std::string why_slower_family(const Schedule& chosen, const Program& program, const Problem& problem,
                               const Target& target) {
-  if (!target.is_cuda() || std::holds_alternative<WgmmaSchedule>(chosen.family)) return {};
-  return std::holds_alternative<SimtSchedule>(chosen.family)
-             ? why_no_mma_sync(program, analyze(program), target)
-             : why_no_wgmma(program, analyze(program), problem, target);
+  const size_t faster = chosen.family.index() + 1;
+  if (!target.is_cuda() || faster == families().size()) return {};
+  return families()[faster]->why_not({program, analyze(program), problem, target});
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "gumtile/plan.h"
-#include "plan/legality.h"
+#include "plan/family.h"
 
 namespace gumtile {
 namespace {
@@ -88,9 +88,9 @@ Schedule default_schedule(const Program& program, const Problem& problem, const 
                           const Card& card) {
   if (!target.is_cuda()) return {HostSchedule{}};
   const ProgramAnalysis analysis = analyze(program);
-  if (why_no_wgmma(program, analysis, problem, target).empty())
-    return {wgmma_schedule(problem, target, card)};
-  if (why_no_mma_sync(program, analysis, target).empty()) return {mma_sync_schedule(problem, target)};
+  const PlanInput input{program, analysis, problem, target};
+  if (kWgmmaFamily.why_not(input).empty()) return {wgmma_schedule(problem, target, card)};
+  if (kMmaSyncFamily.why_not(input).empty()) return {mma_sync_schedule(problem, target)};
   SimtSchedule s;
   s.block_batch = problem.max_rows <= 8 ? 8 : problem.max_rows <= 16 ? 16 : 32;
   return {s};

@@ -9,14 +9,11 @@
 #include "gumtile/error.h"
 #include "gumtile/workload.h"
 #include "ir/analysis.h"
+#include "plan/families/tensor_cores.h"
 #include "plan/legality.h"
 
 namespace gumtile {
 namespace {
-
-/// Columns {8j + 2q + e}: the layout of an m16n8 accumulator, kept by the other loops where a split allows
-/// it.
-constexpr uint32_t kTensorCoreMask = 0x39;
 
 int words_of(DType dtype) { return size_bytes(dtype) == 8 ? 2 : 1; }
 
@@ -138,7 +135,7 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
   plan.fragment.mask = fragment_mask(analysis.member_mask);
   plan.row_table = make_row_table(program, analysis, target.is_cuda(), plan.row_table_words);
   plan.record = make_record(program, analysis, plan.record_words);
-  check_family(program, analysis, problem, schedule, target);
+  check_schedule({program, analysis, problem, target}, schedule);
 
   int rows_per_block = 1;
   int unit = 0;  // in which columns are shared out

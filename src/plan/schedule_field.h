@@ -23,12 +23,30 @@ int& member(Schedule& schedule) {
   return member_in(schedule, kMember);
 }
 
+/// The values that a field may have, as far as it can be said without the Program and the target: some
+/// (`any_of`), multiples (`multiple_of`), else a range. Both numbers of a pair are at least 1, and the range
+/// is that of their product.
+struct Values {
+  std::array<int, 4> any_of{};  ///< ends with the first 0
+  int multiple_of = 0;
+  int least = 1;
+  int most = 0;          ///< 0: any
+  Member per = nullptr;  ///< `any_of` and `multiple_of` are for each of these
+  /// What is counted: of multiples, "rows a warp"; of `any_of`, what `per` counts; of a pair's product, its
+  /// name.
+  std::string_view unit = {};
+  Member times = nullptr;        ///< multiplies a pair's product
+  Member divides = nullptr;      ///< of which the value has to be a divisor
+  std::string_view reason = {};  ///< why no others
+};
+
 /// One field of a family: a row of its table.
 struct ScheduleField {
   std::string_view prefix;   ///< in the text, before the value: "b", "stages="
   Member first = nullptr;    ///< its value
   Member second = nullptr;   ///< the second number of a pair ("2x4"); null if it is a single number
   bool is_optional = false;  ///< left out of the text if it has its default
+  Values values = {};
 
   bool is_pair() const { return second != nullptr; }
   /// The value as the text has it: "4", "2x4".
@@ -37,6 +55,12 @@ struct ScheduleField {
   std::string str(const Schedule& schedule) const;
 };
 
+/// Why a schedule's fields cannot have the values that they have; empty if they can. `fields` are those of
+/// its family.
+std::string why_out_of_range(std::span<const ScheduleField> fields, const Schedule& schedule);
+
+/// The numbers of an array that ends with its first 0.
+std::span<const int> up_to_zero(const std::array<int, 4>& numbers);
 /// "a, b and c".
 std::string listed(const std::vector<std::string>& items, std::string_view last_joint);
 

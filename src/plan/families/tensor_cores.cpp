@@ -1,0 +1,23 @@
+#include "plan/families/tensor_cores.h"
+
+#include <fmt/format.h>
+
+namespace gumtile {
+
+std::string why_no_tensor_cores(const PlanInput& input) {
+  const Program& program = input.program;
+  if (input.analysis.contraction == kNone) return "the Program has no contraction for tensor cores; use simt";
+  const ContractionInfo& c = program.contractions[input.analysis.contraction];
+  if (c.operand_dtype == DType::f32) return "f32 operands have no exact tensor core form; use simt";
+  if (program.inputs[c.right].dtype != c.operand_dtype)
+    return fmt::format("'{}' is {} but the contraction takes {}; only the left input is converted on the way",
+                       program.inputs[c.right].name, name(program.inputs[c.right].dtype),
+                       name(c.operand_dtype));
+  if ((input.analysis.member_mask & ~kTensorCoreMask) != 0)
+    return fmt::format(
+        "a split with mask {:#x} puts a group in several threads; masks within {:#x} do not, or use simt",
+        input.analysis.member_mask, kTensorCoreMask);
+  return "";
+}
+
+}  // namespace gumtile
