@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,6 +19,8 @@ struct PlanInput {
   const Target& target;
 };
 
+class ScheduleSpace;
+
 /// What there is to know of a schedule family, a kind of main loop, beside the loop itself (`codegen`).
 struct Family {
   std::string_view name;
@@ -28,12 +31,23 @@ struct Family {
   /// Why a schedule of the family that `why_not` and the fields' own values allow cannot be; empty if it can.
   /// The plan sums up shared memory.
   std::string (*check)(const PlanInput&, const Schedule&);
+  /// Fills in what depends on the schedule: `plan` has the rest, and `plan.launch` what every family has.
+  void (*lay_out)(KernelPlan& plan, const ProgramAnalysis& analysis);
+  /// A schedule that is good without tuning, if `why_not` is empty.
+  Schedule (*suggest)(const PlanInput&, const Card&);
+  /// Adds what is worth trying.
+  void (*search)(ScheduleSpace& space);
 };
 
 extern const Family kHostFamily, kSimtFamily, kMmaSyncFamily, kWgmmaFamily;
 
 /// All of them, in the order of `Schedule::family`: on a GPU each is faster than those before it.
 std::span<const Family* const> families();
+/// The other way round.
+inline auto fastest_first() { return std::views::reverse(families()); }
 const Family& family_of(const Schedule& schedule);
+
+/// The next multiple of `to`.
+constexpr int aligned(int bytes, int to) { return (bytes + to - 1) / to * to; }
 
 }  // namespace gumtile

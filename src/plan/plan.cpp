@@ -86,12 +86,11 @@ bool is_packed(const Program& program, const ProgramAnalysis& analysis) {
   return true;
 }
 
+/// What a launch is whatever the schedule.
 LaunchSpec make_launch(const KernelPlan& plan, const ProgramAnalysis& analysis) {
   LaunchSpec launch;
   const Program& program = plan.program;
   launch.sweep = plan.name + "_sweep";
-  launch.threads = plan.threads;
-  launch.shared_bytes = plan.shared_bytes;
   launch.columns = plan.problem.columns;
   launch.contracted = plan.problem.contracted;
   launch.first_column = plan.problem.first_column;
@@ -118,7 +117,22 @@ LaunchSpec make_launch(const KernelPlan& plan, const ProgramAnalysis& analysis) 
   return launch;
 }
 
-int align(int bytes, int to) { return (bytes + to - 1) / to * to; }
+/// Puts the row table and the exchange of states behind what the main loop takes.
+void lay_out_shared_memory(KernelPlan& plan) {
+  const int rows = plan.launch.rows_per_block;
+  plan.shared_exchange = aligned(plan.shared_row_table + rows * plan.row_table_words * 4, 128);
+  plan.shared_bytes = plan.shared_exchange + 128;  // the first words tell the block whether it is the last
+  if (plan.join == Join::records)
+    plan.shared_bytes = std::max(
+        plan.shared_bytes, plan.shared_exchange + plan.turns * plan.warps_n * rows * plan.record_words * 4);
+  const int limit = plan.target.gpu().shared_bytes;
+  if (plan.shared_bytes > limit)
+    throw Error(
+        ErrorCode::usage,
+        fmt::format("schedule '{}' needs {} bytes of shared memory a block, {} has {}; use fewer stages "
+                    "or smaller tiles",
+                    plan.schedule.str(), plan.shared_bytes, plan.target.str(), limit));
+}
 
 }  // namespace
 
@@ -137,52 +151,6 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
   plan.record = make_record(program, analysis, plan.record_words);
   check_schedule({program, analysis, problem, target}, schedule);
 
-  int rows_per_block = 1;
-  int unit = 0;  // in which columns are shared out
-  if (const auto* host = std::get_if<HostSchedule>(&schedule.family)) {
-    rows_per_block = host->block_batch;
-    unit = plan.tile_columns = host->block_vocab;
-    plan.stages_left = analysis.contraction != kNone;
-  } else if (const auto* simt = std::get_if<SimtSchedule>(&schedule.family)) {
-    rows_per_block = simt->block_batch;
-    unit = plan.tile_columns = simt->block_vocab;
-    plan.threads = plan.consumers = 128;
-    plan.warps_n = 4;
-    plan.fragment.rows = simt->block_batch / 8;
-    const int rows = analysis.contraction == kNone ? 0 : simt->block_batch + simt->block_vocab;
-    plan.shared_stage = rows * (simt->block_k + 1) * 4;
-    plan.shared_row_table = align(plan.shared_stage, 128);
-  } else if (const auto* mma = std::get_if<MmaSyncSchedule>(&schedule.family)) {
-    rows_per_block = mma->block_batch;
-    unit = plan.tile_columns = mma->block_vocab;
-    plan.threads = plan.consumers = 32 * mma->warps_m * mma->warps_n;
-    plan.warps_n = mma->warps_n;
-    plan.fragment.rows = mma->block_batch / mma->warps_m / 8;
-    plan.fragment.blocks = mma->block_vocab / mma->warps_n / 64;
-    plan.shared_stage = (mma->block_batch + mma->block_vocab) * 128;
-    plan.shared_row_table = plan.shared_stage * mma->stages;
-  } else {
-    const auto& wgmma = std::get<WgmmaSchedule>(schedule.family);
-    rows_per_block = wgmma.block_batch;
-    plan.tile_columns = wgmma.block_vocab;
-    plan.turns = wgmma.turns;
-    plan.consumers = 128 * wgmma.warpgroups_m * wgmma.warpgroups_n * wgmma.turns;
-    // A warp that copies and others that make the row table; a whole warpgroup where registers have to move
-    // from it to the consumers.
-    plan.threads = plan.consumers + (plan.consumers > 128 ? 128 : 96);
-    plan.warps_n = wgmma.warpgroups_n;
-    const int m_tiles = wgmma.block_batch / wgmma.warpgroups_m / 64;
-    plan.fragment.rows = 2 * m_tiles;
-    plan.fragment.row_pair_step = 64;
-    plan.fragment.blocks = wgmma.block_vocab / wgmma.warpgroups_n / 64;
-    // Pairs of blocks share random words where a lane holds both.
-    unit = std::max(plan.fragment.blocks % 2 == 0 ? 128 : 64, wgmma.box_rows);
-    plan.shared_stage = (wgmma.block_batch + wgmma.block_vocab) * 2 * wgmma.block_k;
-    plan.shared_barriers = plan.shared_stage * wgmma.stages;
-    // Two barriers a stage, one that tells when the row table is there, and one a turn.
-    const int barriers = 2 * wgmma.stages + 1 + (wgmma.turns > 1 ? wgmma.turns : 0);
-    plan.shared_row_table = align(plan.shared_barriers + 8 * barriers, 128);
-  }
   if (target.is_cuda()) {
     if (is_packed(program, analysis)) plan.join = Join::packed;
     for (size_t r = 0; r < analysis.sweep_reductions.size(); ++r) {
@@ -190,47 +158,12 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
       if (plan.bounded < 0 && reduction.bound != kNone && reduction.state[0] == DType::f32)
         plan.bounded = static_cast<int>(r);
     }
-    plan.shared_exchange = align(plan.shared_row_table + rows_per_block * plan.row_table_words * 4, 128);
-    plan.shared_bytes = plan.shared_exchange + 128;  // the first words tell the block whether it is the last
-    if (plan.join == Join::records)
-      plan.shared_bytes =
-          std::max(plan.shared_bytes,
-                   plan.shared_exchange + plan.turns * plan.warps_n * rows_per_block * plan.record_words * 4);
-    const int limit = target.gpu().shared_bytes;
-    if (plan.shared_bytes > limit)
-      throw Error(
-          ErrorCode::usage,
-          fmt::format("schedule '{}' needs {} bytes of shared memory a block, {} has {}; use fewer stages or "
-                      "smaller tiles",
-                      schedule.str(), plan.shared_bytes, target.str(), limit));
   }
   plan.launch = make_launch(plan, analysis);
-  plan.launch.rows_per_block = rows_per_block;
-  plan.launch.columns_per_tile = unit;
-  const auto* mma = std::get_if<MmaSyncSchedule>(&schedule.family);
-  const auto* wgmma = std::get_if<WgmmaSchedule>(&schedule.family);
-  if (std::holds_alternative<SimtSchedule>(schedule.family) && plan.launch.left_index >= 0) {
-    // Rows are gathered as they are stored: the loop converts them itself.
-    plan.stages_left = true;
-    plan.launch.stage = plan.name + "_stage";
-    plan.launch.staged_dtype = program.inputs[program.contractions[analysis.contraction].left].dtype;
-    plan.launch.staged_stride = problem.contracted;
-  }
-  if (mma || wgmma) {
-    const ContractionInfo& c = program.contractions[analysis.contraction];
-    plan.stages_left = true;
-    plan.launch.stage = plan.name + "_stage";
-    plan.launch.must_stage = program.inputs[c.left].dtype != c.operand_dtype;
-    plan.launch.staged_dtype = c.operand_dtype;
-    plan.launch.staged_stride = (problem.contracted + 7) / 8 * 8;
-    plan.launch.left_alignment = 16;
-    plan.launch.right_alignment = mma ? mma->copy_bytes : 16;
-  }
-  if (wgmma) {
-    plan.launch.cluster_m = wgmma->cluster_m;
-    plan.launch.cluster_n = wgmma->cluster_n;
-    plan.launch.tensor_maps = {{true, 64, 128}, {false, wgmma->box_rows, wgmma->l2_promotion}};
-  }
+  family_of(schedule).lay_out(plan, analysis);
+  if (target.is_cuda()) lay_out_shared_memory(plan);
+  plan.launch.threads = plan.threads;
+  plan.launch.shared_bytes = plan.shared_bytes;
   return plan;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 namespace gumtile {
 namespace {
@@ -101,6 +102,27 @@ std::string why_out_of_range(std::span<const ScheduleField> fields, const Schedu
       if (!reason.empty()) return reason;
     }
   return "";
+}
+
+std::vector<Schedule> variants(std::span<const ScheduleField> fields, const Schedule& start) {
+  std::vector<Schedule> all{start};
+  const auto vary = [&all](Member member, std::span<const int> values) {
+    if (member == nullptr || values.empty()) return;
+    std::vector<Schedule> varied;
+    for (Schedule& schedule : all)
+      for (const int value : values) {
+        member(schedule) = value;
+        varied.push_back(schedule);
+      }
+    all = std::move(varied);
+  };
+  for (const bool fastest : {false, true})
+    for (const ScheduleField& field : fields)
+      if (field.varies_fastest == fastest) {
+        vary(field.first, up_to_zero(field.searched));
+        vary(field.second, up_to_zero(field.searched));
+      }
+  return all;
 }
 
 std::span<const int> up_to_zero(const std::array<int, 4>& numbers) {

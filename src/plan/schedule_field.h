@@ -47,6 +47,10 @@ struct ScheduleField {
   Member second = nullptr;   ///< the second number of a pair ("2x4"); null if it is a single number
   bool is_optional = false;  ///< left out of the text if it has its default
   Values values = {};
+  /// What a search tries (of a pair, for both numbers), up to the first 0; nothing: what the search begins
+  /// with.
+  std::array<int, 4> searched = {};
+  bool varies_fastest = false;  ///< in a search; else later fields vary faster than earlier ones
 
   bool is_pair() const { return second != nullptr; }
   /// The value as the text has it: "4", "2x4".
@@ -58,6 +62,9 @@ struct ScheduleField {
 /// Why a schedule's fields cannot have the values that they have; empty if they can. `fields` are those of
 /// its family.
 std::string why_out_of_range(std::span<const ScheduleField> fields, const Schedule& schedule);
+
+/// All combinations of what a search tries of a family's fields; other fields are those of `start`.
+std::vector<Schedule> variants(std::span<const ScheduleField> fields, const Schedule& start);
 
 /// The numbers of an array that ends with its first 0.
 std::span<const int> up_to_zero(const std::array<int, 4>& numbers);

@@ -1,15 +1,20 @@
 #include <fmt/format.h>
 
 #include "plan/family.h"
+#include "plan/schedule_space.h"
 
 namespace gumtile {
 namespace {
 
 constexpr ScheduleField kFields[] = {
-    {.prefix = "b", .first = member<&HostSchedule::block_batch>, .values = {.any_of = {1, 2, 4}}},
+    {.prefix = "b",
+     .first = member<&HostSchedule::block_batch>,
+     .values = {.any_of = {1, 2, 4}},
+     .searched = {1, 2, 4}},
     {.prefix = "v",
      .first = member<&HostSchedule::block_vocab>,
-     .values = {.multiple_of = 256, .most = 4096}},
+     .values = {.multiple_of = 256, .most = 4096},
+     .searched = {256, 512}},
 };
 
 std::string why_not(const PlanInput& input) {
@@ -17,6 +22,20 @@ std::string why_not(const PlanInput& input) {
 }
 
 std::string check(const PlanInput& /*input*/, const Schedule& /*schedule*/) { return ""; }
+
+void lay_out(KernelPlan& plan, const ProgramAnalysis& analysis) {
+  const auto& s = std::get<HostSchedule>(plan.schedule.family);
+  plan.tile_columns = s.block_vocab;
+  plan.stages_left = analysis.contraction != kNone;
+  plan.launch.rows_per_block = s.block_batch;
+  plan.launch.columns_per_tile = s.block_vocab;
+}
+
+Schedule suggest(const PlanInput& /*input*/, const Card& /*card*/) { return {HostSchedule{}}; }
+
+void search(ScheduleSpace& space) {
+  for (const Schedule& schedule : variants(kFields, kHostFamily.defaults)) space.add(schedule);
+}
 
 }  // namespace
 
@@ -26,6 +45,9 @@ constinit const Family kHostFamily = {
     .fields = kFields,
     .why_not = why_not,
     .check = check,
+    .lay_out = lay_out,
+    .suggest = suggest,
+    .search = search,
 };
 
 }  // namespace gumtile

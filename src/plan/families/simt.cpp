@@ -1,14 +1,21 @@
 #include "plan/family.h"
+#include "plan/schedule_space.h"
 
 namespace gumtile {
 namespace {
 
 constexpr ScheduleField kFields[] = {
-    {.prefix = "b", .first = member<&SimtSchedule::block_batch>, .values = {.any_of = {8, 16, 32}}},
+    {.prefix = "b",
+     .first = member<&SimtSchedule::block_batch>,
+     .values = {.any_of = {8, 16, 32}},
+     .searched = {8, 16, 32}},
     {.prefix = "v",
      .first = member<&SimtSchedule::block_vocab>,
      .values = {.any_of = {256}, .reason = "four warps of 64 columns"}},
-    {.prefix = "k", .first = member<&SimtSchedule::block_k>, .values = {.any_of = {16, 32}}},
+    {.prefix = "k",
+     .first = member<&SimtSchedule::block_k>,
+     .values = {.any_of = {16, 32}},
+     .searched = {16, 32}},
 };
 
 std::string why_not(const PlanInput& input) {
@@ -16,6 +23,37 @@ std::string why_not(const PlanInput& input) {
 }
 
 std::string check(const PlanInput& /*input*/, const Schedule& /*schedule*/) { return ""; }
+
+void lay_out(KernelPlan& plan, const ProgramAnalysis& analysis) {
+  const auto& s = std::get<SimtSchedule>(plan.schedule.family);
+  LaunchSpec& launch = plan.launch;
+  plan.tile_columns = s.block_vocab;
+  launch.rows_per_block = s.block_batch;
+  launch.columns_per_tile = s.block_vocab;
+  plan.threads = plan.consumers = 128;
+  plan.warps_n = 4;
+  plan.fragment.rows = s.block_batch / 8;
+  const int rows = analysis.contraction == kNone ? 0 : s.block_batch + s.block_vocab;
+  plan.shared_stage = rows * (s.block_k + 1) * 4;
+  plan.shared_row_table = aligned(plan.shared_stage, 128);
+  if (launch.left_index >= 0) {
+    // Rows are gathered as they are stored: the loop converts them itself.
+    plan.stages_left = true;
+    launch.stage = plan.name + "_stage";
+    launch.staged_dtype = plan.program.inputs[plan.program.contractions[analysis.contraction].left].dtype;
+    launch.staged_stride = plan.problem.contracted;
+  }
+}
+
+Schedule suggest(const PlanInput& input, const Card& /*card*/) {
+  SimtSchedule s;
+  s.block_batch = input.problem.max_rows <= 8 ? 8 : input.problem.max_rows <= 16 ? 16 : 32;
+  return {s};
+}
+
+void search(ScheduleSpace& space) {
+  for (const Schedule& schedule : variants(kFields, kSimtFamily.defaults)) space.add(schedule);
+}
 
 }  // namespace
 
@@ -25,6 +63,9 @@ constinit const Family kSimtFamily = {
     .fields = kFields,
     .why_not = why_not,
     .check = check,
+    .lay_out = lay_out,
+    .suggest = suggest,
+    .search = search,
 };
 
 }  // namespace gumtile

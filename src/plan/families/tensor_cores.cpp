@@ -20,4 +20,15 @@ std::string why_no_tensor_cores(const PlanInput& input) {
   return "";
 }
 
+void stage_left_operand(KernelPlan& plan, const ProgramAnalysis& analysis) {
+  const ContractionInfo& c = plan.program.contractions[analysis.contraction];
+  LaunchSpec& launch = plan.launch;
+  plan.stages_left = true;
+  launch.stage = plan.name + "_stage";
+  launch.must_stage = plan.program.inputs[c.left].dtype != c.operand_dtype;
+  launch.staged_dtype = c.operand_dtype;
+  launch.staged_stride = (plan.problem.contracted + 7) / 8 * 8;
+  launch.left_alignment = 16;
+}
+
 }  // namespace gumtile

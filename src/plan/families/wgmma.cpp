@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "plan/families/tensor_cores.h"
 #include "plan/family.h"
+#include "plan/schedule_space.h"
 
 namespace gumtile {
 namespace {
@@ -19,7 +22,10 @@ constexpr ScheduleField kFields[] = {
                 .most = 256,
                 .per = member<&WgmmaSchedule::warpgroups_n>,
                 .unit = "columns a warpgroup"}},
-    {.prefix = "k", .first = member<&WgmmaSchedule::block_k>, .values = {.any_of = {64, 128}}},
+    {.prefix = "k",
+     .first = member<&WgmmaSchedule::block_k>,
+     .values = {.any_of = {64, 128}},
+     .searched = {64, 128}},
     {.prefix = "stages=", .first = member<&WgmmaSchedule::stages>, .values = {.least = 2, .most = 32}},
     {.prefix = "wg=",
      .first = member<&WgmmaSchedule::warpgroups_m>,
@@ -28,11 +34,16 @@ constexpr ScheduleField kFields[] = {
     {.prefix = "cluster=",
      .first = member<&WgmmaSchedule::cluster_m>,
      .second = member<&WgmmaSchedule::cluster_n>,
-     .values = {.most = 2}},
-    {.prefix = "l2=", .first = member<&WgmmaSchedule::l2_promotion>, .values = {.any_of = {64, 128, 256}}},
+     .values = {.most = 2},
+     .searched = {1, 2}},
+    {.prefix = "l2=",
+     .first = member<&WgmmaSchedule::l2_promotion>,
+     .values = {.any_of = {64, 128, 256}},
+     .searched = {128, 256}},
     {.prefix = "box=",
      .first = member<&WgmmaSchedule::box_rows>,
-     .values = {.any_of = {32, 64, 128, 256}, .divides = member<&WgmmaSchedule::block_vocab>}},
+     .values = {.any_of = {32, 64, 128, 256}, .divides = member<&WgmmaSchedule::block_vocab>},
+     .searched = {64, 128}},
     {.prefix = "turns=",
      .first = member<&WgmmaSchedule::turns>,
      .is_optional = true,
@@ -64,6 +75,147 @@ std::string check(const PlanInput& /*input*/, const Schedule& schedule) {
   return "";
 }
 
+void lay_out(KernelPlan& plan, const ProgramAnalysis& analysis) {
+  const auto& s = std::get<WgmmaSchedule>(plan.schedule.family);
+  LaunchSpec& launch = plan.launch;
+  plan.tile_columns = s.block_vocab;
+  plan.turns = s.turns;
+  plan.consumers = 128 * s.warpgroups_m * s.warpgroups_n * s.turns;
+  // A warp that copies and others that make the row table; a whole warpgroup if registers have to move from
+  // it to the consumers.
+  plan.threads = plan.consumers + (plan.consumers > 128 ? 128 : 96);
+  plan.warps_n = s.warpgroups_n;
+  const int m_tiles = s.block_batch / s.warpgroups_m / 64;
+  plan.fragment.rows = 2 * m_tiles;
+  plan.fragment.row_pair_step = 64;
+  plan.fragment.blocks = s.block_vocab / s.warpgroups_n / 64;
+  launch.rows_per_block = s.block_batch;
+  // Pairs of blocks share random words if a lane holds both.
+  launch.columns_per_tile = std::max(plan.fragment.blocks % 2 == 0 ? 128 : 64, s.box_rows);
+  plan.shared_stage = (s.block_batch + s.block_vocab) * 2 * s.block_k;
+  plan.shared_barriers = plan.shared_stage * s.stages;
+  // Two barriers a stage, one that tells when the row table is there, and one a turn.
+  const int barriers = 2 * s.stages + 1 + (s.turns > 1 ? s.turns : 0);
+  plan.shared_row_table = aligned(plan.shared_barriers + 8 * barriers, 128);
+  stage_left_operand(plan, analysis);
+  launch.right_alignment = 16;
+  launch.cluster_m = s.cluster_m;
+  launch.cluster_n = s.cluster_n;
+  launch.tensor_maps = {{true, 64, 128}, {false, s.box_rows, s.l2_promotion}};
+}
+
+/// Fills shared memory with stages; what the row table and the exchange of states take beside them is a guess
+/// that the built-in Programs stay below. Measured, us (tokens only):
+/// - promotion of L2 fetches to 256 bytes gains 5% on an H100 and loses 2.5 to 5% on an H200;
+/// - 151936 x 4096, 256 rows: pairs that share the weights 451 on an H100, 446 on an H200; no pairs 599 and
+/// 476;
+/// - 128256 x 8192 on an H200: 64 rows in pairs 473, alone 479; 128 rows with 256 columns 498, with 128 503;
+/// - 16032 x 8192 on an H100, one tile a multiprocessor: 256 rows with 256 columns 108.5, with 128 110.6; 512
+/// rows 186.6 and 191.6; 64 rows with two warpgroups along the columns 92.3, with one and in pairs 96.2;
+/// - 16032 x 8192, 384 rows: 192 columns in pairs 176 on an H100 and 179 on an H200, 128 columns 185 and 183;
+/// - boxes of 128 rows of the weights instead of 64: up to 64 rows 0.5 to 1.5% less on an H200, equal on an
+/// H100.
+Schedule suggest(const PlanInput& input, const Card& card) {
+  const Problem& problem = input.problem;
+  constexpr double kSlowMemory = 4.0e12;  // between an H100's 3.35 TB/s and an H200's 4.8 TB/s
+  WgmmaSchedule s;
+  const bool slow = card.memory_bytes_per_second != 0 && card.memory_bytes_per_second < kSlowMemory;
+  const bool deep = problem.contracted > 6144;
+  s.l2_promotion = slow ? 256 : 128;
+  s.block_batch = problem.max_rows <= 64 ? 64 : 128;
+  s.warpgroups_m = s.block_batch / 64;
+  s.block_vocab = problem.max_rows <= 128 ? 128 : 256;
+  s.box_rows = problem.max_rows <= 64 ? 128 : 64;
+  // Blocks in pairs: with two halves of a batch they share the weights, else the hidden states.
+  // An odd number of blocks along the rows would leave one of a pair without rows.
+  const int64_t row_blocks = std::max<int64_t>(1, (problem.max_rows + s.block_batch - 1) / s.block_batch);
+  if (problem.max_rows > 128)
+    (row_blocks % 2 == 0 ? s.cluster_m : s.cluster_n) = 2;
+  else if (problem.max_rows > 64 || (problem.max_rows > 32 && deep))
+    s.cluster_n = 2;
+  if (problem.max_rows > 64 && problem.max_rows <= 128 && deep && !slow) s.block_vocab = 256;
+  // Narrower tiles where they keep more multiprocessors busy; wide ones read less from L2.
+  constexpr double kWorthNarrower = 0.9;
+  const auto columns_in_turn = [&](int64_t block_vocab) {
+    const int64_t blocks = std::max<int64_t>(1, card.multiprocessors / row_blocks);
+    const int64_t tiles = (problem.columns + block_vocab - 1) / block_vocab;
+    return (tiles + blocks - 1) / blocks * block_vocab;
+  };
+  for (const int narrower : {192, 128, 64})
+    if (narrower < s.block_vocab &&
+        columns_in_turn(narrower) < kWorthNarrower * columns_in_turn(s.block_vocab))
+      s.block_vocab = narrower;
+  // The epilogue of a block's only tile has nothing to hide behind: two warpgroups share it.
+  if (s.block_batch == 64 && s.block_vocab == 128 && columns_in_turn(128) == 128) {
+    s.warpgroups_n = 2;
+    s.cluster_n = 1;
+  }
+  s.box_rows = std::min(s.box_rows, s.block_vocab);
+  const int reserve = 64 * s.block_batch + 1024;
+  s.stages = std::clamp(
+      (input.target.gpu().shared_bytes - reserve) / ((s.block_batch + s.block_vocab) * 2 * s.block_k), 2, 32);
+  return {s};
+}
+
+/// Whether consumers that take turns do without spills. Not if single columns have bounds, nor if larger
+/// states come together with tests of single columns.
+bool leaves_registers(const PlanInput& input, const Schedule& schedule) {
+  const auto& [program, analysis, problem, target] = input;
+  const KernelPlan plan = make_plan(program, problem, schedule, target);
+  if (plan.bounded >= 0) {
+    const NodeId id = analysis.sweep_reductions[static_cast<size_t>(plan.bounded)];
+    if (reduction_level(program, program.reductions[program.nodes[id].imm]) != Level::group) return false;
+  }
+  const bool is_whole = problem.columns % 64 == 0 && problem.first_column % 64 == 0;
+  return is_whole || plan.join == Join::packed;
+}
+
+/// With all the stages that fit, and with half of them: more bytes in flight are not always better.
+void add_stages(ScheduleSpace& space, WgmmaSchedule s) {
+  s.stages = 32;
+  while (s.stages >= 2 && !space.is_legal({s})) --s.stages;
+  if (s.stages < 2 || (s.turns > 1 && !leaves_registers(space.input(), {s}))) return;
+  space.add({s});
+  if (s.stages < 8) return;
+  s.stages /= 2;
+  space.add({s});
+}
+
+void search(ScheduleSpace& space) {
+  struct Shape {
+    int block_batch, block_vocab, warpgroups_m, warpgroups_n, turns = 1;
+  };
+  // Left out, as some epilogues spill with so many accumulators in few registers: 256 x 128 as 2x1, 128 x 256
+  // as 1x2, 192 x 128 as 3x1. On an H200 256 x 128 took 454 us for 256 rows of 151936 x 4096, 128 x 256 as
+  // 2x1 in pairs 446.
+  constexpr Shape kShapes[] = {
+      {64, 64, 1, 1},   {64, 128, 1, 1}, {64, 192, 1, 1},  {64, 256, 1, 1},
+      {64, 128, 1, 2},  {64, 256, 1, 2}, {64, 192, 1, 3},  {128, 64, 1, 1},
+      {128, 128, 1, 1}, {128, 64, 2, 1}, {128, 128, 2, 1}, {128, 192, 2, 1},
+      {128, 256, 2, 1}, {192, 64, 3, 1}, {256, 64, 2, 1},  {128, 128, 1, 1, 2},
+  };
+  const int64_t max_rows = space.input().problem.max_rows;
+  for (const Shape& shape : kShapes) {
+    // The smallest number of rows that covers the batch, or several blocks of many rows.
+    if (shape.block_batch == 64 && max_rows > 64) continue;
+    if (shape.block_batch >= 192 && max_rows <= 128) continue;
+    WgmmaSchedule start;
+    start.block_batch = shape.block_batch;
+    start.block_vocab = shape.block_vocab;
+    start.warpgroups_m = shape.warpgroups_m;
+    start.warpgroups_n = shape.warpgroups_n;
+    start.turns = shape.turns;
+    for (const Schedule& schedule : variants(kFields, {start})) {
+      const auto& s = std::get<WgmmaSchedule>(schedule.family);
+      if (s.cluster_m > 1 && max_rows <= s.block_batch) continue;
+      if (s.block_k == 128 && (s.box_rows == 128 || s.warpgroups_n > 1)) continue;
+      // Narrow tiles are read often, and in pairs along the columns some epilogues spill.
+      if (s.turns > 1 && (s.block_k == 128 || s.cluster_m == 1)) continue;
+      add_stages(space, s);
+    }
+  }
+}
+
 }  // namespace
 
 constinit const Family kWgmmaFamily = {
@@ -72,6 +224,9 @@ constinit const Family kWgmmaFamily = {
     .fields = kFields,
     .why_not = why_not,
     .check = check,
+    .lay_out = lay_out,
+    .suggest = suggest,
+    .search = search,
 };
 
 }  // namespace gumtile
