@@ -37,6 +37,9 @@ struct Family {
   Schedule (*suggest)(const PlanInput&, const Card&);
   /// Adds what is worth trying.
   void (*search)(ScheduleSpace& space);
+  /// How long a schedule may take, in the time that reading the weights once takes: a coarse model, by which
+  /// a search leaves out what does not look promising.
+  double (*cost)(const Schedule&, const Problem&, const Card&);
 };
 
 extern const Family kHostFamily, kSimtFamily, kMmaSyncFamily, kWgmmaFamily;

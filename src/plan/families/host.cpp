@@ -37,6 +37,8 @@ void search(ScheduleSpace& space) {
   for (const Schedule& schedule : variants(kFields, kHostFamily.defaults)) space.add(schedule);
 }
 
+double cost(const Schedule& /*schedule*/, const Problem& /*problem*/, const Card& /*card*/) { return 1; }
+
 }  // namespace
 
 constinit const Family kHostFamily = {
@@ -48,6 +50,7 @@ constinit const Family kHostFamily = {
     .lay_out = lay_out,
     .suggest = suggest,
     .search = search,
+    .cost = cost,
 };
 
 }  // namespace gumtile

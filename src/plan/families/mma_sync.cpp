@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "plan/families/cost_model.h"
 #include "plan/families/tensor_cores.h"
 #include "plan/family.h"
 #include "plan/schedule_space.h"
@@ -98,6 +99,19 @@ void search(ScheduleSpace& space) {
   for (const Schedule& schedule : variants(kFields, {start})) space.add(schedule);
 }
 
+double cost(const Schedule& schedule, const Problem& problem, const Card& card) {
+  const auto& s = std::get<MmaSyncSchedule>(schedule.family);
+  const int warps = s.warps_m * s.warps_n;
+  const double few_warps = warps < 4 ? 0.2 : 0;
+  const double in_flight = s.stages * static_cast<double>((s.block_batch + s.block_vocab) * 128);
+  const double shallow = in_flight < 48 * 1024 ? 0.2 : 0;
+  const double blocks = cost_model::row_blocks(problem, s.block_batch);
+  const double l2 = blocks * (1 + static_cast<double>(s.block_batch) / s.block_vocab);
+  return cost_model::slowest(l2, 0.7 * s.block_batch * blocks) *
+             cost_model::idle(problem, card, s.block_batch, s.block_vocab) +
+         few_warps + shallow;
+}
+
 }  // namespace
 
 constinit const Family kMmaSyncFamily = {
@@ -109,6 +123,7 @@ constinit const Family kMmaSyncFamily = {
     .lay_out = lay_out,
     .suggest = suggest,
     .search = search,
+    .cost = cost,
 };
 
 }  // namespace gumtile

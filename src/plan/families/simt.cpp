@@ -1,3 +1,4 @@
+#include "plan/families/cost_model.h"
 #include "plan/family.h"
 #include "plan/schedule_space.h"
 
@@ -55,6 +56,10 @@ void search(ScheduleSpace& space) {
   for (const Schedule& schedule : variants(kFields, kSimtFamily.defaults)) space.add(schedule);
 }
 
+double cost(const Schedule& schedule, const Problem& problem, const Card& /*card*/) {
+  return cost_model::row_blocks(problem, std::get<SimtSchedule>(schedule.family).block_batch);
+}
+
 }  // namespace
 
 constinit const Family kSimtFamily = {
@@ -66,6 +71,7 @@ constinit const Family kSimtFamily = {
     .lay_out = lay_out,
     .suggest = suggest,
     .search = search,
+    .cost = cost,
 };
 
 }  // namespace gumtile

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "plan/families/cost_model.h"
 #include "plan/families/tensor_cores.h"
 #include "plan/family.h"
 #include "plan/schedule_space.h"
@@ -216,6 +217,32 @@ void search(ScheduleSpace& space) {
   }
 }
 
+double cost(const Schedule& schedule, const Problem& problem, const Card& card) {
+  constexpr double kManyBytes = 120 * 1024;
+  const auto& s = std::get<WgmmaSchedule>(schedule.family);
+  // Rows that a batch does not have are not read.
+  const auto rows = static_cast<double>(std::min<int64_t>(s.block_batch, problem.max_rows));
+  // Two tiles under way are taken for one of both: what hides their folds outweighs what they read more.
+  const double columns = s.block_vocab * s.cluster_n * s.turns;
+  const double blocks = cost_model::row_blocks(problem, s.block_batch);
+  const double l2 = blocks * (1.0 / s.cluster_m + rows / columns);
+  // Small differences, in the order in which they are worth trying: a shape that loses by more is not tried
+  // in all of its variants.
+  const WgmmaSchedule usual;
+  const double in_flight = 2.0 * s.stages * (s.block_batch + s.block_vocab) * s.block_k;
+  double variant = 0;
+  if (s.box_rows != usual.box_rows) variant += 0.02;
+  if (s.block_k != usual.block_k) variant += 0.02;
+  if (in_flight < kManyBytes) variant += 0.05;
+  if (s.block_batch > 64 && problem.max_rows <= 64) variant += 0.2;
+  // Sharing little is not worth a pair's waits.
+  if (s.cluster_n > 1 && problem.max_rows <= 16) variant += 0.1;
+  if (s.cluster_m > 1 && s.cluster_n > 1) variant += 0.05;
+  return cost_model::slowest(l2, s.block_batch * blocks) *
+             cost_model::idle(problem, card, s.block_batch, s.block_vocab) +
+         variant;
+}
+
 }  // namespace
 
 constinit const Family kWgmmaFamily = {
@@ -227,6 +254,7 @@ constinit const Family kWgmmaFamily = {
     .lay_out = lay_out,
     .suggest = suggest,
     .search = search,
+    .cost = cost,
 };
 
 }  // namespace gumtile
