@@ -1,6 +1,5 @@
 #pragma once
 
-#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
@@ -47,7 +46,7 @@ extern const Family kHostFamily, kSimtFamily, kMmaSyncFamily, kWgmmaFamily;
 /// All of them, in the order of `Schedule::family`: on a GPU each is faster than those before it.
 std::span<const Family* const> families();
 /// The other way round.
-inline auto fastest_first() { return std::views::reverse(families()); }
+std::span<const Family* const> fastest_first();
 const Family& family_of(const Schedule& schedule);
 
 /// The next multiple of `to`.

@@ -12,7 +12,10 @@
 /// - the last tiles leave multiprocessors idle.
 namespace gumtile::cost_model {
 
-inline double ceil_div(int64_t a, int64_t b) { return static_cast<double>((a + b - 1) / b); }
+inline double ceil_div(int64_t a, int64_t b) {
+  const int64_t quotient = (a + b - 1) / b;
+  return static_cast<double>(quotient);
+}
 
 inline double row_blocks(const Problem& problem, int block_batch) {
   return ceil_div(problem.max_rows, block_batch);
