@@ -11,6 +11,7 @@
 #include "gumtile/dsl_functions.h"
 #include "gumtile/plan.h"
 #include "gumtile/workload.h"
+#include "plan/family.h"
 #include "tests/program_run.h"
 
 namespace gumtile::test {
@@ -96,6 +97,39 @@ TEST_CASE("errors in a schedule's text name the field") {
     check_error(error_of([&] { Schedule::parse(bad.text); }), ErrorCode::usage,
                 {fmt::format("schedule '{}'", bad.text), bad.message});
   }
+}
+
+TEST_CASE("every number of a schedule has a row in its family's table") {
+  for (const Family* family : families()) {
+    INFO(std::string(family->name));
+    const Schedule& defaults = family->defaults;
+    CHECK(&family_of(defaults) == family);
+    CHECK(Schedule::parse(family->name) == defaults);
+    CHECK(why_out_of_range(family->fields, defaults).empty());
+    std::set<std::string> changed{defaults.str()};
+    size_t numbers = 0;
+    for (const ScheduleField& field : family->fields) {
+      CHECK_FALSE(field.text.empty());
+      for (const Member number : {field.first, field.second}) {
+        if (number == nullptr) continue;
+        ++numbers;
+        Schedule other = defaults;
+        number(other) += 1;
+        CHECK(changed.insert(other.str()).second);
+        CHECK(Schedule::parse(other.str()) == other);
+      }
+    }
+    CHECK(std::visit([](const auto& s) { return sizeof(s) / sizeof(int); }, defaults.family) == numbers);
+  }
+}
+
+TEST_CASE("a search varies the fields that say what it tries") {
+  const std::vector<Schedule> all = variants(kMmaSyncFamily.fields, Schedule::parse("mma_sync:copy=4"));
+  CHECK(all.size() == 4 * 3 * 3 * 3 * 3);
+  CHECK(all[0].str() == "mma_sync:b16,v64,stages=2,warps=1x1,copy=4");
+  CHECK(all[1].str() == "mma_sync:b16,v64,stages=4,warps=1x1,copy=4");
+  CHECK(all[3].str() == "mma_sync:b16,v64,stages=2,warps=1x2,copy=4");
+  CHECK(all.back().str() == "mma_sync:b128,v256,stages=8,warps=4x4,copy=4");
 }
 
 TEST_CASE("targets print and parse back") {

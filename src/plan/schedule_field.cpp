@@ -28,11 +28,7 @@ std::string why_no_pair(std::span<const ScheduleField> fields, const ScheduleFie
   const std::string text = field.str(schedule);
   if (values.unit.empty()) {
     if (m >= 1 && n >= 1 && m <= values.most && n <= values.most / m) return "";
-    std::vector<std::string> pairs;
-    for (int along_n = 1; along_n <= values.most; ++along_n)
-      for (int along_m = 1; along_m <= values.most / along_n; ++along_m)
-        pairs.push_back(fmt::format("{}x{}", along_m, along_n));
-    return fmt::format("{} must be {}", text, listed(pairs, "or"));
+    return fmt::format("{} must be {}", text, listed(pairs_up_to(values.most), "or"));
   }
   if (m < 1 || n < 1) return fmt::format("{} must both be at least 1", text);
   const int64_t times = values.times == nullptr ? 1 : read(values.times, schedule);
@@ -128,6 +124,13 @@ std::vector<Schedule> variants(std::span<const ScheduleField> fields, const Sche
 std::span<const int> up_to_zero(const std::array<int, 4>& numbers) {
   return std::span(numbers).first(
       static_cast<size_t>(std::find(numbers.begin(), numbers.end(), 0) - numbers.begin()));
+}
+
+std::vector<std::string> pairs_up_to(int most) {
+  std::vector<std::string> pairs;
+  for (int n = 1; n <= most; ++n)
+    for (int m = 1; m <= most / n; ++m) pairs.push_back(fmt::format("{}x{}", m, n));
+  return pairs;
 }
 
 std::string listed(const std::vector<std::string>& items, std::string_view last_joint) {

@@ -43,6 +43,7 @@ struct Values {
 /// One field of a family: a row of its table.
 struct ScheduleField {
   std::string_view prefix;   ///< in the text, before the value: "b", "stages="
+  std::string_view text;     ///< what it is, for the docs
   Member first = nullptr;    ///< its value
   Member second = nullptr;   ///< the second number of a pair ("2x4"); null if it is a single number
   bool is_optional = false;  ///< left out of the text if it has its default
@@ -52,6 +53,8 @@ struct ScheduleField {
   std::array<int, 4> searched = {};
   bool varies_fastest = false;  ///< in a search; else later fields vary faster than earlier ones
 
+  /// As the docs and people call it: "b", "stages".
+  std::string_view name() const { return prefix.substr(0, prefix.find('=')); }
   bool is_pair() const { return second != nullptr; }
   /// The value as the text has it: "4", "2x4".
   std::string value(const Schedule& schedule) const;
@@ -68,6 +71,8 @@ std::vector<Schedule> variants(std::span<const ScheduleField> fields, const Sche
 
 /// The numbers of an array that ends with its first 0.
 std::span<const int> up_to_zero(const std::array<int, 4>& numbers);
+/// The pairs of which the product is at most `most`: "1x1", "2x1", ...
+std::vector<std::string> pairs_up_to(int most);
 /// "a, b and c".
 std::string listed(const std::vector<std::string>& items, std::string_view last_joint);
 

@@ -1,5 +1,6 @@
-// Writes what follows from the table of fields (src/head/fields.cpp) into the tree, or with --check says what
-// is stale.
+// Writes what follows from the tables of fields (src/head/fields.cpp, src/plan/families) into the tree, or
+// with
+// --check says what is stale.
 //
 //   generate_fields [--check] ROOT
 
@@ -58,6 +59,11 @@ const std::vector<File>& files() {
       {"docs/models.md", {{"settings", docs_settings}}},
       {"docs/python.md", {{"arguments", docs_python}, {"options of heads", docs_python_head}}},
       {"docs/semantics.md", {{"inputs", docs_inputs}, {"outputs", docs_outputs}, {"status", docs_status}}},
+      {"docs/targets.md",
+       {{"fields of host", [](const Tables&) { return docs_schedule(kHostFamily); }},
+        {"fields of simt", [](const Tables&) { return docs_schedule(kSimtFamily); }},
+        {"fields of mma_sync", [](const Tables&) { return docs_schedule(kMmaSyncFamily); }},
+        {"fields of wgmma", [](const Tables&) { return docs_schedule(kWgmmaFamily); }}}},
   };
   return all;
 }

@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "head/fields.h"
+#include "plan/family.h"
 
 /// Texts made of the table of fields (src/head/fields.h): what is mechanical about a field in the C header,
-/// in C++, in Python and in the docs. `generate_fields` writes them into the tree.
+/// in C++, in Python and in the docs; and the docs of schedules' fields, made of those of each family
+/// (src/plan/family.h). `generate_fields` writes them into the tree.
 namespace gumtile::fields {
 
 /// The table, or in tests another one.
@@ -58,6 +60,8 @@ std::string docs_status(const Tables& tables);
 /// Tables of the arguments of Head.sample, and of what a head does to its logits.
 std::string docs_python(const Tables& tables);
 std::string docs_python_head(const Tables& tables);
+/// The table of a family's fields.
+std::string docs_schedule(const Family& family);
 
 /// `text` with `content` between every line that contains `begin` and the next one that contains `end`.
 /// Throws Error(bad_data) if `text` lacks them.

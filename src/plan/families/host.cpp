@@ -8,10 +8,12 @@ namespace {
 
 constexpr ScheduleField kFields[] = {
     {.prefix = "b",
+     .text = "rows that share one pass over a tile of the weights",
      .first = member<&HostSchedule::block_batch>,
      .values = {.any_of = {1, 2, 4}},
      .searched = {1, 2, 4}},
     {.prefix = "v",
+     .text = "columns per tile",
      .first = member<&HostSchedule::block_vocab>,
      .values = {.multiple_of = 256, .most = 4096},
      .searched = {256, 512}},

@@ -12,26 +12,33 @@ namespace {
 
 constexpr ScheduleField kFields[] = {
     {.prefix = "b",
+     .text = "rows per block",
      .first = member<&MmaSyncSchedule::block_batch>,
      .values =
          {.multiple_of = 16, .most = 256, .per = member<&MmaSyncSchedule::warps_m>, .unit = "rows a warp"},
      .searched = {16, 32, 64, 128}},
     {.prefix = "v",
+     .text = "columns per tile",
      .first = member<&MmaSyncSchedule::block_vocab>,
      .values =
          {.multiple_of = 64, .most = 512, .per = member<&MmaSyncSchedule::warps_n>, .unit = "columns a warp"},
      .searched = {64, 128, 256}},
     {.prefix = "stages=",
+     .text = "pipeline stages, each 64 elements of the contracted axis",
      .first = member<&MmaSyncSchedule::stages>,
      .values = {.least = 2, .most = 16},
      .searched = {2, 4, 8},
      .varies_fastest = true},
     {.prefix = "warps=",
+     .text = "warps along rows and columns",
      .first = member<&MmaSyncSchedule::warps_m>,
      .second = member<&MmaSyncSchedule::warps_n>,
      .values = {.most = 16, .unit = "warps"},
      .searched = {1, 2, 4}},
-    {.prefix = "copy=", .first = member<&MmaSyncSchedule::copy_bytes>, .values = {.any_of = {16, 8, 4, 2}}},
+    {.prefix = "copy=",
+     .text = "bytes per copy of the weights; must divide their address and row stride",
+     .first = member<&MmaSyncSchedule::copy_bytes>,
+     .values = {.any_of = {16, 8, 4, 2}}},
 };
 
 std::string why_not(const PlanInput& input) {

@@ -7,13 +7,16 @@ namespace {
 
 constexpr ScheduleField kFields[] = {
     {.prefix = "b",
+     .text = "rows per block",
      .first = member<&SimtSchedule::block_batch>,
      .values = {.any_of = {8, 16, 32}},
      .searched = {8, 16, 32}},
     {.prefix = "v",
+     .text = "columns per tile",
      .first = member<&SimtSchedule::block_vocab>,
      .values = {.any_of = {256}, .reason = "four warps of 64 columns"}},
     {.prefix = "k",
+     .text = "elements of the contracted axis per step",
      .first = member<&SimtSchedule::block_k>,
      .values = {.any_of = {16, 32}},
      .searched = {16, 32}},
