@@ -296,6 +296,8 @@ TEST_CASE("a bias beside the head is taken, of the head's rows and no other") {
     CHECK(contains(model.notes(), "'lm_head.bias'"));
     CHECK(contains(model.notes(), "'lm_head_bias'"));
   }
+  CHECK(Model({kHead, {"lm_head.bias", "F32", {1, kVocab}}}).open().settings.bias_dtype == DType::f32);
+  CHECK(contains(Model({kHead, {"lm_head.bias", "F32", {3}}}).notes(), "F32 [3], expected a vector of 64"));
   CHECK(Model({kHead, {"model.layers.0.mlp.bias", "F32", {kVocab}}}).open().settings == HeadSettings());
 }
 
@@ -309,6 +311,11 @@ TEST_CASE("caps of the logits are read from config.json") {
                            R"({"final_logit_softcapping": 1e99})", R"({"attn_logit_softcapping": 50.0})"})
     CHECK(of(none) == HeadSettings());
   CHECK(Model({kHead}, R"({"final_logit_softcapping": 30.0})").notes().empty());
+  // What is too small for an f32 is told, and an outer object that says the same is not.
+  CHECK(contains(Model({kHead}, R"({"final_logit_softcapping": 1e-60})").notes(), "final_logit_softcapping"));
+  CHECK(Model({kHead}, R"({"text_config": {"final_logit_softcapping": 5}, "final_logit_softcapping": 5})")
+            .notes()
+            .empty());
 }
 
 TEST_CASE("factors and divisors of the logits are read from config.json") {

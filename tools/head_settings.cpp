@@ -13,18 +13,10 @@ namespace {
 using head::array_settings;
 using head::scalar_settings;
 
-std::string option_name(std::string_view setting) {
-  std::string name = fmt::format("--{}", setting);
-  std::replace(name.begin(), name.end(), '_', '-');
-  return name;
-}
-
 /// What an option does: what the table has of it, but for what stands for none.
 std::string description_of(std::string_view setting) {
-  std::string text(head::find_head_option(setting)->text);
-  text = text.substr(0, text.rfind("; "));
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
+  const std::string text = in_one_line(head::find_head_option(setting)->text);
+  return text.substr(0, text.rfind("; "));
 }
 
 float parse_setting(const head::ScalarSetting& scalar, const std::string& text) {

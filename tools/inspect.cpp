@@ -71,12 +71,11 @@ Program make_program(const Options& options) {
   const DType output = parse_matrix_dtype("--output-dtype", options.output_dtype);
   SamplingOptions sampling{parse_noise("--noise", options.noise), hidden, weights, !options.no_logprob};
   sampling.settings = override_settings(options.settings, ArrayValue::type, {});
-  if (sampling.settings != HeadSettings() && options.program != "lm_head_sample" &&
-      options.program != "sample_logits")
-    throw Error(ErrorCode::usage, fmt::format("{}: only lm_head_sample and sample_logits have that",
-                                              setting_options(sampling.settings).substr(1)));
-  if (const BuiltinProgram* program = find_builtin_program(options.program))
-    return program->make(sampling, output);
+  const BuiltinProgram* program = find_builtin_program(options.program);
+  if (sampling.settings != HeadSettings() && (program == nullptr || !program->samples))
+    throw Error(ErrorCode::usage, fmt::format("{}: '{}' does not sample",
+                                              setting_options(sampling.settings).substr(1), options.program));
+  if (program != nullptr) return program->make(sampling, output);
   return read_program(options.program);
 }
 

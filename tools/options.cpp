@@ -101,6 +101,18 @@ CLI::Option* add_pack(CLI::App& app, std::string& pack) {
                   "take kernels from this file of 'gumtile compile'; compile nothing");
 }
 
+std::string option_name(std::string_view field) {
+  std::string name = fmt::format("--{}", field);
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+std::string in_one_line(std::string_view text) {
+  std::string line(text);
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  return line;
+}
+
 std::vector<float> parse_f32_list(std::string_view option, std::string_view text, bool non_negative) {
   const auto parse = [&](std::string_view item) -> std::optional<float> {
     const std::optional<double> value = parse_number<double>(item);

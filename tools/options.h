@@ -54,6 +54,10 @@ CLI::Option* add_noise(CLI::App& app, std::string& noise);
 /// `--pack`: kernels from a file.
 CLI::Option* add_pack(CLI::App& app, std::string& pack);
 
+/// What the command calls a row of the table of fields: "--row-slot"; and its text without line breaks.
+std::string option_name(std::string_view field);
+std::string in_one_line(std::string_view text);
+
 /// Values separated by commas. Numbers are finite, and with `non_negative` at least 0.
 std::vector<float> parse_f32_list(std::string_view option, std::string_view text, bool non_negative);
 std::vector<uint64_t> parse_u64_list(std::string_view option, std::string_view text);

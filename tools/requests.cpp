@@ -24,18 +24,11 @@ constexpr Wording kWordings[] = {
     {"row_slot", "the slot whose temperature, seed and the like a row takes; negative: the row is left out"},
 };
 
-std::string option_name(const head::Field& field) {
-  std::string name = fmt::format("--{}", field.name);
-  std::replace(name.begin(), name.end(), '_', '-');
-  return name;
-}
-
 std::string description_of(const head::Field& field) {
   for (const Wording& wording : kWordings)
     if (wording.field == field.name) return std::string(wording.description);
-  std::string text(field.text.substr(0, field.text.find(". Null:")));
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text + "; one for all rows, or one per row";
+  const std::string text = in_one_line(field.text);
+  return text.substr(0, text.find(". Null:")) + "; one for all rows, or one per row";
 }
 
 bool is_option(const head::Field& field) {
@@ -56,16 +49,16 @@ void Requests::add_options(CLI::App& app) {
     if (field.absent.kind == head::Absent::Kind::value && field.feature.empty() && field.name != "seed")
       input.text = fmt::format("{}", field.absent.value);
     const bool is_number = field.type == head::FieldType::f32;
-    input.option =
-        add_text(app, option_name(field), input.text, is_number ? "X,..." : "N,...", description_of(field))
-            ->check(not_empty("a value per row, or one for all"));
+    input.option = add_text(app, option_name(field.name), input.text, is_number ? "X,..." : "N,...",
+                            description_of(field))
+                       ->check(not_empty("a value per row, or one for all"));
   }
 }
 
 void Requests::parse() {
   for (Input& input : inputs_) {
     if (input.text.empty()) continue;
-    const std::string option = option_name(*input.field);
+    const std::string option = option_name(input.field->name);
     switch (input.field->type) {
       case head::FieldType::f32:
         input.values = parse_f32_list(option, input.text, input.field->non_negative);
@@ -85,7 +78,7 @@ void Requests::parse() {
 void Requests::spread_over(size_t rows) {
   const auto spread_one = [](Input& input, size_t count, const char* what) {
     if (input.text.empty()) return;
-    std::visit([&](auto& list) { list = spread(option_name(*input.field), list, count, what); },
+    std::visit([&](auto& list) { list = spread(option_name(input.field->name), list, count, what); },
                input.values);
   };
   size_t slots = rows;

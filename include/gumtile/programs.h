@@ -40,6 +40,7 @@ struct BuiltinProgram {
   std::string_view name;
   /// Of the options each Program takes what it has; `output_dtype` is gemm's.
   Program (*make)(const SamplingOptions& options, DType output_dtype);
+  bool samples = false;  ///< it has all of `options`, settings and fragments among them
 };
 
 /// All of the above, lm_head_sample first.

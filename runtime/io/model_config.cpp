@@ -70,6 +70,7 @@ void take_setting(const std::vector<Level>& levels, const head::ScalarSetting& s
   const head::Field& option = *head::find_head_option(scalar.name);
   for (const Level& level : levels)
     for (const head::ConfigMember& member : option.config) {
+      if (member.name.empty()) continue;
       const auto found = level.object->find(member.name);
       if (found == level.object->end() || found->is_null()) continue;
       const std::string name =

@@ -195,7 +195,8 @@ std::vector<TuningRecords::Ranked> TuningRecords::ranked(const TuningKey& key) c
     if (a.entry->origin != b.entry->origin) return a.entry->origin < b.entry->origin;
     if (a.entry->key.workload != b.entry->key.workload)
       return a.entry->key.workload.str() < b.entry->key.workload.str();
-    return a.entry->is_of_0_1 < b.entry->is_of_0_1;  // what is there anew goes before what it was made of
+    return a.entry->is_of_0_1 <
+           b.entry->is_of_0_1;  // a record goes before the one of 0.1 that it was made of
   });
   return found;
 }

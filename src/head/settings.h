@@ -11,6 +11,8 @@
 /// packs.
 namespace gumtile::head {
 
+struct Field;
+
 class ScalarSetting {
  public:
   constexpr ScalarSetting(std::string_view of, float HeadSettings::*value) : name(of), value_(value) {}
@@ -46,8 +48,7 @@ std::span<const ArraySetting> array_settings();
 /// Throws Error(usage) if a setting is not a number that its row of the table allows, or an array is of
 /// a type that no matrix has.
 void check_settings(const HeadSettings& settings);
-/// The same for one number; `option` is its row of the table.
-struct Field;
+/// Whether a number is one that the row of the table allows.
 bool is_allowed(const Field& option, float value);
 
 /// The settings that are there, "softcap=30,bias=bf16"; empty if none is. Of an array the type alone.

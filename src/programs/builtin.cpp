@@ -9,8 +9,8 @@ namespace {
 using Options = SamplingOptions;
 
 constexpr std::array kPrograms = {
-    BuiltinProgram{"lm_head_sample", [](const Options& o, DType) { return lm_head_sample(o); }},
-    BuiltinProgram{"sample_logits", [](const Options& o, DType) { return sample_logits(o); }},
+    BuiltinProgram{"lm_head_sample", [](const Options& o, DType) { return lm_head_sample(o); }, true},
+    BuiltinProgram{"sample_logits", [](const Options& o, DType) { return sample_logits(o); }, true},
     BuiltinProgram{"greedy_argmax",
                    [](const Options& o, DType) { return greedy_argmax(o.hidden_dtype, o.weights_dtype); }},
     BuiltinProgram{

@@ -18,6 +18,9 @@ fi
 GUMTILE_PTXAS= fails 69 ptxas inspect --emit sass --target sm_90a "${small[@]}"
 GUMTILE_PTXAS= fails 69 ptxas inspect --emit cubin --target sm_90a "${small[@]}"
 fails 64 sm_90a inspect --emit cubin --target host "${small[@]}"
+succeeds inspect --emit program --program sample_logits --softcap 30
+if ! grep -q tanh stdout; then fail "$command_line: has no softcap"; fi
+fails 64 'softcap 30' inspect --emit program --program gemm --softcap 30
 if command -v ptxas >/dev/null; then
   succeeds inspect --emit cubin --target sm_90a "${small[@]}"
   if [[ $(head -c 4 stdout) != $'\x7fELF' ]]; then fail "$command_line: is not an ELF file"; fi

@@ -104,6 +104,9 @@ json '[row["token"] for row in d["rows"]] == [3, 3] and d["settings"] == "logit_
 rm model/config.json
 succeeds "${greedy[@]}" --weights model --bias biased/model.safetensors:lm_head.bias
 json 'd["settings"] == "bias=f32" and [row["token"] for row in d["rows"]] == [3, 3]'
+succeeds "${greedy[@]}" --weights model --bias biased/model.safetensors # its lm_head.bias
+json 'd["settings"] == "bias=f32" and [row["token"] for row in d["rows"]] == [3, 3]'
+fails 64 --bias "${greedy[@]}" --weights biased --bias ''
 fails 65 '[2, 8]' "${greedy[@]}" --weights model --bias hidden.safetensors:h
 fails 64 --softcap "${greedy[@]}" --weights biased --softcap -1
 fails 64 --logit-scale "${greedy[@]}" --weights biased --logit-scale nan

@@ -31,7 +31,7 @@ constexpr std::array kInPython = {
         "[slots] uint64 or int64: rows with the same seed and offset share their noise. None: drawn for "
         "each slot from the default generator of the hidden states' library, the one of "
         "`torch.manual_seed`, `numpy.random.seed` or `cupy.random.seed`; into a CUDA graph it is captured, "
-        "and replays draw anew. `result.seed` has them. With the number 0 as temperature none are drawn"},
+        "and replays draw new ones. `result.seed` has them. With the number 0 as temperature none are drawn"},
     InPython{"offset", "Optional[Numbers]", "None",
              "[rows] uint64 or int64: the position in the request. None: 0; with `row_slot` and drawn seeds "
              "the row's number"},
