@@ -22,7 +22,7 @@ namespace {
 /// A plan on its way through LLVM.
 class Compilation {
  public:
-  explicit Compilation(const KernelPlan& plan) : launch_(plan.launch) {
+  explicit Compilation(const KernelPlan& plan) {
     codegen::collect_diagnostics(context_, diagnostics_);
     module_ = std::make_unique<llvm::Module>("gumtile", context_);
     if (plan.target.is_cuda()) {
@@ -35,7 +35,7 @@ class Compilation {
       host_ = codegen::make_host_machine(plan.target);
       machine_ = std::move(host_.machine);
       prepare();
-      codegen::emit_host_kernel(*module_, plan, host_, launch_);
+      codegen::emit_host_kernel(*module_, plan, host_);
     }
     codegen::optimize(*module_, *machine_, plan.target.is_cuda() ? codegen::nvptx_passes(plan) : "");
     check();
@@ -48,7 +48,6 @@ class Compilation {
   }
 
   const llvm::Module& module() const { return *module_; }
-  const LaunchSpec& launch() const { return launch_; }
   int ptx_version() const { return ptx_version_; }
 
  private:
@@ -62,7 +61,6 @@ class Compilation {
   }
 
   DefaultFloatEnvironment default_arithmetic_;  ///< of constants that LLVM folds; first, so that it lasts
-  LaunchSpec launch_;
   std::string diagnostics_;
   llvm::LLVMContext context_;
   std::unique_ptr<llvm::Module> module_;
@@ -95,7 +93,7 @@ KernelArtifact compile(const KernelPlan& plan, const Log& log) {
     dump.keep("s", [&] { return emit(plan, Stage::assembly); });
     dump.keep("so", [&] { return artifact.code; });
   }
-  artifact.launch = compilation.launch();
+  artifact.launch = plan.launch;
   artifact.schedule = plan.schedule.str();
   artifact.compile_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();

@@ -53,7 +53,7 @@ KernelArtifact some_artifact(size_t code_bytes, char fill) {
   spec.columns = int64_t{1} << 40;
   spec.contracted = 4;
   spec.first_column = 5;
-  spec.columns_per_tile = 6;
+  spec.columns_per_unit = 6;
   spec.record_words = 7;
   spec.host_state_words = 8;
   spec.cluster_m = 9;

@@ -163,7 +163,7 @@ std::vector<Schedule> wgmma_code_shapes(const Program& program, int64_t columns)
       auto* s = std::get_if<WgmmaSchedule>(&schedule.family);
       if (!s || s->l2_promotion != 128) continue;
       shapes.emplace(
-          fmt::format("{} {} {} {}x{} {}x{} {} {}", s->block_batch, s->block_vocab, s->block_k,
+          fmt::format("{} {} {} {}x{} {}x{} {} {}", s->block_rows, s->block_vocab, s->block_k,
                       s->warpgroups_m, s->warpgroups_n, s->cluster_m, s->cluster_n, s->box_rows, s->turns),
           schedule);
     }
@@ -196,7 +196,7 @@ TEST_CASE("every wgmma code shape is assembled without spills or serialised inst
           const auto& s = std::get<WgmmaSchedule>(schedule.family);
           const bool plain =
               s.block_k == 64 && (s.cluster_m * s.cluster_n == 1 || s.turns > 1) && s.box_rows == 64;
-          const bool large = s.block_batch * s.block_vocab / (s.warpgroups_m * s.warpgroups_n) >= 128 * 128;
+          const bool large = s.block_rows * s.block_vocab / (s.warpgroups_m * s.warpgroups_n) >= 128 * 128;
           const bool ragged = columns % 64 != 0;
           const bool cheapest = !logprob && noise == NoiseScheme::grouped;
           if (!all && !(plain ? large || !ragged : cheapest && !ragged)) continue;

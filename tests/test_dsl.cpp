@@ -11,6 +11,7 @@
 #include "gumtile/dsl_functions.h"
 #include "gumtile/programs.h"
 #include "ir/analysis.h"
+#include "ir/reduction_kind.h"
 #include "tests/program_run.h"
 
 namespace gumtile::test {
@@ -412,8 +413,8 @@ TEST_CASE("an argmax is known as one, whatever it carries, and nothing else is")
     const Program program = lm_head_sample({NoiseScheme::grouped, DType::bf16, DType::bf16, logprob});
     size_t found = 0;
     for (const ReductionInfo& reduction : program.reductions) {
-      CHECK(is_argmax(reduction) == (reduction.name == "argmax"));
-      if (!is_argmax(reduction)) continue;
+      CHECK((reduction.kind == ReductionKind::argmax) == (reduction.name == "argmax"));
+      if (reduction.kind != ReductionKind::argmax) continue;
       ++found;
       CHECK(reduction.state.size() == (logprob ? 3 : 2));
       CHECK(packing_of(reduction) == (logprob ? Packing::none : Packing::argmax));

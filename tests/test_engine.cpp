@@ -105,7 +105,7 @@ void stage(const uint64_t* a, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; ++row)
     for (int k = 0; k < K; ++k) staged[row * STAGED + k] = left[row * (int64_t)a[7] + k];
 }
-void sweep(const uint64_t* a, int64_t partial, int64_t tile_begin, int64_t tile_end) {
+void sweep(const uint64_t* a, int64_t worker, int64_t tile_begin, int64_t tile_end) {
   const float* staged = (const float*)a[2];
   const float* right = (const float*)a[8];
   int64_t rows = a[0], end = tile_end * TILE < COLUMNS ? tile_end * TILE : COLUMNS;
@@ -117,15 +117,15 @@ void sweep(const uint64_t* a, int64_t partial, int64_t tile_begin, int64_t tile_
       for (int k = 0; k < K; ++k) sum += staged[row * STAGED + k] * right[column * (int64_t)a[9] + k];
       if (sum > best) { best = sum; best_column = column; }
     }
-    ((float*)a[1])[(partial * rows + row) * 2] = best;
-    ((int32_t*)a[1])[(partial * rows + row) * 2 + 1] = best_column;
+    ((float*)a[1])[(worker * rows + row) * 2] = best;
+    ((int32_t*)a[1])[(worker * rows + row) * 2 + 1] = best_column;
   }
 }
 void finish(const uint64_t* a, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; ++row) {
     float best = -1e30f;
-    for (int64_t partial = 0; partial < (int64_t)a[3]; ++partial) {
-      const int64_t record = (partial * a[0] + row) * 2;
+    for (int64_t worker = 0; worker < (int64_t)a[3]; ++worker) {
+      const int64_t record = (worker * a[0] + row) * 2;
       if (((float*)a[1])[record] <= best) continue;
       best = ((float*)a[1])[record];
       ((int32_t*)a[10])[row] = ((int32_t*)a[1])[record + 1];
@@ -141,7 +141,7 @@ LaunchSpec argmax_spec() {
   spec.finish = "finish";
   spec.rows_per_block = 1;
   spec.columns = 29;
-  spec.columns_per_tile = 4;
+  spec.columns_per_unit = 4;
   spec.record_words = 2;
   spec.contraction_left = 0;
   spec.contraction_right = 1;
@@ -267,7 +267,7 @@ TEST_CASE("a launch specification that cannot be is refused before its code is t
   const std::array<std::pair<const char*, std::function<void(LaunchSpec&)>>, 10> faults = {{
       {"sweep", [](LaunchSpec& s) { s.sweep.clear(); }},
       {"rows_per_block", [](LaunchSpec& s) { s.rows_per_block = 0; }},
-      {"columns_per_tile", [](LaunchSpec& s) { s.columns_per_tile = 0; }},
+      {"columns_per_unit", [](LaunchSpec& s) { s.columns_per_unit = 0; }},
       {"finish", [](LaunchSpec& s) { s.finish.clear(); }},
       {"contraction_left", [](LaunchSpec& s) { s.contraction_left = 2; }},
       {"left_index is no input", [](LaunchSpec& s) { s.left_index = 2; }},
@@ -296,7 +296,7 @@ TEST_CASE("only the host needs a finish entry for records: GPU kernels finish in
   struct Nothing final : engine::LoadedKernel {
     explicit Nothing(KernelArtifact artifact) : LoadedKernel(std::move(artifact), false) {}
     int64_t row_limit() const noexcept override { return 0; }
-    int64_t partials(int64_t /*rows*/) const noexcept override { return 1; }
+    int64_t workers(int64_t /*rows*/) const noexcept override { return 1; }
     int64_t max_records(int64_t /*max_rows*/) const noexcept override { return 1; }
     Status run(StreamHandle /*stream*/, const abi::Words& /*words*/, const LaunchOptions& /*options*/,
                const engine::BoundWeights* /*weights*/) const noexcept override {
@@ -360,7 +360,7 @@ class RecordingKernel final : public engine::LoadedKernel {
 
  private:
   int64_t row_limit() const noexcept override { return 1000; }
-  int64_t partials(int64_t /*rows*/) const noexcept override { return 1; }
+  int64_t workers(int64_t /*rows*/) const noexcept override { return 1; }
   int64_t max_records(int64_t max_rows) const noexcept override { return max_rows; }
   Status run(StreamHandle /*stream*/, const abi::Words& given, const LaunchOptions& /*options*/,
              const engine::BoundWeights* /*weights*/) const noexcept override {
@@ -409,10 +409,10 @@ TEST_CASE("a grid's records are bounded, by a bound that grows with the rows") {
         int64_t most = 0;
         int64_t last_bound = 0;
         for (int64_t rows = 1; rows <= 3000; ++rows) {
-          const int64_t partials = grid.partials(rows);
-          REQUIRE(partials >= 1);
-          REQUIRE(partials <= tiles);
-          most = std::max(most, rows * partials);
+          const int64_t workers = grid.workers(rows);
+          REQUIRE(workers >= 1);
+          REQUIRE(workers <= tiles);
+          most = std::max(most, rows * workers);
           REQUIRE(grid.max_records(rows) >= most);
           REQUIRE(grid.max_records(rows) >= last_bound);
           last_bound = grid.max_records(rows);
@@ -541,7 +541,7 @@ TEST_CASE("a kernel on the CPU: launch, workspace and refusals") {
   CHECK(contains(refused, "workspace_too_small"));
 }
 
-/// y[row] = x[row] + 1000 * partials, and z[row] = whether there is a staged operand.
+/// y[row] = x[row] + 1000 * workers, and z[row] = whether there is a staged operand.
 constexpr const char* kArgumentsPtx = R"(
 .version 6.4
 .target sm_70
@@ -598,7 +598,7 @@ TEST_CASE("a kernel on a GPU gets its arguments, in and out of graphs") {
   spec.threads = 32;
   spec.rows_per_block = 1;
   spec.columns = 20;
-  spec.columns_per_tile = 4;
+  spec.columns_per_unit = 4;
   spec.contraction_left = 0;
   spec.staged_dtype = DType::i32;
   spec.staged_stride = 16;
@@ -718,8 +718,8 @@ KernelArtifact showing_artifact(const KernelPlan& plan) {
   text += R"(
     void stage(const uint64_t* a, int64_t begin, int64_t end) { (void)a, (void)begin, (void)end; }
     #define ADD(type, name, index) if (a[name]) sum += ((type*)a[name])[index]; else absent |= 1u << name
-    void sweep(const uint64_t* a, int64_t partial, int64_t tile_begin, int64_t tile_end) {
-      (void)a, (void)partial, (void)tile_begin, (void)tile_end;
+    void sweep(const uint64_t* a, int64_t worker, int64_t tile_begin, int64_t tile_end) {
+      (void)a, (void)worker, (void)tile_begin, (void)tile_end;
     }
     void finish(const uint64_t* a, int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {

@@ -633,7 +633,7 @@ TEST_CASE("built-in Programs are found by the names that they have themselves") 
 TEST_CASE("what all nodes read of a contraction") {
   const auto op_of = [](const SamplingOptions& options) {
     const Program program = lm_head_sample(options);
-    return program.nodes[contraction_result(program, analyze(program))].op;
+    return program.nodes[analyze(program).contraction_result].op;
   };
   for (const NoiseScheme noise : {NoiseScheme::per_token, NoiseScheme::grouped}) {
     SamplingOptions options;
@@ -651,7 +651,7 @@ TEST_CASE("what all nodes read of a contraction") {
     CHECK(op_of(options) == Op::tanh);
   }
   const Program logits = sample_logits({});
-  CHECK(contraction_result(logits, analyze(logits)) == kNone);
+  CHECK(analyze(logits).contraction_result == kNone);
 }
 
 TEST_CASE("damaged text is refused or parses, and never crashes") {

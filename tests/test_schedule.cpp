@@ -329,7 +329,7 @@ TEST_CASE("the default schedule is legal for every built-in Program on every tar
           const Schedule schedule = default_schedule(program, problem, target);
           INFO(program.name, " on ", target.str(), " for ", rows, " rows: ", schedule.str());
           const KernelPlan plan = make_plan(program, problem, schedule, target);
-          CHECK(plan.launch.columns_per_tile > 0);
+          CHECK(plan.launch.columns_per_unit > 0);
           CHECK(plan.launch.rows_per_block > 0);
           if (target.is_cuda()) CHECK(plan.shared_bytes <= target.gpu().shared_bytes);
         }
@@ -430,15 +430,15 @@ TEST_CASE("a range of columns is shared out in whole global blocks") {
   problem.first_column = 16032;  // 250.5 blocks of 64
   const KernelPlan plan =
       make_plan(head, problem, Schedule::parse("wgmma:b64,v128"), Target::parse("sm_90a"));
-  CHECK(plan.launch.columns_per_tile == 128);
-  CHECK(plan.launch.first_tile_column() == 16000);
-  CHECK(plan.launch.tiles() == 9);  // 16000 to 17152, of which 16032 to 17032 are the range
+  CHECK(plan.launch.columns_per_unit == 128);
+  CHECK(plan.launch.first_unit_column() == 16000);
+  CHECK(plan.launch.units() == 9);  // 16000 to 17152, of which 16032 to 17032 are the range
   CHECK_FALSE(plan.tiles_are_whole());
   problem.first_column = 16128;
   problem.columns = 1024;
   const KernelPlan whole =
       make_plan(head, problem, Schedule::parse("wgmma:b64,v128"), Target::parse("sm_90a"));
-  CHECK(whole.launch.tiles() == 8);
+  CHECK(whole.launch.units() == 8);
   CHECK(whole.tiles_are_whole());
   problem.first_column = -1;
   check_illegal(head, problem, {WgmmaSchedule{}}, "sm_90a",
@@ -465,7 +465,7 @@ TEST_CASE("a plan says what matters") {
   CHECK(plan.launch.threads == 256);
   CHECK(plan.launch.must_stage);  // f32 hidden states
   CHECK(plan.launch.staged_dtype == DType::bf16);
-  CHECK(plan.launch.tiles() == 594);
+  CHECK(plan.launch.units() == 594);
   CHECK(plan.launch.contraction_left >= 0);
   CHECK(plan.launch.inputs.size() == program.inputs.size());
   CHECK(plan.launch.outputs.size() == program.outputs.size());

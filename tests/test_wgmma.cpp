@@ -38,7 +38,7 @@ std::vector<Schedule> code_shapes(const Program& program, const Problem& problem
   for (const Schedule& schedule : schedule_space(program, problem, Target::parse("sm_90a"))) {
     const auto* s = std::get_if<WgmmaSchedule>(&schedule.family);
     if (!s) continue;
-    const bool first = seen.insert({s->block_batch, s->block_vocab, s->block_k, s->warpgroups_m,
+    const bool first = seen.insert({s->block_rows, s->block_vocab, s->block_k, s->warpgroups_m,
                                     s->warpgroups_n, s->cluster_m, s->cluster_n, s->turns})
                            .second;
     if (first || random.below(20) == 0) chosen.push_back(schedule);

@@ -23,7 +23,7 @@ class Arguments {
   llvm::Value* rows() const { return values_[abi::word_rows]; }
   llvm::Value* records() const { return values_[abi::word_records]; }
   llvm::Value* staged() const { return values_[abi::word_staged]; }
-  llvm::Value* partials() const { return values_[abi::word_partials]; }
+  llvm::Value* workers() const { return values_[abi::word_workers]; }
   llvm::Value* shared_state() const { return values_[abi::word_shared_state]; }
   llvm::Value* flags() const { return values_[abi::word_flags]; }
   llvm::Value* input(size_t i) const { return values_[abi::address_word(i)]; }
@@ -36,13 +36,13 @@ class Arguments {
   size_t first_output_ = 0;
 };
 
-/// The index of a record's word: records are [row][word][partial], so that a finish reads partials side by
+/// The index of a record's word: records are [row][word][worker], so that a finish reads workers side by
 /// side.
 inline llvm::Value* record_index(llvm::IRBuilder<>& b, const Arguments& arguments, int record_words,
-                                 llvm::Value* row, int word, llvm::Value* partial) {
+                                 llvm::Value* row, int word, llvm::Value* worker) {
   llvm::Value* index = b.CreateAdd(b.CreateMul(row, b.getInt64(static_cast<uint64_t>(record_words))),
                                    b.getInt64(static_cast<uint64_t>(word)));
-  return b.CreateAdd(b.CreateMul(index, arguments.partials()), partial);
+  return b.CreateAdd(b.CreateMul(index, arguments.workers()), worker);
 }
 
 }  // namespace gumtile::codegen

@@ -176,7 +176,7 @@ void add_parts_without_contraction(const Program& program, const ProgramAnalysis
 void SweepEmitter::let_groups_compete(size_t reduction) {
   const NodeId id = analysis_.sweep_reductions[reduction];
   const ReductionInfo& info = reduction_of(id);
-  if (ops_.lanes() != 0 || !source_.can_choose() || !is_argmax(info) ||
+  if (ops_.lanes() != 0 || !source_.can_choose() || info.kind != ReductionKind::argmax ||
       reduction_level(plan_.program, info) != Level::group || expressions_.group_leaders().size() != 1)
     return;
   contest_.emplace();

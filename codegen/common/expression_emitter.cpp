@@ -7,18 +7,18 @@ namespace gumtile::codegen {
 
 using llvm::Value;
 
-ExpressionEmitter::ExpressionEmitter(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-                                     FragmentSource& source, bool use_row_table)
+ExpressionEmitter::ExpressionEmitter(const KernelPlan& plan, OpEmitter& ops, FragmentSource& source,
+                                     bool use_row_table)
     : plan_(plan),
       program_(plan.program),
-      analysis_(analysis),
+      analysis_(*plan.analysis),
       ops_(ops),
       b(ops.b),
       source_(source),
-      accumulated_(analysis.contraction_node) {
+      accumulated_(plan.analysis->contraction_node) {
   offsets_ = member_offsets(plan.fragment.mask);
   for (size_t i = 0; i < offsets_.size(); ++i)
-    if ((offsets_[i] & analysis.member_mask) == 0) leaders_.push_back(static_cast<int>(i));
+    if ((offsets_[i] & analysis_.member_mask) == 0) leaders_.push_back(static_cast<int>(i));
   if (use_row_table)
     for (const Slot& slot : plan.row_table) table_.insert(slot.node);
   reset();

@@ -80,8 +80,7 @@ class ExpressionEmitter {
  public:
   /// `use_row_table`: row-level values are read from the table that the plan lays out; else they are
   /// computed.
-  ExpressionEmitter(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-                    FragmentSource& source, bool use_row_table);
+  ExpressionEmitter(const KernelPlan& plan, OpEmitter& ops, FragmentSource& source, bool use_row_table);
 
   /// Columns at or past the problem's end are dropped from reductions while `masked`.
   void set_masked(bool masked) { masked_ = masked; }

@@ -4,9 +4,8 @@ namespace gumtile::codegen {
 
 using llvm::Value;
 
-StagedRow emit_staged_row(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-                          FragmentSource& source, Value* row) {
-  const ContractionInfo& c = plan.program.contractions[analysis.contraction];
+StagedRow emit_staged_row(const KernelPlan& plan, OpEmitter& ops, FragmentSource& source, Value* row) {
+  const ContractionInfo& c = plan.program.contractions[plan.analysis->contraction];
   if (c.left_index == kNone) return {row, nullptr};
   llvm::IRBuilder<>& b = ops.b;
   llvm::Function* f = b.GetInsertBlock()->getParent();
@@ -20,7 +19,7 @@ StagedRow emit_staged_row(const KernelPlan& plan, const ProgramAnalysis& analysi
   b.SetInsertPoint(bound);
   llvm::BasicBlock* rejected = nullptr;
   if (plan.program.row_guard != kNone) {
-    ExpressionEmitter expressions(plan, analysis, ops, source, false);
+    ExpressionEmitter expressions(plan, ops, source, false);
     Value* guard = expressions.value(plan.program.row_guard, {});
     rejected = b.GetInsertBlock();
     b.CreateCondBr(guard, active, known);

@@ -14,7 +14,6 @@ struct StagedRow {
 /// Which row of the left input `stage` copies as `row` (i64; also what `source` gives as the row's index):
 /// that of the contraction's `left_index` where one is bound. A row that the guard rejects has no index to
 /// follow: what lies there need not be one.
-StagedRow emit_staged_row(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-                          FragmentSource& source, llvm::Value* row);
+StagedRow emit_staged_row(const KernelPlan& plan, OpEmitter& ops, FragmentSource& source, llvm::Value* row);
 
 }  // namespace gumtile::codegen

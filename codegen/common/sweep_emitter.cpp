@@ -310,8 +310,8 @@ void SweepEmitter::store_tiles(int row, int block, Value* row_active,
   }
 }
 
-void emit_row_table(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-                    FragmentSource& source, Value* in_range, const std::function<void(int, Value*)>& put) {
+void emit_row_table(const KernelPlan& plan, OpEmitter& ops, FragmentSource& source, Value* in_range,
+                    const std::function<void(int, Value*)>& put) {
   if (plan.row_table.empty()) return;
   llvm::IRBuilder<>& b = ops.b;
   llvm::Function* f = b.GetInsertBlock()->getParent();
@@ -320,7 +320,7 @@ void emit_row_table(const KernelPlan& plan, const ProgramAnalysis& analysis, OpE
   auto* active = block("row_active");
   auto* inactive = block("row_inactive");
   auto* done = block("row_done");
-  ExpressionEmitter expressions(plan, analysis, ops, source, false);
+  ExpressionEmitter expressions(plan, ops, source, false);
   auto put_value = [&](const Slot& slot) {
     const DType dtype = plan.program.nodes[slot.node].dtype;
     const auto words = split_words(ops, dtype, expressions.value(slot.node, {}));
@@ -329,7 +329,7 @@ void emit_row_table(const KernelPlan& plan, const ProgramAnalysis& analysis, OpE
   // A value that is the same for all rows must be there for inactive ones too: a lane shares it between its
   // rows.
   for (const Slot& slot : plan.row_table)
-    if (!analysis.nodes[slot.node].per_row) put_value(slot);
+    if (!plan.analysis->nodes[slot.node].per_row) put_value(slot);
   b.CreateCondBr(in_range, exists, inactive);
   b.SetInsertPoint(exists);
   if (plan.program.row_guard != kNone)
@@ -338,23 +338,22 @@ void emit_row_table(const KernelPlan& plan, const ProgramAnalysis& analysis, OpE
     b.CreateBr(active);
   b.SetInsertPoint(active);
   for (const Slot& slot : plan.row_table)
-    if (analysis.nodes[slot.node].per_row) put_value(slot);
+    if (plan.analysis->nodes[slot.node].per_row) put_value(slot);
   b.CreateBr(done);
   b.SetInsertPoint(inactive);
   for (const Slot& slot : plan.row_table)
-    if (analysis.nodes[slot.node].per_row)
+    if (plan.analysis->nodes[slot.node].per_row)
       for (int i = 0; i < slot.words; ++i) put(slot.word + i, b.getInt32(0));
   b.CreateBr(done);
   b.SetInsertPoint(done);
 }
 
-void emit_finish_row(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-                     FragmentSource& source, bool use_row_table,
+void emit_finish_row(const KernelPlan& plan, OpEmitter& ops, FragmentSource& source, bool use_row_table,
                      const std::function<Value*(size_t)>& output_address) {
   llvm::IRBuilder<>& b = ops.b;
   llvm::Function* f = b.GetInsertBlock()->getParent();
   auto block = [&](const char* name) { return llvm::BasicBlock::Create(b.getContext(), name, f); };
-  ExpressionEmitter expressions(plan, analysis, ops, source, use_row_table);
+  ExpressionEmitter expressions(plan, ops, source, use_row_table);
   llvm::BasicBlock* done = block("row_finished");
   if (plan.program.row_guard != kNone) {
     llvm::BasicBlock* active = block("row_active");

@@ -21,15 +21,14 @@ using StateValues = std::vector<std::vector<llvm::Value*>>;
 /// rows.
 class SweepEmitter {
  public:
-  SweepEmitter(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-               FragmentSource& source)
+  SweepEmitter(const KernelPlan& plan, OpEmitter& ops, FragmentSource& source)
       : plan_(plan),
-        analysis_(analysis),
+        analysis_(*plan.analysis),
         ops_(ops),
         b(ops.b),
         source_(source),
-        contraction_result_(contraction_result(plan.program, analysis)),
-        expressions_(plan, analysis, ops, source, true) {}
+        contraction_result_(plan.analysis->contraction_result),
+        expressions_(plan, ops, source, true) {}
 
   /// Allocas in the entry block of the current function.
   RowStates make_states() const;
@@ -152,16 +151,14 @@ llvm::Value* pick(llvm::IRBuilder<>& b, llvm::Value* number, std::vector<llvm::V
 
 /// Emits the values of the row table for one row with scalar ops: calls `put` with each word (i32). Where the
 /// guard is false, zeros. `in_range`: i1, whether the row exists; nothing is read where it does not.
-void emit_row_table(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-                    FragmentSource& source, llvm::Value* in_range,
+void emit_row_table(const KernelPlan& plan, OpEmitter& ops, FragmentSource& source, llvm::Value* in_range,
                     const std::function<void(int word, llvm::Value* value)>& put);
 
 /// Emits the finalizers of one row (scalar ops; `source.row_value` gives the finished reductions) and stores
 /// its outputs if the guard holds. `use_row_table`: row-level values are read from it. An `any` output is
 /// ored into the word at its address. Positions of outputs are computed here, where only an output that is
 /// wanted pays for them: they take no room in the row table.
-void emit_finish_row(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-                     FragmentSource& source, bool use_row_table,
+void emit_finish_row(const KernelPlan& plan, OpEmitter& ops, FragmentSource& source, bool use_row_table,
                      const std::function<llvm::Value*(size_t)>& output_address);
 
 /// A value as 32-bit words, low word first, and the inverse.

@@ -8,16 +8,12 @@ namespace gumtile::codegen {
 
 using llvm::Value;
 
-DotLayout make_dot_layout(const KernelPlan& plan, const ProgramAnalysis& analysis,
-                          const HostMachine& machine) {
-  const ContractionInfo& c = plan.program.contractions[analysis.contraction];
+DotLayout make_dot_layout(const KernelPlan& plan, const HostMachine& machine) {
+  const ContractionInfo& c = plan.program.contractions[plan.analysis->contraction];
   const DType weights = plan.program.inputs[c.right].dtype;
   DotLayout layout;
   layout.bf16_dot = machine.has_bf16_dot && weights == DType::bf16 && c.operand_dtype == DType::bf16;
   layout.interleaved = !layout.bf16_dot && weights == DType::bf16;
-  const int64_t chunk = int64_t{2} * machine.lanes;
-  layout.chunks = (plan.problem.contracted + chunk - 1) / chunk;
-  layout.staged_stride = layout.chunks * chunk;
   layout.staged_dtype = layout.bf16_dot ? DType::bf16 : DType::f32;
   return layout;
 }
@@ -32,11 +28,11 @@ using Chunk = std::array<Value*, 2>;
 
 class DotEmitter {
  public:
-  DotEmitter(llvm::Module& module, const KernelPlan& plan, const ProgramAnalysis& analysis,
-             const HostMachine& machine, MathTarget& math, const DotLayout& layout, int rows)
+  DotEmitter(llvm::Module& module, const KernelPlan& plan, const HostMachine& machine, MathTarget& math,
+             const DotLayout& layout, int rows)
       : module_(module),
         plan_(plan),
-        contraction_(plan.program.contractions[analysis.contraction]),
+        contraction_(plan.program.contractions[plan.analysis->contraction]),
         lanes_(machine.lanes),
         layout_(layout),
         rows_(rows),
@@ -59,7 +55,7 @@ class DotEmitter {
     Value* first = f->getArg(3);
     Value* out = f->getArg(4);
     b.SetInsertPoint(llvm::BasicBlock::Create(b.getContext(), "entry", f));
-    const int tile = plan_.launch.columns_per_tile;
+    const int tile = plan_.launch.columns_per_unit;
     Loop columns(b, b.getInt64(0), b.getInt64(tile), columns_, "column");
     std::vector<Value*> weight_rows;
     const DType dtype = plan_.program.inputs[contraction_.right].dtype;
@@ -196,7 +192,7 @@ class DotEmitter {
 
   Chunk load_staged(Value* staged, int row, Value* chunk) {
     const auto element = static_cast<int64_t>(size_bytes(layout_.staged_dtype));
-    const int64_t row_bytes = row * layout_.staged_stride * element;
+    const int64_t row_bytes = row * plan_.launch.staged_stride * element;
     const int64_t chunk_bytes = 2 * lanes_ * element;
     if (layout_.bf16_dot)
       return {load_vector(b.getBFloatTy(), 2 * lanes_, address(staged, chunk, chunk_bytes, row_bytes),
@@ -222,9 +218,9 @@ class DotEmitter {
 
 }  // namespace
 
-llvm::Function* emit_dot(llvm::Module& module, const KernelPlan& plan, const ProgramAnalysis& analysis,
-                         const HostMachine& machine, MathTarget& math, const DotLayout& layout, int rows) {
-  return DotEmitter(module, plan, analysis, machine, math, layout, rows).emit();
+llvm::Function* emit_dot(llvm::Module& module, const KernelPlan& plan, const HostMachine& machine,
+                         MathTarget& math, const DotLayout& layout, int rows) {
+  return DotEmitter(module, plan, machine, math, layout, rows).emit();
 }
 
 }  // namespace gumtile::codegen

@@ -21,24 +21,17 @@ namespace {
 /// states: one vector of lanes a word.
 class HostKernel {
  public:
-  HostKernel(llvm::Module& module, const KernelPlan& plan, const HostMachine& machine, LaunchSpec& launch)
+  HostKernel(llvm::Module& module, const KernelPlan& plan, const HostMachine& machine)
       : module_(module),
         plan_(plan),
-        analysis_(analyze(plan.program)),
+        analysis_(*plan.analysis),
         machine_(machine),
-        launch_(launch),
+        launch_(plan.launch),
         math_(machine),
         b(module.getContext()),
         scalar_(b, math_, 0),
         vector_(b, math_, machine.lanes) {
-    launch_.host_state_words = plan.row_table_words + plan.record_words * machine.lanes;
-    if (analysis_.contraction != kNone) {
-      layout_ = make_dot_layout(plan, analysis_, machine);
-      launch_.stage = plan.name + "_stage";
-      launch_.must_stage = true;
-      launch_.staged_dtype = layout_.staged_dtype;
-      launch_.staged_stride = layout_.staged_stride;
-    }
+    if (analysis_.contraction != kNone) layout_ = make_dot_layout(plan, machine);
   }
 
   void emit() {
@@ -74,8 +67,8 @@ class HostKernel {
     const int64_t chunk = int64_t{2} * machine_.lanes;
     Loop rows(b, f->getArg(1), f->getArg(2), 1, "row");
     source.row = rows.index();
-    const StagedRow staged_row = emit_staged_row(plan_, analysis_, scalar_, source, rows.index());
-    Loop columns(b, word(0), word(layout_.staged_stride), 1, "k");
+    const StagedRow staged_row = emit_staged_row(plan_, scalar_, source, rows.index());
+    Loop columns(b, word(0), word(launch_.staged_stride), 1, "k");
     // Where staged element k comes from: in an interleaved chunk, evens fill the first half.
     Value* from = columns.index();
     if (layout_.interleaved) {
@@ -91,7 +84,7 @@ class HostKernel {
     Value* loaded = scalar_.from_storage(dtype, source.load(dtype, arguments.input(c.left), index));
     if (dtype != c.operand_dtype) loaded = scalar_.round_to(c.operand_dtype, loaded);
     loaded = b.CreateSelect(exists, loaded, llvm::ConstantFP::get(b.getFloatTy(), 0));
-    Value* to = b.CreateAdd(b.CreateMul(rows.index(), word(layout_.staged_stride)), columns.index());
+    Value* to = b.CreateAdd(b.CreateMul(rows.index(), word(launch_.staged_stride)), columns.index());
     source.store(scalar_.to_storage(layout_.staged_dtype, loaded), arguments.staged(), to, nullptr);
     columns.close();
     rows.close();
@@ -101,28 +94,28 @@ class HostKernel {
   // ---- sweep ----
   void emit_sweep() {
     std::map<int, llvm::Function*> dots;
-    const int block = std::get<HostSchedule>(plan_.schedule.family).block_batch;
+    const int block = std::get<HostSchedule>(plan_.schedule.family).block_rows;
     if (analysis_.contraction != kNone)
       for (int rows = block; rows >= 1; rows /= 2)
-        dots[rows] = emit_dot(module_, plan_, analysis_, machine_, math_, layout_, rows);
+        dots[rows] = emit_dot(module_, plan_, machine_, math_, layout_, rows);
     // One copy of the epilogue: a second one without tests of columns would double the time to compile.
     llvm::Function* fold = emit_fold(!plan_.tiles_are_whole());
 
     llvm::Function* f = begin_function(launch_.sweep, 3, true);
-    Value* partial = f->getArg(1);
+    Value* worker = f->getArg(1);
     const Arguments arguments(b, f->getArg(0), plan_);
-    const int64_t tile_columns = launch_.columns_per_tile;
+    const int64_t tile_columns = launch_.columns_per_unit;
     auto* products_type = llvm::ArrayType::get(b.getFloatTy(), static_cast<uint64_t>(block * tile_columns));
     llvm::AllocaInst* products = b.CreateAlloca(products_type);
     products->setAlignment(llvm::Align(64));
     Value* products_address = b.CreatePtrToInt(products, b.getInt64Ty());
     Value* row_bytes = word(int64_t{4} * launch_.host_state_words);
     Value* records_bytes =
-        b.CreateMul(b.CreateMul(arguments.rows(), arguments.partials()), word(plan_.record_words * 4));
+        b.CreateMul(b.CreateMul(arguments.rows(), arguments.workers()), word(plan_.record_words * 4));
     Value* scratch = b.CreateAdd(arguments.records(), records_bytes);
-    scratch = b.CreateAdd(scratch, b.CreateMul(b.CreateMul(partial, arguments.rows()), row_bytes));
+    scratch = b.CreateAdd(scratch, b.CreateMul(b.CreateMul(worker, arguments.rows()), row_bytes));
 
-    clear_any_outputs(arguments, partial);
+    clear_any_outputs(arguments, worker);
     {
       Loop rows(b, word(0), arguments.rows(), 1, "prepare");
       prepare_row(arguments, rows.index(), b.CreateAdd(scratch, b.CreateMul(rows.index(), row_bytes)));
@@ -130,7 +123,7 @@ class HostKernel {
     }
     Loop tiles(b, f->getArg(2), f->getArg(3), 1, "tile");
     Value* first_column =
-        b.CreateAdd(b.CreateMul(tiles.index(), word(tile_columns)), word(launch_.first_tile_column()));
+        b.CreateAdd(b.CreateMul(tiles.index(), word(tile_columns)), word(launch_.first_unit_column()));
     // The weights' row: below zero where the first tile starts before the range.
     Value* first = b.CreateSub(first_column, word(launch_.first_column));
     Value* done = word(0);
@@ -143,7 +136,7 @@ class HostKernel {
         const ContractionInfo& c = plan_.program.contractions[analysis_.contraction];
         const auto element = static_cast<int64_t>(size_bytes(layout_.staged_dtype));
         Value* staged =
-            b.CreateAdd(arguments.staged(), b.CreateMul(rows.index(), word(layout_.staged_stride * element)));
+            b.CreateAdd(arguments.staged(), b.CreateMul(rows.index(), word(launch_.staged_stride * element)));
         b.CreateCall(dots[count],
                      {arguments.input(c.right), arguments.input_stride(c.right), staged, first, products});
       }
@@ -159,21 +152,21 @@ class HostKernel {
     tiles.close();
     {
       Loop rows(b, word(0), arguments.rows(), 1, "record");
-      write_record(arguments, rows.index(), partial,
+      write_record(arguments, rows.index(), worker,
                    b.CreateAdd(scratch, b.CreateMul(rows.index(), row_bytes)));
       rows.close();
     }
     b.CreateRetVoid();
   }
 
-  void clear_any_outputs(const Arguments& arguments, Value* partial) {
+  void clear_any_outputs(const Arguments& arguments, Value* worker) {
     for (size_t o = 0; o < plan_.program.outputs.size(); ++o) {
       if (plan_.program.outputs[o].kind != OutputInfo::Kind::any) continue;
       llvm::Function* f = b.GetInsertBlock()->getParent();
       auto* clear = llvm::BasicBlock::Create(b.getContext(), "clear", f);
       auto* next = llvm::BasicBlock::Create(b.getContext(), "cleared", f);
       Value* wanted = b.CreateICmpNE(arguments.output(o), word(0));
-      b.CreateCondBr(b.CreateAnd(wanted, b.CreateICmpEQ(partial, word(0))), clear, next);
+      b.CreateCondBr(b.CreateAnd(wanted, b.CreateICmpEQ(worker, word(0))), clear, next);
       b.SetInsertPoint(clear);
       b.CreateStore(b.getInt32(0), pointer(arguments.output(o)));
       b.CreateBr(next);
@@ -185,10 +178,10 @@ class HostKernel {
     Value* table = pointer(row_scratch);
     HostSource source(scalar_, arguments);
     source.row = row;
-    emit_row_table(plan_, analysis_, scalar_, source, b.getTrue(), [&](int at, Value* value) {
+    emit_row_table(plan_, scalar_, source, b.getTrue(), [&](int at, Value* value) {
       b.CreateStore(value, b.CreateGEP(b.getInt32Ty(), table, word(at)));
     });
-    SweepEmitter sweep(plan_, analysis_, vector_, source);
+    SweepEmitter sweep(plan_, vector_, source);
     store_states(sweep.to_words(sweep.identity()), row_scratch);
   }
 
@@ -218,12 +211,12 @@ class HostKernel {
     Value* row_scratch = f->getArg(2);
     source.products = f->getArg(3);
     source.row_table = pointer(row_scratch);
-    SweepEmitter sweep(plan_, analysis_, vector_, source);
+    SweepEmitter sweep(plan_, vector_, source);
     sweep.expressions().set_masked(masked);
     const RowStates states = sweep.make_states();
     sweep.store(states, sweep.from_words(load_states(row_scratch)));
     const int64_t columns = int64_t{16} * machine_.lanes;
-    Loop parts(b, word(0), word(launch_.columns_per_tile), columns, "part");
+    Loop parts(b, word(0), word(launch_.columns_per_unit), columns, "part");
     Value* local = b.CreateTrunc(parts.index(), b.getInt32Ty());
     source.local_base = b.CreateAdd(vector_.splat(local), lane_offsets());
     Value* first = b.CreateTrunc(f->getArg(4), b.getInt32Ty());
@@ -264,10 +257,10 @@ class HostKernel {
   }
 
   /// Joins the lanes, lower ones first, and hands the state to the finish.
-  void write_record(const Arguments& arguments, Value* row, Value* partial, Value* row_scratch) {
+  void write_record(const Arguments& arguments, Value* row, Value* worker, Value* row_scratch) {
     if (plan_.record_words == 0) return;
     HostSource source(vector_, arguments);
-    SweepEmitter sweep(plan_, analysis_, vector_, source);
+    SweepEmitter sweep(plan_, vector_, source);
     StateValues states = sweep.from_words(load_states(row_scratch));
     for (int lanes = machine_.lanes; lanes > 1; lanes /= 2) {
       OpEmitter half(b, math_, lanes / 2 == 1 ? 0 : lanes / 2);
@@ -295,9 +288,9 @@ class HostKernel {
       }
     }
     HostSource scalar_source(scalar_, arguments);
-    const std::vector<Value*> words = SweepEmitter(plan_, analysis_, scalar_, scalar_source).to_words(states);
+    const std::vector<Value*> words = SweepEmitter(plan_, scalar_, scalar_source).to_words(states);
     for (size_t i = 0; i < words.size(); ++i) {
-      Value* index = record_index(b, arguments, plan_.record_words, row, static_cast<int>(i), partial);
+      Value* index = record_index(b, arguments, plan_.record_words, row, static_cast<int>(i), worker);
       scalar_source.store(words[i], arguments.records(), index, nullptr);
     }
   }
@@ -307,33 +300,33 @@ class HostKernel {
     llvm::Function* f = begin_function(launch_.finish, 2, true);
     const Arguments arguments(b, f->getArg(0), plan_);
     HostFinishSource source(scalar_, arguments);
-    SweepEmitter sweep(plan_, analysis_, scalar_, source);
+    SweepEmitter sweep(plan_, scalar_, source);
     const RowStates states = sweep.make_states();
     Loop rows(b, f->getArg(1), f->getArg(2), 1, "row");
     sweep.store(states, sweep.identity());
-    Loop partials(b, word(0), arguments.partials(), 1, "partial");
+    Loop workers(b, word(0), arguments.workers(), 1, "worker");
     std::vector<Value*> words;
     for (int i = 0; i < plan_.record_words; ++i) {
-      Value* index = record_index(b, arguments, plan_.record_words, rows.index(), i, partials.index());
+      Value* index = record_index(b, arguments, plan_.record_words, rows.index(), i, workers.index());
       words.push_back(source.load(DType::u32, arguments.records(), index));
     }
     sweep.store(states, sweep.combine(sweep.load(states), sweep.from_words(words)));
-    partials.close();
+    workers.close();
     const StateValues finished = sweep.load(states);
     for (size_t r = 0; r < finished.size(); ++r)
       for (size_t i = 0; i < finished[r].size(); ++i)
         source.finished[{analysis_.sweep_reductions[r], i}] = finished[r][i];
     source.row = rows.index();
-    emit_finish_row(plan_, analysis_, scalar_, source, false, [&](size_t o) { return arguments.output(o); });
+    emit_finish_row(plan_, scalar_, source, false, [&](size_t o) { return arguments.output(o); });
     rows.close();
     b.CreateRetVoid();
   }
 
   llvm::Module& module_;
   const KernelPlan& plan_;
-  const ProgramAnalysis analysis_;
+  const ProgramAnalysis& analysis_;
   const HostMachine& machine_;
-  LaunchSpec& launch_;
+  const LaunchSpec& launch_;
   HostMath math_;
   llvm::IRBuilder<> b;
   OpEmitter scalar_;
@@ -343,9 +336,8 @@ class HostKernel {
 
 }  // namespace
 
-void emit_host_kernel(llvm::Module& module, const KernelPlan& plan, const HostMachine& machine,
-                      LaunchSpec& launch) {
-  HostKernel(module, plan, machine, launch).emit();
+void emit_host_kernel(llvm::Module& module, const KernelPlan& plan, const HostMachine& machine) {
+  HostKernel(module, plan, machine).emit();
   // Code that runs in any process: no library functions, the widest vectors at their full width.
   for (llvm::Function& f : module) {
     if (f.isDeclaration()) continue;

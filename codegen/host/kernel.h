@@ -5,8 +5,7 @@
 
 namespace gumtile::codegen {
 
-/// Fills `module` with the plan's host entry points (see LaunchSpec) and completes `launch`.
-void emit_host_kernel(llvm::Module& module, const KernelPlan& plan, const HostMachine& machine,
-                      LaunchSpec& launch);
+/// Fills `module` with the plan's host entry points (see LaunchSpec).
+void emit_host_kernel(llvm::Module& module, const KernelPlan& plan, const HostMachine& machine);
 
 }  // namespace gumtile::codegen

@@ -63,14 +63,15 @@ void GpuSource::store(Value* stored, Value* address, Value* index, Value* mask) 
     emit();
 }
 
-GpuFrame::GpuFrame(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-                   const Arguments& arguments, llvm::GlobalVariable* shared)
+GpuFrame::GpuFrame(const KernelPlan& plan, OpEmitter& ops, const Arguments& arguments,
+                   llvm::GlobalVariable* shared)
     : GpuSource(ops, arguments),
       plan_(plan),
-      analysis_(analysis),
+      analysis_(*plan.analysis),
       shared_(shared),
-      sweep_(plan, analysis, ops, *this),
-      bounded_(plan.bounded >= 0 ? static_cast<size_t>(plan.bounded) : analysis.sweep_reductions.size()) {
+      sweep_(plan, ops, *this),
+      bounded_(plan.bounded >= 0 ? static_cast<size_t>(plan.bounded)
+                                 : plan.analysis->sweep_reductions.size()) {
   auto i32 = [&](int value) { return b.getInt32(static_cast<uint32_t>(value)); };
   thread_ = ptx::thread_index(b);
   lane_ = b.CreateAnd(thread_, 31);
@@ -89,8 +90,8 @@ GpuFrame::GpuFrame(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEm
   if (warpgroups) warp_row_ = b.CreateAdd(warp_row_, b.CreateShl(b.CreateAnd(warp_, 3), 4));
   first_row_ = b.CreateMul(b.CreateZExt(ptx::block_index_y(b), b.getInt64Ty()),
                            b.getInt64(static_cast<uint64_t>(plan.launch.rows_per_block)));
-  partial_ = ptx::block_index_x(b);
-  partials_ = b.CreateTrunc(arguments.partials(), b.getInt32Ty());
+  worker_ = ptx::block_index_x(b);
+  workers_ = b.CreateTrunc(arguments.workers(), b.getInt32Ty());
   // The two low bits of the lane's number, spread over the bits that the fragment's mask leaves of a block
   // of 64.
   std::vector<uint64_t> free_bits;
@@ -183,7 +184,7 @@ SplitInteger GpuFrame::column_base(int block) {
 }
 
 int GpuFrame::blocks_together() const {
-  return plan_.fragment.blocks % 2 == 0 && plan_.launch.columns_per_tile % 128 == 0 ? 2 : 1;
+  return plan_.fragment.blocks % 2 == 0 && plan_.launch.columns_per_unit % 128 == 0 ? 2 : 1;
 }
 
 bool GpuFrame::folds_groups_by_bound() const {
@@ -218,12 +219,11 @@ void GpuFrame::fill_row_table(Value* thread, int threads) {
   for_each_thread(b, thread, plan_.launch.rows_per_block, threads, [&](Value* local) {
     current_row = b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty()));
     Value* base = b.CreateMul(local, b.getInt32(static_cast<uint32_t>(4 * plan_.row_table_words)));
-    emit_row_table(plan_, analysis_, ops_, *this, b.CreateICmpSLT(current_row, arguments_.rows()),
-                   [&](int at, Value* value) {
-                     const auto offset = static_cast<uint32_t>(plan_.shared_row_table + 4 * at);
-                     b.CreateAlignedStore(value, shared(b.CreateAdd(base, b.getInt32(offset))),
-                                          llvm::Align(4));
-                   });
+    emit_row_table(
+        plan_, ops_, *this, b.CreateICmpSLT(current_row, arguments_.rows()), [&](int at, Value* value) {
+          const auto offset = static_cast<uint32_t>(plan_.shared_row_table + 4 * at);
+          b.CreateAlignedStore(value, shared(b.CreateAdd(base, b.getInt32(offset))), llvm::Align(4));
+        });
   });
   current_row = nullptr;
 }

@@ -43,8 +43,7 @@ class GpuSource : public FragmentSource {
 /// Threads past `plan.consumers` hold no fragment; they may make the row table.
 class GpuFrame : public GpuSource {
  public:
-  GpuFrame(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-           const Arguments& arguments, llvm::GlobalVariable* shared);
+  GpuFrame(const KernelPlan& plan, OpEmitter& ops, const Arguments& arguments, llvm::GlobalVariable* shared);
 
   /// Row table and running states, by all threads; ends with a barrier.
   void begin();
@@ -100,8 +99,8 @@ class GpuFrame : public GpuSource {
   llvm::Value* turn() const { return turn_; }
   /// The block's first row, i64, and its worker number along the columns, i32.
   llvm::Value* first_row() const { return first_row_; }
-  llvm::Value* partial() const { return partial_; }
-  llvm::Value* partials() const { return partials_; }
+  llvm::Value* worker() const { return worker_; }
+  llvm::Value* workers() const { return workers_; }
   llvm::Value* shared(llvm::Value* offset_bytes);
   llvm::Value* shared(int offset_bytes) { return shared(b.getInt32(static_cast<uint32_t>(offset_bytes))); }
   /// The last row that exists, i64: rows past it repeat it.
@@ -123,7 +122,7 @@ class GpuFrame : public GpuSource {
                 std::span<llvm::Value* const> state, llvm::Value* row);
   void push_chosen(llvm::Value* wanted, std::span<llvm::Value* const> state);
   void write_records(const std::vector<StateValues>& states);
-  void write_record(const StateValues& states, llvm::Value* row, llvm::Value* partial);
+  void write_record(const StateValues& states, llvm::Value* row, llvm::Value* worker);
   llvm::Value* arrive(llvm::Value* counter, llvm::Value* expected);
   llvm::Value* owns_row(llvm::Value* local);
   void for_each_row(const std::function<void(llvm::Value* local, llvm::Value* row)>& body);
@@ -151,8 +150,8 @@ class GpuFrame : public GpuSource {
   llvm::Value* warp_n_;
   llvm::Value* warp_row_;  ///< the warp's first row in the block
   llvm::Value* first_row_;
-  llvm::Value* partial_;
-  llvm::Value* partials_;
+  llvm::Value* worker_;
+  llvm::Value* workers_;
   llvm::Value* lane_columns_;
   bool rare_ = false;                      ///< what is emitted rarely runs
   llvm::Value* finished_local_ = nullptr;  ///< while a row is finished: its number in the block

@@ -130,7 +130,7 @@ void GpuFrame::push(const StateValues& states, int row, bool at_end) {
     if (!at_end && r != bounded_) continue;
     const ReductionInfo& reduction =
         plan_.program.reductions[plan_.program.nodes[analysis_.sweep_reductions[r]].imm];
-    if (r != bounded_ && packing_of(reduction) == Packing::bit_or) {
+    if (r != bounded_ && reduction.kind == ReductionKind::bit_or) {
       Value* bits = states[r][0];
       emit_if(b, b.CreateAnd(active, b.CreateICmpNE(bits, b.getInt32(0))), [&] {
         b.CreateAtomicRMW(llvm::AtomicRMWInst::Or, global_pointer(state_address(r, index)),
@@ -191,7 +191,7 @@ void GpuFrame::write_records(const std::vector<StateValues>& states) {
     }
     Value* global_row = b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty()));
     emit_if(b, b.CreateICmpSLT(global_row, arguments_.rows()),
-            [&] { write_record(joined, global_row, partial_); });
+            [&] { write_record(joined, global_row, worker_); });
   });
 }
 
@@ -212,14 +212,14 @@ void GpuFrame::end() {
       b.CreateAdd(arguments_.shared_state(),
                   b.CreateAdd(b.getInt64(kHeaderBytes + kGroupBytes), b.CreateShl(row_block, 2)));
   if (plan_.join == Join::packed) {
-    emit_if(b, arrive(rows_counter, partials_), [&] { finish_block(nullptr, nullptr, nullptr); });
+    emit_if(b, arrive(rows_counter, workers_), [&] { finish_block(nullptr, nullptr, nullptr); });
     return;
   }
   auto i32 = [&](int value) { return b.getInt32(static_cast<uint32_t>(value)); };
-  Value* groups = b.CreateUDiv(b.CreateAdd(partials_, i32(kGroup - 1)), i32(kGroup));
-  Value* group = b.CreateUDiv(partial_, i32(kGroup));
+  Value* groups = b.CreateUDiv(b.CreateAdd(workers_, i32(kGroup - 1)), i32(kGroup));
+  Value* group = b.CreateUDiv(worker_, i32(kGroup));
   Value* first = b.CreateMul(group, i32(kGroup));
-  Value* size = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b.CreateSub(partials_, first), i32(kGroup));
+  Value* size = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b.CreateSub(workers_, first), i32(kGroup));
   Value* number = b.CreateAdd(b.CreateMul(row_block, b.CreateZExt(groups, b.getInt64Ty())),
                               b.CreateZExt(group, b.getInt64Ty()));
   Value* only = b.CreateICmpEQ(groups, i32(1));
@@ -233,7 +233,7 @@ void GpuFrame::end() {
   auto* done = llvm::BasicBlock::Create(b.getContext(), "joined", f);
   b.CreateCondBr(only, one_group, many_groups);
   b.SetInsertPoint(one_group);
-  Value* last_of_one = arrive(rows_counter, partials_);
+  Value* last_of_one = arrive(rows_counter, workers_);
   one_group = b.GetInsertBlock();
   b.CreateCondBr(last_of_one, finish, done);
   b.SetInsertPoint(many_groups);
@@ -255,7 +255,7 @@ void GpuFrame::end() {
     return phi;
   };
   Value* step = choose(i32(1), i32(kGroup));
-  Value* count = choose(partials_, groups);
+  Value* count = choose(workers_, groups);
   finish_block(i32(0), step, count);
   b.CreateBr(done);
   b.SetInsertPoint(done);
@@ -346,12 +346,12 @@ StateValues GpuFrame::join_records(Value* row, Value* first, Value* step, Value*
   return join_lanes(sweep_, ops_, sweep_.load(states), lane_, {1, 2});
 }
 
-void GpuFrame::write_record(const StateValues& states, Value* row, Value* partial) {
+void GpuFrame::write_record(const StateValues& states, Value* row, Value* worker) {
   const std::vector<Value*> words = sweep_.to_words(states);
   for (size_t w = 0; w < words.size(); ++w)
     store(words[w], arguments_.records(),
           record_index(b, arguments_, plan_.record_words, row, static_cast<int>(w),
-                       b.CreateZExt(partial, b.getInt64Ty())),
+                       b.CreateZExt(worker, b.getInt64Ty())),
           nullptr);
 }
 
@@ -370,7 +370,7 @@ StateValues GpuFrame::take_packed(Value* row) {
     Value* low = b.CreateTrunc(words[r], b.getInt32Ty());
     const ReductionInfo& reduction =
         plan_.program.reductions[plan_.program.nodes[analysis_.sweep_reductions[r]].imm];
-    if (packing_of(reduction) == Packing::bit_or) {
+    if (reduction.kind == ReductionKind::bit_or) {
       states.push_back({low});
       continue;
     }
@@ -386,7 +386,7 @@ void GpuFrame::finish_row(const StateValues& states, Value* local, Value* row) {
     for (size_t i = 0; i < states[r].size(); ++i) finished[{analysis_.sweep_reductions[r], i}] = states[r][i];
   current_row = row;
   finished_local_ = local;
-  emit_finish_row(plan_, analysis_, ops_, *this, true, [&](size_t o) {
+  emit_finish_row(plan_, ops_, *this, true, [&](size_t o) {
     if (plan_.program.outputs[o].kind != OutputInfo::Kind::any) return arguments_.output(o);
     Value* generic = b.CreateAddrSpaceCast(any_word(o), b.getPtrTy());
     Value* wanted = b.CreateICmpNE(arguments_.output(o), b.getInt64(0));

@@ -24,11 +24,7 @@ constexpr std::string_view kWgmmaPasses =
 class NvptxKernel {
  public:
   NvptxKernel(llvm::Module& module, const KernelPlan& plan)
-      : module_(module),
-        plan_(plan),
-        analysis_(analyze(plan.program)),
-        b(module.getContext()),
-        ops_(b, math_, 0) {}
+      : module_(module), plan_(plan), analysis_(*plan.analysis), b(module.getContext()), ops_(b, math_, 0) {}
 
   void emit() {
     emit_sweep();
@@ -77,13 +73,13 @@ class NvptxKernel {
         new llvm::GlobalVariable(module_, bytes, false, llvm::GlobalValue::ExternalLinkage, nullptr,
                                  "gumtile_shared", nullptr, llvm::GlobalValue::NotThreadLocal, 3);
     shared->setAlignment(llvm::Align(1024));
-    GpuFrame frame(plan_, analysis_, ops_, arguments, shared);
+    GpuFrame frame(plan_, ops_, arguments, shared);
     if (wgmma)
-      emit_wgmma_loop(plan_, analysis_, ops_, arguments, frame, f->getArg(1), f->getArg(2));
+      emit_wgmma_loop(plan_, ops_, arguments, frame, f->getArg(1), f->getArg(2));
     else if (mma)
-      emit_mma_sync_loop(plan_, analysis_, ops_, arguments, frame);
+      emit_mma_sync_loop(plan_, ops_, arguments, frame);
     else
-      emit_simt_loop(plan_, analysis_, ops_, arguments, frame);
+      emit_simt_loop(plan_, ops_, arguments, frame);
     if (plan_.launch.cluster_m * plan_.launch.cluster_n > 1) ptx::cluster_barrier(b);
     b.CreateRetVoid();
   }
@@ -97,7 +93,7 @@ class NvptxKernel {
     GpuSource source(ops_, arguments);
     Value* row = b.CreateZExt(ptx::block_index_x(b), b.getInt64Ty());
     source.current_row = row;
-    const StagedRow from = emit_staged_row(plan_, analysis_, ops_, source, row);
+    const StagedRow from = emit_staged_row(plan_, ops_, source, row);
     Value* first = b.CreateZExt(ptx::thread_index(b), b.getInt64Ty());
     const int64_t stride = plan_.launch.staged_stride;
     Loop loop(b, first, b.getInt64(static_cast<uint64_t>(stride)), abi::kStageThreads, "k");
@@ -116,7 +112,7 @@ class NvptxKernel {
 
   llvm::Module& module_;
   const KernelPlan& plan_;
-  const ProgramAnalysis analysis_;
+  const ProgramAnalysis& analysis_;
   NvptxMath math_;
   llvm::IRBuilder<> b;
   OpEmitter ops_;

@@ -6,13 +6,10 @@ namespace gumtile::codegen {
 
 /// A main loop calls `frame.begin`, walks the block's tiles, hands each fragment to `frame.finish_tile`, and
 /// calls `frame.end`. One file each.
-void emit_simt_loop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-                    const Arguments& arguments, GpuFrame& frame);
-void emit_mma_sync_loop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-                        const Arguments& arguments, GpuFrame& frame);
+void emit_simt_loop(const KernelPlan& plan, OpEmitter& ops, const Arguments& arguments, GpuFrame& frame);
+void emit_mma_sync_loop(const KernelPlan& plan, OpEmitter& ops, const Arguments& arguments, GpuFrame& frame);
 /// `left_map`, `right_map`: the kernel's tensor maps.
-void emit_wgmma_loop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-                     const Arguments& arguments, GpuFrame& frame, llvm::Value* left_map,
-                     llvm::Value* right_map);
+void emit_wgmma_loop(const KernelPlan& plan, OpEmitter& ops, const Arguments& arguments, GpuFrame& frame,
+                     llvm::Value* left_map, llvm::Value* right_map);
 
 }  // namespace gumtile::codegen

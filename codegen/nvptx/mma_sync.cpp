@@ -18,10 +18,9 @@ constexpr int kRowBytes = 128;
 
 class MmaSyncLoop {
  public:
-  MmaSyncLoop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-              const Arguments& arguments, GpuFrame& frame)
+  MmaSyncLoop(const KernelPlan& plan, OpEmitter& ops, const Arguments& arguments, GpuFrame& frame)
       : plan_(plan),
-        contraction_(plan.program.contractions[analysis.contraction]),
+        contraction_(plan.program.contractions[plan.analysis->contraction]),
         b(ops.b),
         arguments_(arguments),
         frame_(frame),
@@ -39,7 +38,7 @@ class MmaSyncLoop {
         b.CreateSelect(staged, b.getInt64(static_cast<uint64_t>(plan_.launch.staged_stride)), own_stride);
     make_state();
     for (int i = 0; i + 1 < schedule_.stages; ++i) produce();
-    Loop tiles(b, frame_.partial(), i32(plan_.launch.tiles()), frame_.partials(), "tile");
+    Loop tiles(b, frame_.worker(), i32(plan_.launch.units()), frame_.workers(), "tile");
     for (llvm::AllocaInst* sum : sums_) b.CreateStore(llvm::ConstantFP::get(b.getFloatTy(), 0), sum);
     frame_.ask_reached(b.getTrue());
     Loop steps(b, b.getInt32(0), i32(steps_), 1, "step");
@@ -51,7 +50,7 @@ class MmaSyncLoop {
     steps.close();
     steps.keep_rolled();
     Value* first_column = b.CreateAdd(b.CreateMul(tiles.index(), i32(schedule_.block_vocab)),
-                                      i32(plan_.launch.first_tile_column()));
+                                      i32(plan_.launch.first_unit_column()));
     frame_.begin_tile(first_column);
     frame_.finish_tile([&](const Place& place) {
       // Rows 8 apart alternate between the halves of an m16 tile; a block's columns are eight n8 tiles.
@@ -78,7 +77,7 @@ class MmaSyncLoop {
       sums_.push_back(entry.CreateAlloca(entry.getFloatTy()));
     for (llvm::AllocaInst** variable : {&produce_tile_, &produce_step_, &produce_stage_, &consume_stage_}) {
       *variable = entry.CreateAlloca(entry.getInt32Ty());
-      b.CreateStore(variable == &produce_tile_ ? frame_.partial() : b.getInt32(0), *variable);
+      b.CreateStore(variable == &produce_tile_ ? frame_.worker() : b.getInt32(0), *variable);
     }
   }
 
@@ -92,18 +91,18 @@ class MmaSyncLoop {
   /// Starts the copies of the next stage, if there is one, and closes their group either way.
   void produce() {
     Value* tile = get(produce_tile_);
-    emit_if(b, b.CreateICmpSLT(tile, i32(plan_.launch.tiles())), [&] {
+    emit_if(b, b.CreateICmpSLT(tile, i32(plan_.launch.units())), [&] {
       Value* k = b.CreateMul(get(produce_step_), i32(kStageK));
       Value* stage = b.CreateMul(get(produce_stage_), i32(plan_.shared_stage));
       // The weights' row: below zero where the tile starts before the range.
       Value* first_column = b.CreateAdd(b.CreateMul(tile, i32(schedule_.block_vocab)),
-                                        i32(plan_.launch.first_tile_column() - plan_.problem.first_column));
+                                        i32(plan_.launch.first_unit_column() - plan_.problem.first_column));
       copy_rows(left_, left_stride_, b.CreateTrunc(frame_.first_row(), b.getInt32Ty()),
                 b.CreateTrunc(b.CreateSub(arguments_.rows(), b.getInt64(1)), b.getInt32Ty()), k, stage,
-                schedule_.block_batch, 16);
+                schedule_.block_rows, 16);
       copy_rows(arguments_.input(contraction_.right), arguments_.input_stride(contraction_.right),
                 first_column, i32(plan_.problem.columns - 1), k,
-                b.CreateAdd(stage, i32(schedule_.block_batch * kRowBytes)), schedule_.block_vocab,
+                b.CreateAdd(stage, i32(schedule_.block_rows * kRowBytes)), schedule_.block_vocab,
                 schedule_.copy_bytes);
     });
     ptx::commit_copies(b);
@@ -111,7 +110,7 @@ class MmaSyncLoop {
     Value* step = b.CreateAdd(get(produce_step_), b.getInt32(1));
     Value* wraps = b.CreateICmpEQ(step, i32(steps_));
     b.CreateStore(b.CreateSelect(wraps, b.getInt32(0), step), produce_step_);
-    b.CreateStore(b.CreateSelect(wraps, b.CreateAdd(tile, frame_.partials()), tile), produce_tile_);
+    b.CreateStore(b.CreateSelect(wraps, b.CreateAdd(tile, frame_.workers()), tile), produce_tile_);
   }
 
   /// `count` rows from `first` (rows that do not exist repeat one that does) of 64 elements from `k` into the
@@ -175,7 +174,7 @@ class MmaSyncLoop {
     Value* b_row = b.CreateAdd(b.CreateAnd(lane, 7), b.CreateShl(b.CreateLShr(lane, 4), 3));
     b_row = b.CreateAdd(b_row, b.CreateMul(frame_.warp_n(), i32(8 * n_tiles())));
     Value* b_half = b.CreateAnd(b.CreateLShr(lane, 3), 1);
-    Value* right = b.CreateAdd(stage, i32(schedule_.block_batch * kRowBytes));
+    Value* right = b.CreateAdd(stage, i32(schedule_.block_rows * kRowBytes));
     for (int k16 = 0; k16 < kStageK / 16; ++k16) {
       std::vector<std::array<Value*, 4>> a;
       for (int m = 0; m < m_tiles(); ++m) a.push_back(load_matrices(stage, a_row, 16 * m, a_half, k16));
@@ -223,9 +222,8 @@ class MmaSyncLoop {
 
 }  // namespace
 
-void emit_mma_sync_loop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-                        const Arguments& arguments, GpuFrame& frame) {
-  MmaSyncLoop(plan, analysis, ops, arguments, frame).emit();
+void emit_mma_sync_loop(const KernelPlan& plan, OpEmitter& ops, const Arguments& arguments, GpuFrame& frame) {
+  MmaSyncLoop(plan, ops, arguments, frame).emit();
 }
 
 }  // namespace gumtile::codegen

@@ -3,7 +3,7 @@
 #include "codegen/nvptx/ptx.h"
 
 // The plain loop: both operands are widened to f32 in shared memory, element by element, and multiplied with
-// FMAs. Four warps of 64 columns; every thread holds 16 columns of block_batch / 8 rows.
+// FMAs. Four warps of 64 columns; every thread holds 16 columns of block_rows / 8 rows.
 
 namespace gumtile::codegen {
 
@@ -13,10 +13,9 @@ namespace {
 
 class SimtLoop {
  public:
-  SimtLoop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-           const Arguments& arguments, GpuFrame& frame)
+  SimtLoop(const KernelPlan& plan, OpEmitter& ops, const Arguments& arguments, GpuFrame& frame)
       : plan_(plan),
-        analysis_(analysis),
+        analysis_(*plan.analysis),
         ops_(ops),
         b(ops.b),
         arguments_(arguments),
@@ -27,7 +26,7 @@ class SimtLoop {
   void emit() {
     frame_.begin();
     find_left();
-    Value* tiles = b.getInt32(static_cast<uint32_t>(plan_.launch.tiles()));
+    Value* tiles = b.getInt32(static_cast<uint32_t>(plan_.launch.units()));
     std::vector<llvm::AllocaInst*> sums;
     if (analysis_.contraction != kNone) {
       llvm::Function* f = b.GetInsertBlock()->getParent();
@@ -35,9 +34,9 @@ class SimtLoop {
       for (size_t i = 0; i < static_cast<size_t>(plan_.fragment.rows) * offsets_.size(); ++i)
         sums.push_back(entry.CreateAlloca(entry.getFloatTy()));
     }
-    Loop loop(b, frame_.partial(), tiles, frame_.partials(), "tile");
+    Loop loop(b, frame_.worker(), tiles, frame_.workers(), "tile");
     Value* first_column = b.CreateAdd(b.CreateMul(loop.index(), i32(schedule_.block_vocab)),
-                                      i32(static_cast<int>(plan_.launch.first_tile_column())));
+                                      i32(static_cast<int>(plan_.launch.first_unit_column())));
     frame_.ask_reached(b.getTrue());
     if (analysis_.contraction != kNone) contract(first_column, sums);
     frame_.begin_tile(first_column);
@@ -76,9 +75,9 @@ class SimtLoop {
     Loop steps(b, b.getInt64(0), b.getInt64(static_cast<uint64_t>(plan_.problem.contracted)),
                schedule_.block_k, "k");
     ptx::barrier(b);  // the previous step's readers are done
-    fill(c.left, left_, left_stride_, frame_.first_row(), last_row, steps.index(), 0, schedule_.block_batch);
+    fill(c.left, left_, left_stride_, frame_.first_row(), last_row, steps.index(), 0, schedule_.block_rows);
     fill(c.right, arguments_.input(c.right), arguments_.input_stride(c.right), first_column, last_column,
-         steps.index(), schedule_.block_batch, schedule_.block_vocab);
+         steps.index(), schedule_.block_rows, schedule_.block_vocab);
     ptx::barrier(b);
     multiply(sums);
     steps.close();
@@ -122,7 +121,7 @@ class SimtLoop {
     Value* columns = b.CreateAdd(b.CreateMul(frame_.warp_n(), i32(64)), frame_.lane_columns());
     for (size_t member = 0; member < offsets_.size(); ++member) {
       Value* shared_row =
-          b.CreateAdd(columns, i32(schedule_.block_batch + static_cast<int>(offsets_[member])));
+          b.CreateAdd(columns, i32(schedule_.block_rows + static_cast<int>(offsets_[member])));
       Value* right = load(shared_row);
       for (size_t i = 0; i < left.size(); ++i) {
         llvm::AllocaInst* sum = sums[i * offsets_.size() + member];
@@ -147,9 +146,8 @@ class SimtLoop {
 
 }  // namespace
 
-void emit_simt_loop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-                    const Arguments& arguments, GpuFrame& frame) {
-  SimtLoop(plan, analysis, ops, arguments, frame).emit();
+void emit_simt_loop(const KernelPlan& plan, OpEmitter& ops, const Arguments& arguments, GpuFrame& frame) {
+  SimtLoop(plan, ops, arguments, frame).emit();
 }
 
 }  // namespace gumtile::codegen

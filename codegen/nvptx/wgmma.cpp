@@ -32,11 +32,11 @@ constexpr int kPrepareAhead = 4;
 
 class WgmmaLoop {
  public:
-  WgmmaLoop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-            const Arguments& arguments, GpuFrame& frame, Value* left_map, Value* right_map)
+  WgmmaLoop(const KernelPlan& plan, OpEmitter& ops, const Arguments& arguments, GpuFrame& frame,
+            Value* left_map, Value* right_map)
       : plan_(plan),
         schedule_(std::get<WgmmaSchedule>(plan.schedule.family)),
-        dtype_(plan.program.contractions[analysis.contraction].operand_dtype),
+        dtype_(plan.program.contractions[plan.analysis->contraction].operand_dtype),
         b(ops.b),
         arguments_(arguments),
         frame_(frame),
@@ -45,7 +45,7 @@ class WgmmaLoop {
         slabs_(schedule_.block_k / kSlabK),
         steps_((plan.problem.contracted + schedule_.block_k - 1) / schedule_.block_k),
         m_tiles_(plan.fragment.rows / 2),
-        unit_(plan.launch.columns_per_tile),
+        unit_(plan.launch.columns_per_unit),
         units_per_tile_((schedule_.block_vocab + unit_ - 1) / unit_),
         offsets_(member_offsets(plan.fragment.mask)) {}
 
@@ -125,15 +125,15 @@ class WgmmaLoop {
   Value* stage_address(Value* stage) {
     return b.CreateAdd(base_, b.CreateMul(stage, i32(plan_.shared_stage)));
   }
-  int right_offset() const { return schedule_.block_batch * kRowBytes * slabs_; }
+  int right_offset() const { return schedule_.block_rows * kRowBytes * slabs_; }
 
   /// The block's range of units: even shares, in the order of the blocks. The blocks of a cluster along the
   /// columns halve a common share and run the same number of tiles.
   void share_out_columns() {
-    Value* units = b.getInt64(static_cast<uint64_t>(plan_.launch.tiles()));
+    Value* units = b.getInt64(static_cast<uint64_t>(plan_.launch.units()));
     const int together = schedule_.cluster_n;
-    Value* share = b.CreateZExt(b.CreateUDiv(frame_.partial(), i32(together)), b.getInt64Ty());
-    Value* shares = b.CreateZExt(b.CreateUDiv(frame_.partials(), i32(together)), b.getInt64Ty());
+    Value* share = b.CreateZExt(b.CreateUDiv(frame_.worker(), i32(together)), b.getInt64Ty());
+    Value* shares = b.CreateZExt(b.CreateUDiv(frame_.workers(), i32(together)), b.getInt64Ty());
     auto bound = [&](Value* index) {
       return b.CreateTrunc(b.CreateUDiv(b.CreateMul(index, units), shares), b.getInt32Ty());
     };
@@ -143,7 +143,7 @@ class WgmmaLoop {
     if (together == 2) {
       length = b.CreateLShr(b.CreateAdd(length, i32(1)), 1);
       Value* middle = b.CreateAdd(range_begin_, length);
-      Value* first = b.CreateICmpEQ(b.CreateAnd(frame_.partial(), 1), i32(0));
+      Value* first = b.CreateICmpEQ(b.CreateAnd(frame_.worker(), 1), i32(0));
       Value* begin = b.CreateSelect(first, range_begin_, middle);
       range_end_ = b.CreateSelect(first, middle, range_end_);
       range_begin_ = begin;
@@ -268,7 +268,7 @@ class WgmmaLoop {
     Value* boxes = b.CreateAShr(b.CreateAdd(rows, b.getInt64(kAtomRows - 1)), 6);
     boxes = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, boxes, b.getInt64(0));
     boxes = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, boxes,
-                                    b.getInt64(static_cast<uint64_t>(schedule_.block_batch / kAtomRows)));
+                                    b.getInt64(static_cast<uint64_t>(schedule_.block_rows / kAtomRows)));
     return b.CreateTrunc(boxes, b.getInt32Ty());
   }
   Value* left_box_rows() {
@@ -299,7 +299,7 @@ class WgmmaLoop {
     }
     emit_if(b, wanted, [&] {
       const int rows = left ? kAtomRows : schedule_.box_rows;
-      const int slab_rows = left ? schedule_.block_batch : schedule_.block_vocab;
+      const int slab_rows = left ? schedule_.block_rows : schedule_.block_vocab;
       const int offset = (left ? 0 : right_offset()) + (slab * slab_rows + box * rows) * kRowBytes;
       Value* to = b.CreateAdd(stage_address(get(stage_)), i32(offset));
       Value* k = b.CreateAdd(b.CreateMul(get(step_), i32(schedule_.block_k)), i32(slab * kSlabK));
@@ -313,14 +313,14 @@ class WgmmaLoop {
     Value* row = b.CreateTrunc(frame_.first_row(), b.getInt32Ty());
     Value* boxes = left_boxes();
     for (int slab = 0; slab < slabs_; ++slab)
-      for (int box = 0; box < schedule_.block_batch / kAtomRows; ++box)
+      for (int box = 0; box < schedule_.block_rows / kAtomRows; ++box)
         copy_box(true, slab, box, boxes, b.CreateAdd(get(step_), i32(slab)), row);
   }
 
   void copy_right() {
     // Below zero where the first tile starts before the range: the copy fills those rows with zeros.
     Value* column = b.CreateMul(tile_begin(get(tile_)), i32(unit_));
-    Value* row = b.CreateAdd(column, i32(plan_.launch.first_tile_column() - plan_.problem.first_column));
+    Value* row = b.CreateAdd(column, i32(plan_.launch.first_unit_column() - plan_.problem.first_column));
     Value* boxes = right_boxes();
     for (int slab = 0; slab < slabs_; ++slab)
       for (int box = 0; box < schedule_.block_vocab / schedule_.box_rows; ++box)
@@ -346,7 +346,7 @@ class WgmmaLoop {
     const int blocks = plan_.fragment.blocks;
     Value* present = b.CreateSub(b.CreateMul(units, i32(unit_ / 64)), b.CreateMul(group_n_, i32(blocks)));
     present = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, present, i32(blocks));
-    frame_.begin_tile(b.CreateAdd(b.CreateMul(begin, i32(unit_)), i32(plan_.launch.first_tile_column())));
+    frame_.begin_tile(b.CreateAdd(b.CreateMul(begin, i32(unit_)), i32(plan_.launch.first_unit_column())));
     // Each possible width of a tile has its own loop; blocks that do not exist are never multiplied, except
     // that a warpgroup without any keeps up with the others by the narrowest.
     const int narrowest = std::min(blocks, unit_ / 64);
@@ -416,7 +416,7 @@ class WgmmaLoop {
       for (int k = 0; k < kSlabK / kAtomK; ++k)
         for (int m = 0; m < m_tiles_; ++m) {
           const int in_slab = k * kAtomK * 2;
-          const int left_bytes = (slab * schedule_.block_batch + m * kAtomRows) * kRowBytes + in_slab;
+          const int left_bytes = (slab * schedule_.block_rows + m * kAtomRows) * kRowBytes + in_slab;
           const int right_bytes = slab * schedule_.block_vocab * kRowBytes + in_slab;
           Value* accumulate = slab + k > 0 ? b.getTrue() : b.CreateICmpNE(steps.index(), i32(0));
           store_sums(m, ptx::wgmma(b, dtype_, load_sums(m, count), offset(left_descriptor, left_bytes),
@@ -502,9 +502,9 @@ class WgmmaLoop {
 
 }  // namespace
 
-void emit_wgmma_loop(const KernelPlan& plan, const ProgramAnalysis& analysis, OpEmitter& ops,
-                     const Arguments& arguments, GpuFrame& frame, Value* left_map, Value* right_map) {
-  WgmmaLoop(plan, analysis, ops, arguments, frame, left_map, right_map).emit();
+void emit_wgmma_loop(const KernelPlan& plan, OpEmitter& ops, const Arguments& arguments, GpuFrame& frame,
+                     Value* left_map, Value* right_map) {
+  WgmmaLoop(plan, ops, arguments, frame, left_map, right_map).emit();
 }
 
 }  // namespace gumtile::codegen

@@ -18,13 +18,13 @@ inline constexpr int kKernelAbi = 1;
 /// first parameter, on the host by address. Inputs and outputs are in the Program's order.
 ///
 /// GPU, in stream order: `stage` where the left input needs it or `left_index` is bound (grid: one block of
-/// 256 threads a row; reads the left input, writes the staged operand), then `sweep` (grid: partials x
+/// 256 threads a row; reads the left input, writes the staged operand), then `sweep` (grid: workers x
 /// ceil(rows / rows_per_block), both rounded up to whole clusters), whose last block of each rows_per_block
 /// rows finishes them. The shared state is all zeros between launches: kernels leave it so. After the
 /// argument words come `tensor_maps`, by value.
 ///
-/// Host entries: `stage(args, row_begin, row_end)`; `sweep(args, partial, tile_begin, tile_end)`, one call a
-/// worker, tiles of `columns_per_tile`; `finish(args, row_begin, row_end)`.
+/// Host entries: `stage(args, row_begin, row_end)`; `sweep(args, worker, unit_begin, unit_end)`, one call per
+/// worker, units of `columns_per_unit`; `finish(args, row_begin, row_end)`.
 struct LaunchSpec {
   /// A tensor map (TMA descriptor) that the sweep takes: boxes of `box_rows` x 64 elements of an input, in
   /// shared memory with the 128-byte swizzle.
@@ -44,10 +44,10 @@ struct LaunchSpec {
   int64_t columns = 0;
   int64_t contracted = 0;    ///< elements of a row of both operands of the contraction
   int64_t first_column = 0;  ///< the global index of the first column
-  int columns_per_tile = 0;  ///< the unit in which columns are shared out; tiles are aligned to it globally
-  int record_words = 0;      ///< 32-bit words a row and partial
+  int columns_per_unit = 0;  ///< the unit in which columns are shared out; tiles are aligned to it globally
+  int record_words = 0;      ///< 32-bit words a row and worker
   int host_state_words =
-      0;  ///< host: further words a row and partial that a worker keeps its running state in
+      0;  ///< host: further words a row and worker that a worker keeps its running state in
 
   int cluster_m = 1;     ///< GPU: blocks of a cluster along the rows (grid y)
   int cluster_n = 1;     ///< and along the columns (grid x)
@@ -73,12 +73,12 @@ struct LaunchSpec {
   std::vector<Argument> inputs;
   std::vector<Argument> outputs;
 
-  int64_t first_tile_column() const { return first_column / columns_per_tile * columns_per_tile; }
-  int64_t tiles() const {
-    return (first_column + columns - first_tile_column() + columns_per_tile - 1) / columns_per_tile;
+  int64_t first_unit_column() const { return first_column / columns_per_unit * columns_per_unit; }
+  int64_t units() const {
+    return (first_column + columns - first_unit_column() + columns_per_unit - 1) / columns_per_unit;
   }
-  int64_t records_bytes(int64_t rows, int64_t partials) const {
-    return rows * partials * (record_words + host_state_words) * 4;
+  int64_t records_bytes(int64_t rows, int64_t workers) const {
+    return rows * workers * (record_words + host_state_words) * 4;
   }
   int64_t staged_bytes(int64_t rows) const {
     return rows * staged_stride * static_cast<int64_t>(size_bytes(staged_dtype));

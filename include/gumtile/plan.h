@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,8 @@
 #include "gumtile/target.h"
 
 namespace gumtile {
+
+struct ProgramAnalysis;
 
 /// The extents and alignments that a kernel is compiled for. The number of rows is a run-time argument.
 struct Problem {
@@ -46,6 +49,7 @@ enum class Join : uint8_t { records, packed };
 /// value type that owns its Program.
 struct KernelPlan {
   Program program;
+  std::shared_ptr<const ProgramAnalysis> analysis;  ///< of the Program (src/ir/analysis.h)
   Problem problem;
   Schedule schedule;
   Target target;
@@ -77,9 +81,9 @@ struct KernelPlan {
   LaunchSpec launch;
 
   /// Whether no tile has columns outside of the problem's range: tiles are aligned to
-  /// `launch.columns_per_tile`.
+  /// `launch.columns_per_unit`.
   bool tiles_are_whole() const {
-    const int64_t unit = launch.columns_per_tile;
+    const int64_t unit = launch.columns_per_unit;
     return problem.first_column % unit == 0 && (problem.first_column + problem.columns) % unit == 0;
   }
 

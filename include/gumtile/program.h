@@ -129,6 +129,13 @@ struct Lambda {
   bool operator==(const Lambda&) const = default;
 };
 
+/// What backends know of a reduction beyond its combine.
+enum class ReductionKind : uint8_t {
+  other,
+  argmax,  ///< the DSL's, with or without carried values: the larger key, then the lower index; NaN loses
+  bit_or,  ///< of one u32
+};
+
 /// A commutative monoid folded along an axis. The state is a tuple; `identity` holds its bits; `combine`
 /// takes two states (params 0..n-1 and n..2n-1). Lanes, warps and workers hold scattered columns, so the
 /// order in which states are joined is fixed by the schedule and the launch, not by the axis: argmax breaks
@@ -143,6 +150,8 @@ struct ReductionInfo {
   /// element cannot change the state and a backend may skip it. So it may where the bound is NaN: nothing but
   /// NaN is bounded by that, and such an element must not change the state.
   NodeId bound = kNone;
+  /// Follows from the combine: `ProgramBuilder::build` and `parse_program` recognise it. Not printed.
+  ReductionKind kind = ReductionKind::other;
 
   bool operator==(const ReductionInfo&) const = default;
 };

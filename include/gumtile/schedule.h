@@ -9,14 +9,14 @@ namespace gumtile {
 
 /// How to compute on a CPU: rows that share one pass over a tile of columns, and the tile's columns.
 struct HostSchedule {
-  int block_batch = 4;    ///< 1, 2 or 4 rows per pass of the inner loop
+  int block_rows = 4;     ///< 1, 2 or 4 rows per pass of the inner loop
   int block_vocab = 256;  ///< columns per tile: a multiple of 256
   bool operator==(const HostSchedule&) const = default;
 };
 
 /// The plain FMA loop: any element type, any alignment, sm_70 and later. 128 threads.
 struct SimtSchedule {
-  int block_batch = 8;    ///< 8, 16 or 32 rows per block
+  int block_rows = 8;     ///< 8, 16 or 32 rows per block
   int block_vocab = 256;  ///< columns per tile: 256
   int block_k = 32;       ///< columns of the contracted axis per step: 16 or 32
   bool operator==(const SimtSchedule&) const = default;
@@ -24,7 +24,7 @@ struct SimtSchedule {
 
 /// mma.sync m16n8k16 fed by a multistage cp.async pipeline: bf16 and f16, sm_80 and later.
 struct MmaSyncSchedule {
-  int block_batch = 16;   ///< rows per block, a multiple of 16 * warps_m
+  int block_rows = 16;    ///< rows per block, a multiple of 16 * warps_m
   int block_vocab = 256;  ///< columns per tile, a multiple of 64 * warps_n
   int stages = 4;         ///< shared-memory stages of 64 elements of the contracted axis
   int warps_m = 1;        ///< warps along the rows
@@ -37,7 +37,7 @@ struct MmaSyncSchedule {
 /// producer thread streams both operands; consumer warpgroups multiply and fold. One persistent block a
 /// multiprocessor takes a contiguous range of columns.
 struct WgmmaSchedule {
-  int block_batch = 64;    ///< rows per block: 64 * warpgroups_m, or 128 * warpgroups_m
+  int block_rows = 64;     ///< rows per block: 64 * warpgroups_m, or 128 * warpgroups_m
   int block_vocab = 128;   ///< columns per tile, a multiple of 64 * warpgroups_n
   int block_k = 64;        ///< columns of the contracted axis per stage: 64 or 128
   int stages = 9;          ///< shared-memory stages: what is in flight

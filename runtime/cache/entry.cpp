@@ -66,7 +66,7 @@ void for_each_number(Spec& spec, const Field& field) {
   field("columns", spec.columns);
   field("contracted", spec.contracted);
   field("first_column", spec.first_column);
-  field("columns_per_tile", spec.columns_per_tile);
+  field("columns_per_tile", spec.columns_per_unit);  // the name that files of this ABI have
   field("record_words", spec.record_words);
   field("host_state_words", spec.host_state_words);
   field("cluster_m", spec.cluster_m);

@@ -23,7 +23,7 @@ void check_spec(const LaunchSpec& spec, KernelArtifact::Format format) {
   const int inputs = static_cast<int>(spec.inputs.size());
   require(!spec.sweep.empty(), "there is no sweep entry");
   require(spec.rows_per_block >= 1, "rows_per_block is below 1");
-  require(spec.columns >= 1 && spec.columns_per_tile >= 1, "columns or columns_per_tile is below 1");
+  require(spec.columns >= 1 && spec.columns_per_unit >= 1, "columns or columns_per_unit is below 1");
   require(spec.record_words >= 0 && spec.host_state_words >= 0, "a count of record words is negative");
   require(format != KernelArtifact::Format::shared_object || spec.record_words == 0 || !spec.finish.empty(),
           "there are records but no finish entry");
@@ -114,7 +114,7 @@ Status LoadedKernel::launch(StreamHandle stream, int64_t rows, std::span<const B
   words[abi::word_rows] = static_cast<uint64_t>(rows);
   words[abi::word_records] = scratch;
   words[abi::word_staged] = stages ? scratch + records_bytes(rows) : 0;
-  words[abi::word_partials] = static_cast<uint64_t>(partials(rows));
+  words[abi::word_workers] = static_cast<uint64_t>(workers(rows));
   words[abi::word_shared_state] = memory;
   words[abi::word_flags] = options.weights_stable ? uint64_t{abi::launch_weights_stable} : 0;
   return run(stream, words, options, weights);

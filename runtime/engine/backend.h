@@ -51,9 +51,9 @@ class LoadedKernel {
   virtual int64_t row_limit() const noexcept = 0;
 
   /// Workers along the columns for a launch of `rows` (at least 1).
-  virtual int64_t partials(int64_t rows) const noexcept = 0;
+  virtual int64_t workers(int64_t rows) const noexcept = 0;
 
-  /// No less than rows * partials(rows) for any rows up to `max_rows`.
+  /// No less than rows * workers(rows) for any rows up to `max_rows`.
   virtual int64_t max_records(int64_t max_rows) const noexcept = 0;
 
   /// Starts the entry points; `words` is complete. `stage` is to run where words[abi::word_staged] is not 0.

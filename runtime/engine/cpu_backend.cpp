@@ -23,7 +23,7 @@ namespace {
 
 /// The entry points (`LaunchSpec`, "Host entries").
 using RowsEntry = void(const uint64_t* args, int64_t row_begin, int64_t row_end);
-using SweepEntry = void(const uint64_t* args, int64_t partial, int64_t tile_begin, int64_t tile_end);
+using SweepEntry = void(const uint64_t* args, int64_t worker, int64_t unit_begin, int64_t unit_end);
 
 /// Whether so many bytes fit is asked before they are taken; smaller amounts hardly decide it.
 constexpr size_t kLargeBytes = size_t{16} << 20;
@@ -46,13 +46,13 @@ class CpuKernel final : public LoadedKernel {
     if (!spec().stage.empty()) stage_ = code_.function<RowsEntry>(spec().stage);
     sweep_ = code_.function<SweepEntry>(spec().sweep);
     if (!spec().finish.empty()) finish_ = code_.function<RowsEntry>(spec().finish);
-    partials_ = std::min<int64_t>(spec().tiles(), pool_->threads());
+    workers_ = std::min<int64_t>(spec().units(), pool_->threads());
   }
 
  protected:
   int64_t row_limit() const noexcept override { return std::numeric_limits<int32_t>::max(); }
-  int64_t partials(int64_t /*rows*/) const noexcept override { return partials_; }
-  int64_t max_records(int64_t max_rows) const noexcept override { return max_rows * partials_; }
+  int64_t workers(int64_t /*rows*/) const noexcept override { return workers_; }
+  int64_t max_records(int64_t max_rows) const noexcept override { return max_rows * workers_; }
 
   bool has_shared_state() const noexcept override { return false; }
   Status clear(StreamHandle /*stream*/, void* memory, size_t bytes) const noexcept override {
@@ -65,9 +65,9 @@ class CpuKernel final : public LoadedKernel {
     const DefaultFloatEnvironment default_arithmetic;
     const auto rows = static_cast<int64_t>(words[abi::word_rows]);
     if (words[abi::word_staged] != 0) run_rows(stage_, rows, words);
-    const int64_t tiles = spec().tiles();
-    pool_->run(static_cast<int>(partials_), [&](int partial, int /*worker*/) {
-      sweep_(words.data(), partial, tiles * partial / partials_, tiles * (partial + 1) / partials_);
+    const int64_t units = spec().units();
+    pool_->run(static_cast<int>(workers_), [&](int worker, int /*thread*/) {
+      sweep_(words.data(), worker, units * worker / workers_, units * (worker + 1) / workers_);
     });
     if (finish_ != nullptr) run_rows(finish_, rows, words);
     return Status::ok;
@@ -87,7 +87,7 @@ class CpuKernel final : public LoadedKernel {
   RowsEntry* stage_ = nullptr;
   SweepEntry* sweep_ = nullptr;
   RowsEntry* finish_ = nullptr;
-  int64_t partials_ = 1;
+  int64_t workers_ = 1;
 };
 
 class CpuBackend final : public Backend {

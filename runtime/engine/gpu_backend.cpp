@@ -137,7 +137,7 @@ class GpuKernel final : public LoadedKernel {
     }
     int64_t resident_blocks = int64_t{per_multiprocessor} * device.workers;
     if (max_blocks > 0) resident_blocks = std::min<int64_t>(resident_blocks, max_blocks);
-    grid_ = {spec().tiles(), spec().rows_per_block, resident_blocks, spec().cluster_m, spec().cluster_n};
+    grid_ = {spec().units(), spec().rows_per_block, resident_blocks, spec().cluster_m, spec().cluster_n};
     const Driver& driver = context_->driver();
     if (!spec().tensor_maps.empty() && driver.cuTensorMapEncodeTiled == nullptr)
       throw Error(ErrorCode::device_unavailable,
@@ -169,7 +169,7 @@ class GpuKernel final : public LoadedKernel {
     return std::min<int64_t>((kMaxGridY - 1) * spec().rows_per_block, std::numeric_limits<int32_t>::max());
   }
 
-  int64_t partials(int64_t rows) const noexcept override { return grid_.partials(rows); }
+  int64_t workers(int64_t rows) const noexcept override { return grid_.workers(rows); }
   int64_t max_records(int64_t max_rows) const noexcept override { return grid_.max_records(max_rows); }
 
   bool has_shared_state() const noexcept override { return true; }
@@ -210,7 +210,7 @@ class GpuKernel final : public LoadedKernel {
                                 parameters.data(), nullptr);
       if (result != CUresult::success) return status_of(result);
     }
-    const auto grid_x = static_cast<unsigned>(words[abi::word_partials]);
+    const auto grid_x = static_cast<unsigned>(words[abi::word_workers]);
     const auto grid_y = static_cast<unsigned>(grid_.row_blocks(static_cast<int64_t>(rows)));
     const auto threads = static_cast<unsigned>(spec().threads);
     const auto shared_bytes = static_cast<unsigned>(spec().shared_bytes);

@@ -20,7 +20,7 @@ std::string why_slower_family(const Schedule& chosen, const Program& program, co
                               const Target& target) {
   const size_t faster = chosen.family.index() + 1;
   if (!target.is_cuda() || faster == families().size()) return {};
-  return families()[faster]->why_not({program, analyze(program), problem, target});
+  return families()[faster]->why_not({program, problem, target});
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ enum Word : size_t {
   word_rows = 0,
   word_records = 1,       ///< address of the records
   word_staged = 2,        ///< address of the staged left operand; 0: this launch does not stage
-  word_partials = 3,      ///< workers along the columns
+  word_workers = 3,       ///< workers along the columns
   word_shared_state = 4,  ///< address of the shared state; GPU only
   word_flags = 5,         ///< LaunchFlags
   word_tensors = 6        ///< the first tensor's words

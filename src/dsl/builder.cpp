@@ -5,6 +5,7 @@
 
 #include "dsl/graph.h"
 #include "gumtile/error.h"
+#include "ir/reduction_kind.h"
 
 namespace gumtile {
 
@@ -246,6 +247,7 @@ Program ProgramBuilder::build() {
   bool contracted = false;
   for (const Node& node : p.nodes) contracted |= node.op == Op::contract;
   if (!contracted) p.contractions.clear();
+  recognise_reductions(p);
   verify(p);
   return p;
 }

@@ -27,27 +27,15 @@ struct ProgramAnalysis {
   uint32_t member_mask = 0;
   uint32_t contraction = kNone;  ///< the only contraction's index
   NodeId contraction_node = kNone;
+  /// The node through which all others read the contraction: the last of a chain of nodes, each the only one
+  /// that reads the one before it. The contraction itself if several read it.
+  NodeId contraction_result = kNone;
   std::vector<NodeId> member_reductions;  ///< reduce nodes over the member axis
   std::vector<NodeId> sweep_reductions;   ///< reduce nodes over the column or group axis, in order
   std::vector<NodeId> row_values;  ///< row-level nodes that elements, groups or finalizers read: once per row
 };
 
 ProgramAnalysis analyze(const Program& program);
-
-/// The f32 node through which all others read the contraction: the last of a chain of nodes, each the only
-/// one that reads the one before it. The contraction itself if several read it, kNone if there is none.
-NodeId contraction_result(const Program& program, const ProgramAnalysis& analysis);
-
-/// Reductions whose whole state fits one 64-bit word that an atomic operation can join in any order.
-enum class Packing : uint8_t {
-  none,
-  bit_or,  ///< u32, joined by a bitwise or
-  argmax,  ///< (f32 key, u32 index) as the DSL's argmax joins it: the largest ordered(key) << 32 | ~index
-};
-Packing packing_of(const ReductionInfo& reduction);
-
-/// Whether it is the DSL's argmax, with or without carried values: keys that are NaN lose.
-bool is_argmax(const ReductionInfo& reduction);
 
 /// The level of a reduce node's lifted values.
 Level reduction_level(const Program& program, const ReductionInfo& reduction);

@@ -4,6 +4,7 @@
 
 #include "gumtile/error.h"
 #include "ir/ops.h"
+#include "ir/reduction_kind.h"
 
 namespace gumtile {
 namespace {
@@ -36,6 +37,7 @@ class Parser {
       if (!words_.empty()) statement();
     }
     if (in_reduction_) fail("the reduction before the end has no 'yield'");
+    recognise_reductions(program_);
     verify(program_);
     return std::move(program_);
   }

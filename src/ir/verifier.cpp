@@ -6,6 +6,7 @@
 #include "gumtile/error.h"
 #include "ir/analysis.h"
 #include "ir/ops.h"
+#include "ir/reduction_kind.h"
 
 namespace gumtile {
 
@@ -31,8 +32,9 @@ class Verifier {
     for (const ReductionInfo& reduction : p_.reductions) check_reduction(reduction);
     for (NodeId id = 0; id < p_.nodes.size(); ++id) check_node(p_.nodes, id, false);
     check_references();
-    check_levels();
-    check_outputs();
+    const ProgramAnalysis analysis = analyze(p_);
+    check_levels(analysis);
+    check_outputs(analysis);
   }
 
  private:
@@ -181,6 +183,8 @@ class Verifier {
     for (size_t i = 0; i < r.state.size(); ++i)
       if (lambda.results[i] >= lambda.nodes.size() || lambda.nodes[lambda.results[i]].dtype != r.state[i])
         fail(where, fmt::format("result {} of the combine must be {}", i, name(r.state[i])));
+    if (r.kind != recognise(r))
+      fail(where, "its kind is not that of its combine; build Programs by ProgramBuilder or parse_program");
     if (r.bound != kNone) {
       if (r.bound >= p_.nodes.size()) fail(where, "the bound is not a node");
       if (p_.nodes[r.bound].dtype != r.state[0])
@@ -351,8 +355,7 @@ class Verifier {
         fail(fmt::format("output '{}'", o.name), "is not a node");
   }
 
-  void check_levels() const {
-    const ProgramAnalysis a = analyze(p_);
+  void check_levels(const ProgramAnalysis& a) const {
     for (NodeId id = 0; id < p_.nodes.size(); ++id) {
       const Node& n = p_.nodes[id];
       const bool sweeps = n.op == Op::reduce || n.op == Op::select_ordered;
@@ -392,8 +395,7 @@ class Verifier {
     }
   }
 
-  void check_outputs() const {
-    const ProgramAnalysis a = analyze(p_);
+  void check_outputs(const ProgramAnalysis& a) const {
     if (p_.outputs.empty()) fail("outputs", "there is none; call output()");
     for (const OutputInfo& o : p_.outputs) {
       const std::string where = fmt::format("output '{}'", o.name);

@@ -5,8 +5,7 @@ namespace gumtile {
 
 Schedule default_schedule(const Program& program, const Problem& problem, const Target& target,
                           const Card& card) {
-  const ProgramAnalysis analysis = analyze(program);
-  const PlanInput input{program, analysis, problem, target};
+  const PlanInput input{program, problem, target};
   for (const Family* family : fastest_first())
     if (family->why_not(input).empty()) return family->suggest(input, card);
   throw Error(ErrorCode::internal, "no schedule family can run on " + target.str());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,11 +13,22 @@ namespace gumtile {
 
 /// What a schedule is made for.
 struct PlanInput {
+  PlanInput(const Program& of, const Problem& size, const Target& machine)
+      : program(of),
+        problem(size),
+        target(machine),
+        shared_analysis(std::make_shared<const ProgramAnalysis>(analyze(of))),
+        analysis(*shared_analysis) {}
+
   const Program& program;
-  const ProgramAnalysis& analysis;
   const Problem& problem;
   const Target& target;
+  const std::shared_ptr<const ProgramAnalysis> shared_analysis;  ///< what a plan keeps
+  const ProgramAnalysis& analysis;
 };
+
+/// As the public `make_plan`, for many schedules of one input.
+KernelPlan make_plan(const PlanInput& input, const Schedule& schedule);
 
 class ScheduleSpace;
 
@@ -31,7 +43,7 @@ struct Family {
   /// The plan sums up shared memory.
   std::string (*check)(const PlanInput&, const Schedule&);
   /// Fills in what depends on the schedule: `plan` has the rest, and `plan.launch` what every family has.
-  void (*lay_out)(KernelPlan& plan, const ProgramAnalysis& analysis);
+  void (*lay_out)(KernelPlan& plan);
   /// A schedule that is good without tuning, if `why_not` is empty.
   Schedule (*suggest)(const PlanInput&, const Card&);
   /// Adds what is worth trying.

@@ -9,6 +9,7 @@
 #include "gumtile/error.h"
 #include "gumtile/workload.h"
 #include "ir/analysis.h"
+#include "ir/reduction_kind.h"
 #include "plan/families/tensor_cores.h"
 #include "plan/legality.h"
 
@@ -87,7 +88,8 @@ bool is_packed(const Program& program, const ProgramAnalysis& analysis) {
 }
 
 /// What a launch is whatever the schedule.
-LaunchSpec make_launch(const KernelPlan& plan, const ProgramAnalysis& analysis) {
+LaunchSpec make_launch(const KernelPlan& plan) {
+  const ProgramAnalysis& analysis = *plan.analysis;
   LaunchSpec launch;
   const Program& program = plan.program;
   launch.sweep = plan.name + "_sweep";
@@ -138,10 +140,15 @@ void lay_out_shared_memory(KernelPlan& plan) {
 
 KernelPlan make_plan(const Program& program, const Problem& problem, const Schedule& schedule,
                      const Target& target) {
-  const ProgramAnalysis analysis = analyze(program);
+  return make_plan({program, problem, target}, schedule);
+}
+
+KernelPlan make_plan(const PlanInput& input, const Schedule& schedule) {
+  const auto& [program, problem, target, shared_analysis, analysis] = input;
   check_problem(program, analysis, problem);
   KernelPlan plan;
   plan.program = program;
+  plan.analysis = shared_analysis;
   plan.problem = problem;
   plan.schedule = schedule;
   plan.target = target;
@@ -149,7 +156,7 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
   plan.fragment.mask = fragment_mask(analysis.member_mask);
   plan.row_table = make_row_table(program, analysis, target.is_cuda(), plan.row_table_words);
   plan.record = make_record(program, analysis, plan.record_words);
-  check_schedule({program, analysis, problem, target}, schedule);
+  check_schedule(input, schedule);
 
   if (target.is_cuda()) {
     if (is_packed(program, analysis)) plan.join = Join::packed;
@@ -159,8 +166,8 @@ KernelPlan make_plan(const Program& program, const Problem& problem, const Sched
         plan.bounded = static_cast<int>(r);
     }
   }
-  plan.launch = make_launch(plan, analysis);
-  family_of(schedule).lay_out(plan, analysis);
+  plan.launch = make_launch(plan);
+  family_of(schedule).lay_out(plan);
   if (target.is_cuda()) lay_out_shared_memory(plan);
   plan.launch.threads = plan.threads;
   plan.launch.shared_bytes = plan.shared_bytes;
@@ -180,14 +187,14 @@ std::string KernelPlan::str() const {
                      problem.contracted, problem.weights_alignment);
   out += fmt::format("workload: {}\n", workload_of(program).str());
   out += fmt::format("tiles: {} columns and {} rows; {} units of {} columns to share out\n", tile_columns,
-                     launch.rows_per_block, launch.tiles(), launch.columns_per_tile);
+                     launch.rows_per_block, launch.units(), launch.columns_per_unit);
   out += fmt::format("fragment: column mask {:#x}, {} rows and {} blocks of 64 columns a lane\n",
                      fragment.mask, fragment.rows, fragment.blocks);
   out += fmt::format("row table: {} words a row\n", row_table_words);
   for (const Slot& slot : row_table)
     out += fmt::format("  word {}: %{} {}\n", slot.word, slot.node,
                        gumtile::name(program.nodes[slot.node].dtype));
-  out += fmt::format("record: {} words a row and partial\n", record_words);
+  out += fmt::format("record: {} words a row and worker\n", record_words);
   for (const Slot& slot : record)
     out += fmt::format("  word {}: %{} {}\n", slot.word, slot.node,
                        program.reductions[program.nodes[slot.node].imm].name);

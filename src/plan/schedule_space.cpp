@@ -6,7 +6,7 @@ namespace gumtile {
 
 bool ScheduleSpace::is_legal(const Schedule& schedule) const {
   try {
-    make_plan(input_.program, input_.problem, schedule, input_.target);
+    make_plan(input_, schedule);
     return true;
   } catch (const Error&) {
     return false;
@@ -14,8 +14,7 @@ bool ScheduleSpace::is_legal(const Schedule& schedule) const {
 }
 
 std::vector<Schedule> schedule_space(const Program& program, const Problem& problem, const Target& target) {
-  const ProgramAnalysis analysis = analyze(program);
-  ScheduleSpace space({program, analysis, problem, target});
+  ScheduleSpace space({program, problem, target});
   for (const Family* family : fastest_first())
     if (family->why_not(space.input()).empty()) family->search(space);
   return space.schedules();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ir/analysis.h"
+#include "ir/reduction_kind.h"
 
 namespace gumtile {
 namespace {

@@ -17,8 +17,8 @@ inline double ceil_div(int64_t a, int64_t b) {
   return static_cast<double>(quotient);
 }
 
-inline double row_blocks(const Problem& problem, int block_batch) {
-  return ceil_div(problem.max_rows, block_batch);
+inline double row_blocks(const Problem& problem, int block_rows) {
+  return ceil_div(problem.max_rows, block_rows);
 }
 
 /// The slowest of reading the weights, reading from L2 so many times as much, and multiplying so many rows.
@@ -29,9 +29,9 @@ inline double slowest(double l2_reads, double padded_rows) {
 }
 
 /// How much longer idle multiprocessors make it. Blocks of rows share the multiprocessors.
-inline double idle(const Problem& problem, const Card& card, int block_batch, int block_vocab) {
+inline double idle(const Problem& problem, const Card& card, int block_rows, int block_vocab) {
   const double tiles = ceil_div(problem.columns, block_vocab);
-  const auto rows = static_cast<int64_t>(row_blocks(problem, block_batch));
+  const auto rows = static_cast<int64_t>(row_blocks(problem, block_rows));
   const int64_t all = std::max(1, card.multiprocessors);
   const int64_t workers = std::max<int64_t>(1, all / rows);  // for each block of rows
   const double rounds = ceil_div(static_cast<int64_t>(tiles), workers) * ceil_div(rows * workers, all);

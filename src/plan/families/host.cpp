@@ -6,10 +6,15 @@
 namespace gumtile {
 namespace {
 
+/// f32s of the widest vectors that code for a CPU uses. Memory is laid out for them on every CPU, so that a
+/// launch is the same whatever its vectors are; a kernel with narrower ones, or one that stages 16-bit
+/// elements, leaves some of it unused.
+constexpr int kWidestVector = 16;
+
 constexpr ScheduleField kFields[] = {
     {.prefix = "b",
      .text = "rows that share one pass over a tile of the weights",
-     .first = member<&HostSchedule::block_batch>,
+     .first = member<&HostSchedule::block_rows>,
      .values = {.any_of = {1, 2, 4}},
      .searched = {1, 2, 4}},
     {.prefix = "v",
@@ -25,12 +30,20 @@ std::string why_not(const PlanInput& input) {
 
 std::string check(const PlanInput& /*input*/, const Schedule& /*schedule*/) { return ""; }
 
-void lay_out(KernelPlan& plan, const ProgramAnalysis& analysis) {
+void lay_out(KernelPlan& plan) {
   const auto& s = std::get<HostSchedule>(plan.schedule.family);
+  LaunchSpec& launch = plan.launch;
   plan.tile_columns = s.block_vocab;
-  plan.stages_left = analysis.contraction != kNone;
-  plan.launch.rows_per_block = s.block_batch;
-  plan.launch.columns_per_tile = s.block_vocab;
+  launch.rows_per_block = s.block_rows;
+  launch.columns_per_unit = s.block_vocab;
+  launch.host_state_words = plan.row_table_words + plan.record_words * kWidestVector;
+  if (plan.analysis->contraction == kNone) return;
+  plan.stages_left = true;
+  launch.stage = plan.name + "_stage";
+  launch.must_stage = true;
+  launch.staged_dtype = DType::f32;
+  constexpr int64_t kChunk = 2 * kWidestVector;
+  launch.staged_stride = (plan.problem.contracted + kChunk - 1) / kChunk * kChunk;
 }
 
 Schedule suggest(const PlanInput& /*input*/, const Card& /*card*/) { return {HostSchedule{}}; }

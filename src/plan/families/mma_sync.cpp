@@ -13,7 +13,7 @@ namespace {
 constexpr ScheduleField kFields[] = {
     {.prefix = "b",
      .text = "rows per block",
-     .first = member<&MmaSyncSchedule::block_batch>,
+     .first = member<&MmaSyncSchedule::block_rows>,
      .values =
          {.multiple_of = 16, .most = 256, .per = member<&MmaSyncSchedule::warps_m>, .unit = "rows a warp"},
      .searched = {16, 32, 64, 128}},
@@ -50,28 +50,28 @@ std::string why_not(const PlanInput& input) {
 
 std::string check(const PlanInput& input, const Schedule& schedule) {
   const auto& s = std::get<MmaSyncSchedule>(schedule.family);
-  const int accumulators = s.block_batch / s.warps_m * (s.block_vocab / s.warps_n) / 32;
+  const int accumulators = s.block_rows / s.warps_m * (s.block_vocab / s.warps_n) / 32;
   if (accumulators > 128)
     return fmt::format("a warp's {} x {} tile takes {} accumulator registers a thread; at most 128",
-                       s.block_batch / s.warps_m, s.block_vocab / s.warps_n, accumulators);
+                       s.block_rows / s.warps_m, s.block_vocab / s.warps_n, accumulators);
   if (input.problem.weights_alignment % s.copy_bytes != 0)
     return fmt::format("copy={} needs weights aligned to that; they are aligned to {} bytes", s.copy_bytes,
                        input.problem.weights_alignment);
   return "";
 }
 
-void lay_out(KernelPlan& plan, const ProgramAnalysis& analysis) {
+void lay_out(KernelPlan& plan) {
   const auto& s = std::get<MmaSyncSchedule>(plan.schedule.family);
   plan.tile_columns = s.block_vocab;
-  plan.launch.rows_per_block = s.block_batch;
-  plan.launch.columns_per_tile = s.block_vocab;
+  plan.launch.rows_per_block = s.block_rows;
+  plan.launch.columns_per_unit = s.block_vocab;
   plan.threads = plan.consumers = 32 * s.warps_m * s.warps_n;
   plan.warps_n = s.warps_n;
-  plan.fragment.rows = s.block_batch / s.warps_m / 8;
+  plan.fragment.rows = s.block_rows / s.warps_m / 8;
   plan.fragment.blocks = s.block_vocab / s.warps_n / 64;
-  plan.shared_stage = (s.block_batch + s.block_vocab) * 128;
+  plan.shared_stage = (s.block_rows + s.block_vocab) * 128;
   plan.shared_row_table = plan.shared_stage * s.stages;
-  stage_left_operand(plan, analysis);
+  stage_left_operand(plan);
   plan.launch.right_alignment = s.copy_bytes;
 }
 
@@ -81,21 +81,21 @@ void lay_out(KernelPlan& plan, const ProgramAnalysis& analysis) {
 Schedule suggest(const PlanInput& input, const Card& /*card*/) {
   const Problem& problem = input.problem;
   MmaSyncSchedule s;
-  s.block_batch = problem.max_rows <= 16   ? 16
-                  : problem.max_rows <= 32 ? 32
-                  : problem.max_rows <= 64 ? 64
-                                           : 128;
+  s.block_rows = problem.max_rows <= 16   ? 16
+                 : problem.max_rows <= 32 ? 32
+                 : problem.max_rows <= 64 ? 64
+                                          : 128;
   s.block_vocab = 128;
-  s.warps_m = s.block_batch == 16 ? 1 : s.block_batch == 128 ? 4 : 2;
+  s.warps_m = s.block_rows == 16 ? 1 : s.block_rows == 128 ? 4 : 2;
   s.warps_n = 2;
   s.copy_bytes = std::min(problem.weights_alignment, 16);
   // What the row table and the exchange of states take beside the stages; the built-in Programs need less.
   // Two blocks share a multiprocessor where each still gets three stages.
-  const int reserve = 96 * s.block_batch + 1024;
-  const int stage = (s.block_batch + s.block_vocab) * 128;
+  const int reserve = 96 * s.block_rows + 1024;
+  const int stage = (s.block_rows + s.block_vocab) * 128;
   const int whole = (input.target.gpu().shared_bytes - reserve) / stage;
   const int half = ((input.target.gpu().shared_bytes - 1024) / 2 - reserve) / stage;
-  const bool two_blocks = (s.block_batch == 32 || s.block_batch == 64) && half >= 3;
+  const bool two_blocks = (s.block_rows == 32 || s.block_rows == 64) && half >= 3;
   s.stages = std::clamp(two_blocks ? half : whole, 2, 12);
   return {s};
 }
@@ -110,12 +110,12 @@ double cost(const Schedule& schedule, const Problem& problem, const Card& card) 
   const auto& s = std::get<MmaSyncSchedule>(schedule.family);
   const int warps = s.warps_m * s.warps_n;
   const double few_warps = warps < 4 ? 0.2 : 0;
-  const double in_flight = s.stages * static_cast<double>((s.block_batch + s.block_vocab) * 128);
+  const double in_flight = s.stages * static_cast<double>((s.block_rows + s.block_vocab) * 128);
   const double shallow = in_flight < 48 * 1024 ? 0.2 : 0;
-  const double blocks = cost_model::row_blocks(problem, s.block_batch);
-  const double l2 = blocks * (1 + static_cast<double>(s.block_batch) / s.block_vocab);
-  return cost_model::slowest(l2, 0.7 * s.block_batch * blocks) *
-             cost_model::idle(problem, card, s.block_batch, s.block_vocab) +
+  const double blocks = cost_model::row_blocks(problem, s.block_rows);
+  const double l2 = blocks * (1 + static_cast<double>(s.block_rows) / s.block_vocab);
+  return cost_model::slowest(l2, 0.7 * s.block_rows * blocks) *
+             cost_model::idle(problem, card, s.block_rows, s.block_vocab) +
          few_warps + shallow;
 }
 

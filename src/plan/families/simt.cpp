@@ -8,7 +8,7 @@ namespace {
 constexpr ScheduleField kFields[] = {
     {.prefix = "b",
      .text = "rows per block",
-     .first = member<&SimtSchedule::block_batch>,
+     .first = member<&SimtSchedule::block_rows>,
      .values = {.any_of = {8, 16, 32}},
      .searched = {8, 16, 32}},
     {.prefix = "v",
@@ -28,30 +28,31 @@ std::string why_not(const PlanInput& input) {
 
 std::string check(const PlanInput& /*input*/, const Schedule& /*schedule*/) { return ""; }
 
-void lay_out(KernelPlan& plan, const ProgramAnalysis& analysis) {
+void lay_out(KernelPlan& plan) {
   const auto& s = std::get<SimtSchedule>(plan.schedule.family);
   LaunchSpec& launch = plan.launch;
   plan.tile_columns = s.block_vocab;
-  launch.rows_per_block = s.block_batch;
-  launch.columns_per_tile = s.block_vocab;
+  launch.rows_per_block = s.block_rows;
+  launch.columns_per_unit = s.block_vocab;
   plan.threads = plan.consumers = 128;
   plan.warps_n = 4;
-  plan.fragment.rows = s.block_batch / 8;
-  const int rows = analysis.contraction == kNone ? 0 : s.block_batch + s.block_vocab;
+  plan.fragment.rows = s.block_rows / 8;
+  const int rows = plan.analysis->contraction == kNone ? 0 : s.block_rows + s.block_vocab;
   plan.shared_stage = rows * (s.block_k + 1) * 4;
   plan.shared_row_table = aligned(plan.shared_stage, 128);
   if (launch.left_index >= 0) {
     // Rows are gathered as they are stored: the loop converts them itself.
     plan.stages_left = true;
     launch.stage = plan.name + "_stage";
-    launch.staged_dtype = plan.program.inputs[plan.program.contractions[analysis.contraction].left].dtype;
+    launch.staged_dtype =
+        plan.program.inputs[plan.program.contractions[plan.analysis->contraction].left].dtype;
     launch.staged_stride = plan.problem.contracted;
   }
 }
 
 Schedule suggest(const PlanInput& input, const Card& /*card*/) {
   SimtSchedule s;
-  s.block_batch = input.problem.max_rows <= 8 ? 8 : input.problem.max_rows <= 16 ? 16 : 32;
+  s.block_rows = input.problem.max_rows <= 8 ? 8 : input.problem.max_rows <= 16 ? 16 : 32;
   return {s};
 }
 
@@ -60,7 +61,7 @@ void search(ScheduleSpace& space) {
 }
 
 double cost(const Schedule& schedule, const Problem& problem, const Card& /*card*/) {
-  return cost_model::row_blocks(problem, std::get<SimtSchedule>(schedule.family).block_batch);
+  return cost_model::row_blocks(problem, std::get<SimtSchedule>(schedule.family).block_rows);
 }
 
 }  // namespace

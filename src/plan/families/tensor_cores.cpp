@@ -20,8 +20,8 @@ std::string why_no_tensor_cores(const PlanInput& input) {
   return "";
 }
 
-void stage_left_operand(KernelPlan& plan, const ProgramAnalysis& analysis) {
-  const ContractionInfo& c = plan.program.contractions[analysis.contraction];
+void stage_left_operand(KernelPlan& plan) {
+  const ContractionInfo& c = plan.program.contractions[plan.analysis->contraction];
   LaunchSpec& launch = plan.launch;
   plan.stages_left = true;
   launch.stage = plan.name + "_stage";

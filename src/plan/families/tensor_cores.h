@@ -16,6 +16,6 @@ std::string why_no_tensor_cores(const PlanInput& input);
 
 /// Lays out the left operand, which is read as it is if its type and its alignment allow it, and else
 /// converted into the workspace.
-void stage_left_operand(KernelPlan& plan, const ProgramAnalysis& analysis);
+void stage_left_operand(KernelPlan& plan);
 
 }  // namespace gumtile

@@ -13,7 +13,7 @@ namespace {
 constexpr ScheduleField kFields[] = {
     {.prefix = "b",
      .text = "rows per block",
-     .first = member<&WgmmaSchedule::block_batch>,
+     .first = member<&WgmmaSchedule::block_rows>,
      .values = {.any_of = {64, 128},
                 .most = 256,
                 .per = member<&WgmmaSchedule::warpgroups_m>,
@@ -79,17 +79,17 @@ std::string why_not(const PlanInput& input) {
 std::string check(const PlanInput& /*input*/, const Schedule& schedule) {
   const auto& s = std::get<WgmmaSchedule>(schedule.family);
   const int warpgroups = s.warpgroups_m * s.warpgroups_n * s.turns;
-  const int accumulators = s.block_batch / s.warpgroups_m * (s.block_vocab / s.warpgroups_n) / 128;
+  const int accumulators = s.block_rows / s.warpgroups_m * (s.block_vocab / s.warpgroups_n) / 128;
   // 65536 registers a multiprocessor, less what the producer warp holds.
   const int most = warpgroups <= 2 ? 128 : 64;
   if (accumulators > most)
     return fmt::format(
         "a warpgroup's {} x {} tile takes {} accumulator registers a thread; at most {} with {} warpgroups",
-        s.block_batch / s.warpgroups_m, s.block_vocab / s.warpgroups_n, accumulators, most, warpgroups);
+        s.block_rows / s.warpgroups_m, s.block_vocab / s.warpgroups_n, accumulators, most, warpgroups);
   return "";
 }
 
-void lay_out(KernelPlan& plan, const ProgramAnalysis& analysis) {
+void lay_out(KernelPlan& plan) {
   const auto& s = std::get<WgmmaSchedule>(plan.schedule.family);
   LaunchSpec& launch = plan.launch;
   plan.tile_columns = s.block_vocab;
@@ -99,19 +99,19 @@ void lay_out(KernelPlan& plan, const ProgramAnalysis& analysis) {
   // it to the consumers.
   plan.threads = plan.consumers + (plan.consumers > 128 ? 128 : 96);
   plan.warps_n = s.warpgroups_n;
-  const int m_tiles = s.block_batch / s.warpgroups_m / 64;
+  const int m_tiles = s.block_rows / s.warpgroups_m / 64;
   plan.fragment.rows = 2 * m_tiles;
   plan.fragment.row_pair_step = 64;
   plan.fragment.blocks = s.block_vocab / s.warpgroups_n / 64;
-  launch.rows_per_block = s.block_batch;
+  launch.rows_per_block = s.block_rows;
   // Pairs of blocks share random words if a lane holds both.
-  launch.columns_per_tile = std::max(plan.fragment.blocks % 2 == 0 ? 128 : 64, s.box_rows);
-  plan.shared_stage = (s.block_batch + s.block_vocab) * 2 * s.block_k;
+  launch.columns_per_unit = std::max(plan.fragment.blocks % 2 == 0 ? 128 : 64, s.box_rows);
+  plan.shared_stage = (s.block_rows + s.block_vocab) * 2 * s.block_k;
   plan.shared_barriers = plan.shared_stage * s.stages;
   // Two barriers a stage, one that tells when the row table is there, and one a turn.
   const int barriers = 2 * s.stages + 1 + (s.turns > 1 ? s.turns : 0);
   plan.shared_row_table = aligned(plan.shared_barriers + 8 * barriers, 128);
-  stage_left_operand(plan, analysis);
+  stage_left_operand(plan);
   launch.right_alignment = 16;
   launch.cluster_m = s.cluster_m;
   launch.cluster_n = s.cluster_n;
@@ -136,13 +136,13 @@ Schedule suggest(const PlanInput& input, const Card& card) {
   const bool slow = card.memory_bytes_per_second != 0 && card.memory_bytes_per_second < kSlowMemory;
   const bool deep = problem.contracted > 6144;
   s.l2_promotion = slow ? 256 : 128;
-  s.block_batch = problem.max_rows <= 64 ? 64 : 128;
-  s.warpgroups_m = s.block_batch / 64;
+  s.block_rows = problem.max_rows <= 64 ? 64 : 128;
+  s.warpgroups_m = s.block_rows / 64;
   s.block_vocab = problem.max_rows <= 128 ? 128 : 256;
   s.box_rows = problem.max_rows <= 64 ? 128 : 64;
   // Blocks in pairs: with two halves of a batch they share the weights, else the hidden states.
   // An odd number of blocks along the rows would leave one of a pair without rows.
-  const int64_t row_blocks = std::max<int64_t>(1, (problem.max_rows + s.block_batch - 1) / s.block_batch);
+  const int64_t row_blocks = std::max<int64_t>(1, (problem.max_rows + s.block_rows - 1) / s.block_rows);
   if (problem.max_rows > 128)
     (row_blocks % 2 == 0 ? s.cluster_m : s.cluster_n) = 2;
   else if (problem.max_rows > 64 || (problem.max_rows > 32 && deep))
@@ -160,24 +160,25 @@ Schedule suggest(const PlanInput& input, const Card& card) {
         columns_in_turn(narrower) < kWorthNarrower * columns_in_turn(s.block_vocab))
       s.block_vocab = narrower;
   // The epilogue of a block's only tile has nothing to hide behind: two warpgroups share it.
-  if (s.block_batch == 64 && s.block_vocab == 128 && columns_in_turn(128) == 128) {
+  if (s.block_rows == 64 && s.block_vocab == 128 && columns_in_turn(128) == 128) {
     s.warpgroups_n = 2;
     s.cluster_n = 1;
   }
   s.box_rows = std::min(s.box_rows, s.block_vocab);
-  const int reserve = 64 * s.block_batch + 1024;
+  const int reserve = 64 * s.block_rows + 1024;
   s.stages = std::clamp(
-      (input.target.gpu().shared_bytes - reserve) / ((s.block_batch + s.block_vocab) * 2 * s.block_k), 2, 32);
+      (input.target.gpu().shared_bytes - reserve) / ((s.block_rows + s.block_vocab) * 2 * s.block_k), 2, 32);
   return {s};
 }
 
 /// Whether consumers that take turns do without spills. Not if single columns have bounds, nor if larger
 /// states come together with tests of single columns.
 bool leaves_registers(const PlanInput& input, const Schedule& schedule) {
-  const auto& [program, analysis, problem, target] = input;
-  const KernelPlan plan = make_plan(program, problem, schedule, target);
+  const Program& program = input.program;
+  const Problem& problem = input.problem;
+  const KernelPlan plan = make_plan(input, schedule);
   if (plan.bounded >= 0) {
-    const NodeId id = analysis.sweep_reductions[static_cast<size_t>(plan.bounded)];
+    const NodeId id = plan.analysis->sweep_reductions[static_cast<size_t>(plan.bounded)];
     if (reduction_level(program, program.reductions[program.nodes[id].imm]) != Level::group) return false;
   }
   const bool is_whole = problem.columns % 64 == 0 && problem.first_column % 64 == 0;
@@ -197,7 +198,7 @@ void add_stages(ScheduleSpace& space, WgmmaSchedule s) {
 
 void search(ScheduleSpace& space) {
   struct Shape {
-    int block_batch, block_vocab, warpgroups_m, warpgroups_n, turns = 1;
+    int block_rows, block_vocab, warpgroups_m, warpgroups_n, turns = 1;
   };
   // Left out, as some epilogues spill with so many accumulators in few registers: 256 x 128 as 2x1, 128 x 256
   // as 1x2, 192 x 128 as 3x1. On an H200 256 x 128 took 454 us for 256 rows of 151936 x 4096, 128 x 256 as
@@ -211,17 +212,17 @@ void search(ScheduleSpace& space) {
   const int64_t max_rows = space.input().problem.max_rows;
   for (const Shape& shape : kShapes) {
     // The smallest number of rows that covers the batch, or several blocks of many rows.
-    if (shape.block_batch == 64 && max_rows > 64) continue;
-    if (shape.block_batch >= 192 && max_rows <= 128) continue;
+    if (shape.block_rows == 64 && max_rows > 64) continue;
+    if (shape.block_rows >= 192 && max_rows <= 128) continue;
     WgmmaSchedule start;
-    start.block_batch = shape.block_batch;
+    start.block_rows = shape.block_rows;
     start.block_vocab = shape.block_vocab;
     start.warpgroups_m = shape.warpgroups_m;
     start.warpgroups_n = shape.warpgroups_n;
     start.turns = shape.turns;
     for (const Schedule& schedule : variants(kFields, {start})) {
       const auto& s = std::get<WgmmaSchedule>(schedule.family);
-      if (s.cluster_m > 1 && max_rows <= s.block_batch) continue;
+      if (s.cluster_m > 1 && max_rows <= s.block_rows) continue;
       if (s.block_k == 128 && (s.box_rows == 128 || s.warpgroups_n > 1)) continue;
       // Narrow tiles are read often, and in pairs along the columns some epilogues spill.
       if (s.turns > 1 && (s.block_k == 128 || s.cluster_m == 1)) continue;
@@ -234,25 +235,25 @@ double cost(const Schedule& schedule, const Problem& problem, const Card& card) 
   constexpr double kManyBytes = 120 * 1024;
   const auto& s = std::get<WgmmaSchedule>(schedule.family);
   // Rows that a batch does not have are not read.
-  const auto rows = static_cast<double>(std::min<int64_t>(s.block_batch, problem.max_rows));
+  const auto rows = static_cast<double>(std::min<int64_t>(s.block_rows, problem.max_rows));
   // Two tiles under way are taken for one of both: what hides their folds outweighs what they read more.
   const double columns = s.block_vocab * s.cluster_n * s.turns;
-  const double blocks = cost_model::row_blocks(problem, s.block_batch);
+  const double blocks = cost_model::row_blocks(problem, s.block_rows);
   const double l2 = blocks * (1.0 / s.cluster_m + rows / columns);
   // Small differences, in the order in which they are worth trying: a shape that loses by more is not tried
   // in all of its variants.
   const WgmmaSchedule usual;
-  const double in_flight = 2.0 * s.stages * (s.block_batch + s.block_vocab) * s.block_k;
+  const double in_flight = 2.0 * s.stages * (s.block_rows + s.block_vocab) * s.block_k;
   double variant = 0;
   if (s.box_rows != usual.box_rows) variant += 0.02;
   if (s.block_k != usual.block_k) variant += 0.02;
   if (in_flight < kManyBytes) variant += 0.05;
-  if (s.block_batch > 64 && problem.max_rows <= 64) variant += 0.2;
+  if (s.block_rows > 64 && problem.max_rows <= 64) variant += 0.2;
   // Sharing little is not worth a pair's waits.
   if (s.cluster_n > 1 && problem.max_rows <= 16) variant += 0.1;
   if (s.cluster_m > 1 && s.cluster_n > 1) variant += 0.05;
-  return cost_model::slowest(l2, s.block_batch * blocks) *
-             cost_model::idle(problem, card, s.block_batch, s.block_vocab) +
+  return cost_model::slowest(l2, s.block_rows * blocks) *
+             cost_model::idle(problem, card, s.block_rows, s.block_vocab) +
          variant;
 }
 
