@@ -19,91 +19,94 @@
 namespace gumtile {
 namespace {
 
-/// A plan on its way through LLVM.
-class Compilation {
- public:
-  explicit Compilation(const KernelPlan& plan) {
-    codegen::collect_diagnostics(context_, diagnostics_);
-    module_ = std::make_unique<llvm::Module>("gumtile", context_);
-    if (plan.target.is_cuda()) {
-      codegen::NvptxMachine nvptx = codegen::make_nvptx_machine(plan.target);
-      ptx_version_ = nvptx.ptx_version;
-      machine_ = std::move(nvptx.machine);
-      prepare();
-      codegen::emit_nvptx_kernel(*module_, plan);
+/// What LLVM needs to compile for a target, and what it says against it.
+struct Session {
+  explicit Session(const Target& target) {
+    codegen::collect_diagnostics(context, diagnostics);
+    if (target.is_cuda()) {
+      codegen::NvptxMachine nvptx = codegen::make_nvptx_machine(target);
+      ptx_version = nvptx.ptx_version;
+      machine = std::move(nvptx.machine);
     } else {
-      host_ = codegen::make_host_machine(plan.target);
-      machine_ = std::move(host_.machine);
-      prepare();
-      codegen::emit_host_kernel(*module_, plan, host_);
+      host = codegen::make_host_machine(target);
+      machine = std::move(host.machine);
     }
-    codegen::optimize(*module_, *machine_, plan.target.is_cuda() ? codegen::nvptx_passes(plan) : "");
-    check();
-  }
-
-  std::string generate(llvm::CodeGenFileType type) {
-    std::string bytes = codegen::generate(*module_, *machine_, type);
-    check();
-    return bytes;
-  }
-
-  const llvm::Module& module() const { return *module_; }
-  int ptx_version() const { return ptx_version_; }
-
- private:
-  void prepare() {
-    module_->setTargetTriple(machine_->getTargetTriple());
-    module_->setDataLayout(machine_->createDataLayout());
   }
   void check() const {
-    if (!diagnostics_.empty())
-      throw Error(ErrorCode::internal, "LLVM rejected the generated code", {diagnostics_});
+    if (!diagnostics.empty())
+      throw Error(ErrorCode::internal, "LLVM rejected the generated code", {diagnostics});
   }
 
-  DefaultFloatEnvironment default_arithmetic_;  ///< of constants that LLVM folds; first, so that it lasts
-  std::string diagnostics_;
-  llvm::LLVMContext context_;
-  std::unique_ptr<llvm::Module> module_;
-  codegen::HostMachine host_;
-  std::unique_ptr<llvm::TargetMachine> machine_;
-  int ptx_version_ = 0;
+  DefaultFloatEnvironment default_arithmetic;  ///< of constants that LLVM folds; first, so that it lasts
+  std::string diagnostics;
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::TargetMachine> machine;
+  codegen::HostMachine host;  ///< its features
+  int ptx_version = 0;
 };
+
+/// A plan's kernels as optimised LLVM IR.
+std::unique_ptr<llvm::Module> lower(const KernelPlan& plan, Session& session) {
+  auto module = std::make_unique<llvm::Module>("gumtile", session.context);
+  module->setTargetTriple(session.machine->getTargetTriple());
+  module->setDataLayout(session.machine->createDataLayout());
+  if (plan.target.is_cuda()) {
+    codegen::emit_nvptx_kernel(*module, plan);
+    codegen::optimize(*module, *session.machine, codegen::nvptx_passes(plan));
+  } else {
+    codegen::emit_host_kernel(*module, plan, session.host);
+    codegen::optimize(*module, *session.machine, "");
+  }
+  session.check();
+  return module;
+}
+
+std::string generate(llvm::Module& module, Session& session, llvm::CodeGenFileType type) {
+  std::string bytes = codegen::generate(module, *session.machine, type);
+  session.check();
+  return bytes;
+}
 
 }  // namespace
 
+/// The whole way of a plan: Program -> plan -> LLVM IR -> PTX, or object -> shared object.
 KernelArtifact compile(const KernelPlan& plan, const Log& log) {
   const auto start = std::chrono::steady_clock::now();
   KernelArtifact artifact;
   artifact.key = hash_hex(key_text(plan) + compiler_identity(plan.target));
+  artifact.target = plan.target.str();
+  artifact.schedule = plan.schedule.str();
+  artifact.launch = plan.launch;
+
   const codegen::StageDump dump(plan, artifact.key, log);
   dump.keep("program", [&] { return print(plan.program); });
   dump.keep("plan", [&] { return plan.str(); });
-  Compilation compilation(plan);
-  dump.keep("ll", [&] { return codegen::print_ir(compilation.module()); });
-  artifact.target = plan.target.str();
+  Session session(plan.target);
+  const std::unique_ptr<llvm::Module> module = lower(plan, session);
+  dump.keep("ll", [&] { return codegen::print_ir(*module); });
   if (plan.target.is_cuda()) {
     artifact.format = KernelArtifact::Format::ptx;
-    artifact.code = compilation.generate(llvm::CodeGenFileType::AssemblyFile);
-    artifact.ptx_version = compilation.ptx_version();
+    artifact.ptx_version = session.ptx_version;
+    artifact.code = generate(*module, session, llvm::CodeGenFileType::AssemblyFile);
     dump.keep("ptx", [&] { return artifact.code; });
   } else {
     artifact.format = KernelArtifact::Format::shared_object;
-    artifact.code = codegen::link_shared_object(compilation.generate(llvm::CodeGenFileType::ObjectFile));
-    if (plan.target.cpu.empty()) artifact.target = fmt::format("host:{}", host_cpu_name());
+    if (plan.target.cpu.empty()) artifact.target = fmt::format("host:{}", session.host.cpu);
+    artifact.code =
+        codegen::link_shared_object(generate(*module, session, llvm::CodeGenFileType::ObjectFile));
     dump.keep("s", [&] { return emit(plan, Stage::assembly); });
     dump.keep("so", [&] { return artifact.code; });
   }
-  artifact.launch = plan.launch;
-  artifact.schedule = plan.schedule.str();
   artifact.compile_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return artifact;
 }
 
 std::string emit(const KernelPlan& plan, Stage stage) {
-  Compilation compilation(plan);
-  return stage == Stage::llvm ? codegen::print_ir(compilation.module())
-                              : compilation.generate(llvm::CodeGenFileType::AssemblyFile);
+  Session session(plan.target);
+  const std::unique_ptr<llvm::Module> module = lower(plan, session);
+  return stage == Stage::llvm ? codegen::print_ir(*module)
+                              : generate(*module, session, llvm::CodeGenFileType::AssemblyFile);
 }
 
 std::string compiler_identity(const Target& target) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "codegen/common/control_flow.h"
+
 namespace gumtile::codegen {
 
 using llvm::Value;
@@ -354,47 +356,26 @@ Value* ExpressionEmitter::load(const Node& node, const Place& place) {
     return ops_.from_storage(info.dtype, source_.load(info.dtype, address, index));
   };
   if (!info.optional) return emit_load();
-  llvm::Function* f = b.GetInsertBlock()->getParent();
   Value* fallback = value(node.operands.back(), place);
   for (size_t axis = 0; axis < info.axes.size(); ++axis)
     value(node.operands[axis], place);  // outside the branch
-  llvm::BasicBlock* from = b.GetInsertBlock();
-  auto* present = llvm::BasicBlock::Create(b.getContext(), "present", f);
-  auto* done = llvm::BasicBlock::Create(b.getContext(), "loaded", f);
-  b.CreateCondBr(b.CreateICmpNE(address, b.getInt64(0)), present, done);
-  b.SetInsertPoint(present);
-  push_scope();
-  Value* loaded = emit_load();
-  pop_scope();
-  llvm::BasicBlock* present_end = b.GetInsertBlock();
-  b.CreateBr(done);
-  b.SetInsertPoint(done);
-  llvm::PHINode* phi = b.CreatePHI(loaded->getType(), 2);
-  phi->addIncoming(loaded, present_end);
-  phi->addIncoming(fallback, from);
-  return phi;
+  return value_if(
+      b, b.CreateICmpNE(address, b.getInt64(0)), [&] { return in_scope(emit_load); }, fallback);
 }
 
 Value* ExpressionEmitter::branch(const Node& node, const Place& place, Value* condition) {
   Value* otherwise = value(node.operands[2], place);
   Value* any = condition->getType()->isVectorTy() ? b.CreateOrReduce(condition) : condition;
-  llvm::Function* f = b.GetInsertBlock()->getParent();
-  llvm::BasicBlock* from = b.GetInsertBlock();
-  auto* rare = llvm::BasicBlock::Create(b.getContext(), "rare", f);
-  auto* done = llvm::BasicBlock::Create(b.getContext(), "join", f);
-  llvm::MDBuilder weights(b.getContext());
-  b.CreateCondBr(any, rare, done, weights.createUnlikelyBranchWeights());
-  b.SetInsertPoint(rare);
+  const auto rarely = [&] { return b.CreateSelect(condition, value(node.operands[1], place), otherwise); };
+  return value_if(
+      b, any, [&] { return in_scope(rarely); }, otherwise, true);
+}
+
+Value* ExpressionEmitter::in_scope(const std::function<Value*()>& emit) {
   push_scope();
-  Value* rarely = b.CreateSelect(condition, value(node.operands[1], place), otherwise);
+  Value* made = emit();
   pop_scope();
-  llvm::BasicBlock* rare_end = b.GetInsertBlock();
-  b.CreateBr(done);
-  b.SetInsertPoint(done);
-  llvm::PHINode* phi = b.CreatePHI(otherwise->getType(), 2);
-  phi->addIncoming(otherwise, from);
-  phi->addIncoming(rarely, rare_end);
-  return phi;
+  return made;
 }
 
 std::vector<Value*> ExpressionEmitter::reduce_members(const Node& node, const Place& place) {

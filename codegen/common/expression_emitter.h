@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -7,73 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "codegen/common/fragment_source.h"
 #include "codegen/common/op_emitter.h"
 #include "gumtile/plan.h"
 #include "ir/analysis.h"
 
 namespace gumtile::codegen {
-
-/// A place in the fragment that one lane holds, all known when code is emitted.
-struct Place {
-  /// As a row and block: those that `FragmentSource::choose` has named.
-  static constexpr int kChosen = -2;
-
-  int row = 0;
-  int block = 0;   ///< of 64 columns
-  int member = 0;  ///< which of the fragment's columns in the block
-};
-
-/// An integer known as `base | offset` where the bits of `offset` are zero in `base`. Column arithmetic keeps
-/// the part that differs between the columns of a lane in `offset`, so that they share all work on `base`.
-struct SplitInteger {
-  llvm::Value* base = nullptr;  ///< null: the value is the constant `offset`
-  uint32_t offset = 0;
-  uint32_t zeros = ~0u;  ///< bits that are known to be zero in `base`
-};
-
-/// What the surrounding loop supplies to expressions.
-class FragmentSource {
- public:
-  virtual ~FragmentSource() = default;
-  /// The contraction's value, or what took its place.
-  virtual llvm::Value* accumulator(const Place& place) = 0;
-  /// Whether another value may take its place, and puts it there.
-  virtual bool can_replace_accumulators() { return false; }
-  virtual void set_accumulator(const Place& /*place*/, llvm::Value* /*value*/) {}
-  /// The block's first column (global) plus what the lane adds (u32); the bits of the fragment's mask are
-  /// zero in `base`. Blocks that share a base share what is computed from it.
-  virtual SplitInteger column_base(int block) = 0;
-  /// A value of the row table, or a finished reduction's component (then `node` is the reduce node).
-  virtual llvm::Value* row_value(NodeId node, size_t which, int row) = 0;
-  /// The row's index, i64, safe to read inputs at.
-  virtual llvm::Value* row_index(int row) = 0;
-  /// Around code that rarely runs: what it computes should not be shared with, and so kept alive for, code
-  /// that always does.
-  virtual void enter_rare_code() {}
-  virtual void leave_rare_code() {}
-  /// Lanes that run together, as on a GPU: whether an i1 holds in one of them.
-  virtual llvm::Value* in_some_lane(llvm::Value* condition) { return condition; }
-  /// Lanes that hold other columns of the same row differ from this one in these bits of their number.
-  virtual std::vector<int> row_lane_bits() { return {}; }
-  /// The i32 of the lane whose number differs in `bit`.
-  virtual llvm::Value* from_lane(llvm::Value* word, int /*bit*/) { return word; }
-  /// Whether a row and block can be chosen when the code runs.
-  virtual bool can_choose() { return false; }
-  /// Makes a row of the fragment and a block of it (i32s) the place's {kChosen, kChosen}.
-  virtual void choose(llvm::Value* /*row*/, llvm::Value* /*block*/) {}
-  /// Whether the row counts (i1); null: it may be taken to.
-  virtual llvm::Value* row_active(int) { return nullptr; }
-  /// For a reduction with a bound: a first component (of its type) that the row's state has reached
-  /// somewhere, or null. Elements whose bound is below it cannot change the row's state.
-  virtual llvm::Value* reached_elsewhere(NodeId, int) { return nullptr; }
-  /// Address (i64) and row stride in elements (i64) of an input.
-  virtual llvm::Value* input_address(uint32_t input) = 0;
-  virtual llvm::Value* input_stride(uint32_t input) = 0;
-  /// Loads stored elements of `dtype` at element indices (i64, one or a vector) from `address`.
-  virtual llvm::Value* load(DType dtype, llvm::Value* address, llvm::Value* index) = 0;
-  /// Stores elements where `mask` (i1 or a vector of them; null: everywhere) holds.
-  virtual void store(llvm::Value* stored, llvm::Value* address, llvm::Value* index, llvm::Value* mask) = 0;
-};
 
 /// Emits the Program's nodes where they are needed, each at most once for each place it depends on.
 class ExpressionEmitter {
@@ -152,6 +92,8 @@ class ExpressionEmitter {
   llvm::Value* number(Op op, DType operand_type, DType result, const std::vector<llvm::Value*>& operands);
   llvm::Value* load_column(const Node& node, const Place& place);
   llvm::Value* load(const Node& node, const Place& place);
+  /// What `emit` makes, nothing of which is known afterwards.
+  llvm::Value* in_scope(const std::function<llvm::Value*()>& emit);
   llvm::Value* branch(const Node& node, const Place& place, llvm::Value* condition);
   std::vector<llvm::Value*> reduce_members(const Node& node, const Place& place);
   llvm::Value* select_ordered(const Node& node, const Place& place);

@@ -13,8 +13,6 @@
 namespace gumtile::codegen {
 
 void optimize(llvm::Module& module, llvm::TargetMachine& machine, std::string_view passes) {
-  module.setTargetTriple(machine.getTargetTriple());
-  module.setDataLayout(machine.createDataLayout());
   std::string message;
   llvm::raw_string_ostream stream(message);
   if (llvm::verifyModule(module, &stream))

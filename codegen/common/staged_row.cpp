@@ -1,5 +1,7 @@
 #include "codegen/common/staged_row.h"
 
+#include "codegen/common/control_flow.h"
+
 namespace gumtile::codegen {
 
 using llvm::Value;
@@ -8,11 +10,9 @@ StagedRow emit_staged_row(const KernelPlan& plan, OpEmitter& ops, FragmentSource
   const ContractionInfo& c = plan.program.contractions[plan.analysis->contraction];
   if (c.left_index == kNone) return {row, nullptr};
   llvm::IRBuilder<>& b = ops.b;
-  llvm::Function* f = b.GetInsertBlock()->getParent();
-  auto block = [&](const char* name) { return llvm::BasicBlock::Create(b.getContext(), name, f); };
-  auto* bound = block("index_bound");
-  auto* active = block("row_active");
-  auto* known = block("row_known");
+  llvm::BasicBlock* bound = new_block(b, "index_bound");
+  llvm::BasicBlock* active = new_block(b, "row_active");
+  llvm::BasicBlock* known = new_block(b, "row_known");
   llvm::BasicBlock* from = b.GetInsertBlock();
   Value* address = source.input_address(c.left_index);
   b.CreateCondBr(b.CreateICmpNE(address, b.getInt64(0)), bound, known);

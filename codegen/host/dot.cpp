@@ -2,7 +2,7 @@
 
 #include <llvm/IR/IntrinsicsX86.h>
 
-#include "codegen/common/loop.h"
+#include "codegen/common/control_flow.h"
 
 namespace gumtile::codegen {
 

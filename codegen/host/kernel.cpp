@@ -1,6 +1,7 @@
 #include "codegen/host/kernel.h"
 
-#include "codegen/common/loop.h"
+#include "codegen/common/control_flow.h"
+#include "codegen/common/row_emitter.h"
 #include "codegen/common/staged_row.h"
 #include "codegen/common/sweep_emitter.h"
 #include "codegen/host/dot.h"
@@ -162,15 +163,9 @@ class HostKernel {
   void clear_any_outputs(const Arguments& arguments, Value* worker) {
     for (size_t o = 0; o < plan_.program.outputs.size(); ++o) {
       if (plan_.program.outputs[o].kind != OutputInfo::Kind::any) continue;
-      llvm::Function* f = b.GetInsertBlock()->getParent();
-      auto* clear = llvm::BasicBlock::Create(b.getContext(), "clear", f);
-      auto* next = llvm::BasicBlock::Create(b.getContext(), "cleared", f);
       Value* wanted = b.CreateICmpNE(arguments.output(o), word(0));
-      b.CreateCondBr(b.CreateAnd(wanted, b.CreateICmpEQ(worker, word(0))), clear, next);
-      b.SetInsertPoint(clear);
-      b.CreateStore(b.getInt32(0), pointer(arguments.output(o)));
-      b.CreateBr(next);
-      b.SetInsertPoint(next);
+      emit_if(b, b.CreateAnd(wanted, b.CreateICmpEQ(worker, word(0))),
+              [&] { b.CreateStore(b.getInt32(0), pointer(arguments.output(o))); });
     }
   }
 
@@ -181,8 +176,8 @@ class HostKernel {
     emit_row_table(plan_, scalar_, source, b.getTrue(), [&](int at, Value* value) {
       b.CreateStore(value, b.CreateGEP(b.getInt32Ty(), table, word(at)));
     });
-    SweepEmitter sweep(plan_, vector_, source);
-    store_states(sweep.to_words(sweep.identity()), row_scratch);
+    SweepStates states(plan_, vector_);
+    store_states(states.to_words(states.identity()), row_scratch);
   }
 
   Value* state_pointer(Value* row_scratch, size_t at) {
@@ -213,8 +208,8 @@ class HostKernel {
     source.row_table = pointer(row_scratch);
     SweepEmitter sweep(plan_, vector_, source);
     sweep.expressions().set_masked(masked);
-    const RowStates states = sweep.make_states();
-    sweep.store(states, sweep.from_words(load_states(row_scratch)));
+    const RowStates states = sweep.states().make();
+    sweep.states().store(states, sweep.states().from_words(load_states(row_scratch)));
     const int64_t columns = int64_t{16} * machine_.lanes;
     Loop parts(b, word(0), word(launch_.columns_per_unit), columns, "part");
     Value* local = b.CreateTrunc(parts.index(), b.getInt32Ty());
@@ -227,7 +222,7 @@ class HostKernel {
           0, 0, row_active(f), [&](size_t o) { return arguments.output(o); },
           [&](size_t o) { return arguments.output_stride(o); });
     parts.close();
-    store_states(sweep.to_words(sweep.load(states)), row_scratch);
+    store_states(sweep.states().to_words(sweep.states().load(states)), row_scratch);
     b.CreateRetVoid();
     return f;
   }
@@ -259,9 +254,7 @@ class HostKernel {
   /// Joins the lanes, lower ones first, and hands the state to the finish.
   void write_record(const Arguments& arguments, Value* row, Value* worker, Value* row_scratch) {
     if (plan_.record_words == 0) return;
-    HostSource source(vector_, arguments);
-    SweepEmitter sweep(plan_, vector_, source);
-    StateValues states = sweep.from_words(load_states(row_scratch));
+    StateValues states = SweepStates(plan_, vector_).from_words(load_states(row_scratch));
     for (int lanes = machine_.lanes; lanes > 1; lanes /= 2) {
       OpEmitter half(b, math_, lanes / 2 == 1 ? 0 : lanes / 2);
       for (size_t r = 0; r < states.size(); ++r) {
@@ -282,13 +275,11 @@ class HostKernel {
           low.push_back(b.CreateShuffleVector(v, first));
           high.push_back(b.CreateShuffleVector(v, second));
         }
-        const ReductionInfo& reduction =
-            plan_.program.reductions[plan_.program.nodes[analysis_.sweep_reductions[r]].imm];
-        states[r] = half.combine(reduction, low, high);
+        states[r] = half.combine(SweepStates(plan_, half).reduction(r), low, high);
       }
     }
     HostSource scalar_source(scalar_, arguments);
-    const std::vector<Value*> words = SweepEmitter(plan_, scalar_, scalar_source).to_words(states);
+    const std::vector<Value*> words = SweepStates(plan_, scalar_).to_words(states);
     for (size_t i = 0; i < words.size(); ++i) {
       Value* index = record_index(b, arguments, plan_.record_words, row, static_cast<int>(i), worker);
       scalar_source.store(words[i], arguments.records(), index, nullptr);
@@ -300,8 +291,8 @@ class HostKernel {
     llvm::Function* f = begin_function(launch_.finish, 2, true);
     const Arguments arguments(b, f->getArg(0), plan_);
     HostFinishSource source(scalar_, arguments);
-    SweepEmitter sweep(plan_, scalar_, source);
-    const RowStates states = sweep.make_states();
+    SweepStates sweep(plan_, scalar_);
+    const RowStates states = sweep.make();
     Loop rows(b, f->getArg(1), f->getArg(2), 1, "row");
     sweep.store(states, sweep.identity());
     Loop workers(b, word(0), arguments.workers(), 1, "worker");

@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
-#include "codegen/common/loop.h"
+#include "codegen/common/control_flow.h"
 #include "codegen/common/staged_row.h"
 #include "codegen/nvptx/main_loops.h"
+#include "codegen/nvptx/nvptx_math.h"
 #include "codegen/nvptx/ptx.h"
 #include "codegen/nvptx/ptx_hopper.h"
 

@@ -1,4 +1,4 @@
-#include "codegen/common/loop.h"
+#include "codegen/common/control_flow.h"
 #include "codegen/nvptx/main_loops.h"
 #include "codegen/nvptx/ptx.h"
 
@@ -24,6 +24,7 @@ class MmaSyncLoop {
         b(ops.b),
         arguments_(arguments),
         frame_(frame),
+        threads_(frame.threads()),
         schedule_(std::get<MmaSyncSchedule>(plan.schedule.family)),
         steps_((plan.problem.contracted + kStageK - 1) / kStageK),
         offsets_(member_offsets(plan.fragment.mask)) {}
@@ -38,7 +39,7 @@ class MmaSyncLoop {
         b.CreateSelect(staged, b.getInt64(static_cast<uint64_t>(plan_.launch.staged_stride)), own_stride);
     make_state();
     for (int i = 0; i + 1 < schedule_.stages; ++i) produce();
-    Loop tiles(b, frame_.worker(), i32(plan_.launch.units()), frame_.workers(), "tile");
+    Loop tiles(b, threads_.worker, i32(plan_.launch.units()), threads_.workers, "tile");
     for (llvm::AllocaInst* sum : sums_) b.CreateStore(llvm::ConstantFP::get(b.getFloatTy(), 0), sum);
     frame_.ask_reached(b.getTrue());
     Loop steps(b, b.getInt32(0), i32(steps_), 1, "step");
@@ -71,33 +72,29 @@ class MmaSyncLoop {
   }
 
   void make_state() {
-    llvm::Function* f = b.GetInsertBlock()->getParent();
-    llvm::IRBuilder<> entry(&f->getEntryBlock(), f->getEntryBlock().begin());
-    for (int i = 0; i < m_tiles() * n_tiles() * 4; ++i)
-      sums_.push_back(entry.CreateAlloca(entry.getFloatTy()));
+    Variables variables(b);
+    sums_ = variables.make(b.getFloatTy(), static_cast<size_t>(m_tiles() * n_tiles() * 4));
     for (llvm::AllocaInst** variable : {&produce_tile_, &produce_step_, &produce_stage_, &consume_stage_}) {
-      *variable = entry.CreateAlloca(entry.getInt32Ty());
-      b.CreateStore(variable == &produce_tile_ ? frame_.worker() : b.getInt32(0), *variable);
+      *variable = variables.make(b.getInt32Ty());
+      b.CreateStore(variable == &produce_tile_ ? threads_.worker : b.getInt32(0), *variable);
     }
   }
 
-  Value* get(llvm::AllocaInst* variable) { return b.CreateLoad(b.getInt32Ty(), variable); }
-
   void advance_stage(llvm::AllocaInst* stage) {
-    Value* next = b.CreateAdd(get(stage), b.getInt32(1));
+    Value* next = b.CreateAdd(get(b, stage), b.getInt32(1));
     b.CreateStore(b.CreateSelect(b.CreateICmpEQ(next, i32(schedule_.stages)), b.getInt32(0), next), stage);
   }
 
   /// Starts the copies of the next stage, if there is one, and closes their group either way.
   void produce() {
-    Value* tile = get(produce_tile_);
+    Value* tile = get(b, produce_tile_);
     emit_if(b, b.CreateICmpSLT(tile, i32(plan_.launch.units())), [&] {
-      Value* k = b.CreateMul(get(produce_step_), i32(kStageK));
-      Value* stage = b.CreateMul(get(produce_stage_), i32(plan_.shared_stage));
+      Value* k = b.CreateMul(get(b, produce_step_), i32(kStageK));
+      Value* stage = b.CreateMul(get(b, produce_stage_), i32(plan_.shared_stage));
       // The weights' row: below zero where the tile starts before the range.
       Value* first_column = b.CreateAdd(b.CreateMul(tile, i32(schedule_.block_vocab)),
                                         i32(plan_.launch.first_unit_column() - plan_.problem.first_column));
-      copy_rows(left_, left_stride_, b.CreateTrunc(frame_.first_row(), b.getInt32Ty()),
+      copy_rows(left_, left_stride_, b.CreateTrunc(threads_.first_row, b.getInt32Ty()),
                 b.CreateTrunc(b.CreateSub(arguments_.rows(), b.getInt64(1)), b.getInt32Ty()), k, stage,
                 schedule_.block_rows, 16);
       copy_rows(arguments_.input(contraction_.right), arguments_.input_stride(contraction_.right),
@@ -107,10 +104,10 @@ class MmaSyncLoop {
     });
     ptx::commit_copies(b);
     advance_stage(produce_stage_);
-    Value* step = b.CreateAdd(get(produce_step_), b.getInt32(1));
+    Value* step = b.CreateAdd(get(b, produce_step_), b.getInt32(1));
     Value* wraps = b.CreateICmpEQ(step, i32(steps_));
     b.CreateStore(b.CreateSelect(wraps, b.getInt32(0), step), produce_step_);
-    b.CreateStore(b.CreateSelect(wraps, b.CreateAdd(tile, frame_.workers()), tile), produce_tile_);
+    b.CreateStore(b.CreateSelect(wraps, b.CreateAdd(tile, threads_.workers), tile), produce_tile_);
   }
 
   /// `count` rows from `first` (rows that do not exist repeat one that does) of 64 elements from `k` into the
@@ -120,7 +117,7 @@ class MmaSyncLoop {
     Value* stride_bytes = b.CreateShl(stride, 1);
     const int chunks = count * (kRowBytes / 16);
     for (int begin = 0; begin < chunks; begin += plan_.threads) {
-      Value* index = b.CreateAdd(frame_.thread(), i32(begin));
+      Value* index = b.CreateAdd(threads_.thread, i32(begin));
       Value* row = b.CreateLShr(index, 3);
       Value* chunk = b.CreateAnd(index, 7);
       auto copy = [&] {
@@ -151,7 +148,7 @@ class MmaSyncLoop {
     if (bytes == 2) {  // below cp.async's smallest size
       Value* loaded = b.CreateAlignedLoad(b.getInt16Ty(), from, llvm::Align(2));
       Value* value = b.CreateSelect(b.CreateICmpSLT(k, limit), loaded, b.getInt16(0));
-      b.CreateAlignedStore(value, frame_.shared(to), llvm::Align(2));
+      b.CreateAlignedStore(value, frame_.shared().at(to), llvm::Align(2));
       return;
     }
     Value* source_bytes = nullptr;
@@ -160,19 +157,19 @@ class MmaSyncLoop {
       rest = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, rest, b.getInt32(0));
       source_bytes = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, rest, i32(bytes));
     }
-    ptx::copy_async(b, frame_.shared(to), from, bytes, source_bytes);
+    ptx::copy_async(b, frame_.shared().at(to), from, bytes, source_bytes);
   }
 
   /// Multiplies the oldest stage into the accumulators.
   void consume() {
-    Value* stage = b.CreateMul(get(consume_stage_), i32(plan_.shared_stage));
-    Value* lane = frame_.lane();
+    Value* stage = b.CreateMul(get(b, consume_stage_), i32(plan_.shared_stage));
+    Value* lane = threads_.lane;
     // A: lanes 0-15 name the rows of a 16 x 8 half, lanes 16-31 those of the other half of k.
-    Value* a_row = b.CreateAdd(b.CreateMul(frame_.warp_m(), i32(16 * m_tiles())), b.CreateAnd(lane, 15));
+    Value* a_row = b.CreateAdd(b.CreateMul(threads_.warp_m, i32(16 * m_tiles())), b.CreateAnd(lane, 15));
     Value* a_half = b.CreateLShr(lane, 4);
     // B: two n8 tiles at a time, both halves of k of one, then of the other.
     Value* b_row = b.CreateAdd(b.CreateAnd(lane, 7), b.CreateShl(b.CreateLShr(lane, 4), 3));
-    b_row = b.CreateAdd(b_row, b.CreateMul(frame_.warp_n(), i32(8 * n_tiles())));
+    b_row = b.CreateAdd(b_row, b.CreateMul(threads_.warp_n, i32(8 * n_tiles())));
     Value* b_half = b.CreateAnd(b.CreateLShr(lane, 3), 1);
     Value* right = b.CreateAdd(stage, i32(schedule_.block_rows * kRowBytes));
     for (int k16 = 0; k16 < kStageK / 16; ++k16) {
@@ -193,7 +190,7 @@ class MmaSyncLoop {
     Value* chunk = b.CreateXor(b.CreateAdd(half, i32(2 * k16)), b.CreateAnd(row, 7));
     Value* offset = b.CreateAdd(b.CreateShl(row, 7), b.CreateShl(chunk, 4));
     return ptx::load_matrices(
-        b, frame_.shared(b.CreateAdd(b.CreateAdd(base, offset), i32(row_offset * kRowBytes))));
+        b, frame_.shared().at(b.CreateAdd(b.CreateAdd(base, offset), i32(row_offset * kRowBytes))));
   }
 
   void multiply(const std::array<Value*, 4>& a, const std::array<Value*, 2>& right, int m, int n) {
@@ -208,6 +205,7 @@ class MmaSyncLoop {
   llvm::IRBuilder<>& b;
   const Arguments& arguments_;
   GpuFrame& frame_;
+  const ThreadGeometry& threads_;
   const MmaSyncSchedule& schedule_;
   const int64_t steps_;
   std::vector<uint32_t> offsets_;

@@ -1,4 +1,4 @@
-#include "codegen/common/loop.h"
+#include "codegen/common/control_flow.h"
 #include "codegen/nvptx/main_loops.h"
 #include "codegen/nvptx/ptx.h"
 
@@ -20,6 +20,7 @@ class SimtLoop {
         b(ops.b),
         arguments_(arguments),
         frame_(frame),
+        threads_(frame.threads()),
         schedule_(std::get<SimtSchedule>(plan.schedule.family)),
         offsets_(member_offsets(plan.fragment.mask)) {}
 
@@ -28,13 +29,9 @@ class SimtLoop {
     find_left();
     Value* tiles = b.getInt32(static_cast<uint32_t>(plan_.launch.units()));
     std::vector<llvm::AllocaInst*> sums;
-    if (analysis_.contraction != kNone) {
-      llvm::Function* f = b.GetInsertBlock()->getParent();
-      llvm::IRBuilder<> entry(&f->getEntryBlock(), f->getEntryBlock().begin());
-      for (size_t i = 0; i < static_cast<size_t>(plan_.fragment.rows) * offsets_.size(); ++i)
-        sums.push_back(entry.CreateAlloca(entry.getFloatTy()));
-    }
-    Loop loop(b, frame_.worker(), tiles, frame_.workers(), "tile");
+    if (analysis_.contraction != kNone)
+      sums = Variables(b).make(b.getFloatTy(), static_cast<size_t>(plan_.fragment.rows) * offsets_.size());
+    Loop loop(b, threads_.worker, tiles, threads_.workers, "tile");
     Value* first_column = b.CreateAdd(b.CreateMul(loop.index(), i32(schedule_.block_vocab)),
                                       i32(static_cast<int>(plan_.launch.first_unit_column())));
     frame_.ask_reached(b.getTrue());
@@ -75,7 +72,7 @@ class SimtLoop {
     Loop steps(b, b.getInt64(0), b.getInt64(static_cast<uint64_t>(plan_.problem.contracted)),
                schedule_.block_k, "k");
     ptx::barrier(b);  // the previous step's readers are done
-    fill(c.left, left_, left_stride_, frame_.first_row(), last_row, steps.index(), 0, schedule_.block_rows);
+    fill(c.left, left_, left_stride_, threads_.first_row, last_row, steps.index(), 0, schedule_.block_rows);
     fill(c.right, arguments_.input(c.right), arguments_.input_stride(c.right), first_column, last_column,
          steps.index(), schedule_.block_rows, schedule_.block_vocab);
     ptx::barrier(b);
@@ -89,7 +86,7 @@ class SimtLoop {
             int shared_row, int count) {
     const DType operand = plan_.program.contractions[analysis_.contraction].operand_dtype;
     const DType dtype = plan_.program.inputs[input].dtype;
-    for_each_thread(b, frame_.thread(), count * schedule_.block_k, plan_.threads, [&](Value* index) {
+    for_each_thread(b, threads_.thread, count * schedule_.block_k, plan_.threads, [&](Value* index) {
       Value* k_local = b.CreateURem(index, i32(schedule_.block_k));
       Value* local = b.CreateUDiv(index, i32(schedule_.block_k));
       Value* row = b.CreateAdd(first, b.CreateZExt(local, b.getInt64Ty()));
@@ -107,7 +104,7 @@ class SimtLoop {
   }
 
   Value* word(Value* shared_row, Value* k) {
-    return frame_.shared(b.CreateMul(b.CreateAdd(b.CreateMul(shared_row, i32(pitch())), k), i32(4)));
+    return frame_.shared().at(b.CreateMul(b.CreateAdd(b.CreateMul(shared_row, i32(pitch())), k), i32(4)));
   }
 
   void multiply(const std::vector<llvm::AllocaInst*>& sums) {
@@ -116,9 +113,9 @@ class SimtLoop {
       return b.CreateAlignedLoad(b.getFloatTy(), word(shared_row, loop.index()), llvm::Align(4));
     };
     std::vector<Value*> left;
-    Value* quad = b.CreateLShr(frame_.lane(), 2);
+    Value* quad = b.CreateLShr(threads_.lane, 2);
     for (int i = 0; i < plan_.fragment.rows; ++i) left.push_back(load(b.CreateAdd(quad, i32(8 * i))));
-    Value* columns = b.CreateAdd(b.CreateMul(frame_.warp_n(), i32(64)), frame_.lane_columns());
+    Value* columns = b.CreateAdd(b.CreateMul(threads_.warp_n, i32(64)), threads_.lane_columns);
     for (size_t member = 0; member < offsets_.size(); ++member) {
       Value* shared_row =
           b.CreateAdd(columns, i32(schedule_.block_rows + static_cast<int>(offsets_[member])));
@@ -138,6 +135,7 @@ class SimtLoop {
   llvm::IRBuilder<>& b;
   const Arguments& arguments_;
   GpuFrame& frame_;
+  const ThreadGeometry& threads_;
   const SimtSchedule& schedule_;
   std::vector<uint32_t> offsets_;
   Value* left_ = nullptr;         ///< address (i64) of the left operand

@@ -1,4 +1,4 @@
-#include "codegen/common/loop.h"
+#include "codegen/common/control_flow.h"
 #include "codegen/nvptx/main_loops.h"
 #include "codegen/nvptx/ptx.h"
 #include "codegen/nvptx/ptx_hopper.h"
@@ -40,6 +40,7 @@ class WgmmaLoop {
         b(ops.b),
         arguments_(arguments),
         frame_(frame),
+        threads_(frame.threads()),
         left_map_(left_map),
         right_map_(right_map),
         slabs_(schedule_.block_k / kSlabK),
@@ -50,22 +51,19 @@ class WgmmaLoop {
         offsets_(member_offsets(plan.fragment.mask)) {}
 
   void emit() {
-    base_ = b.CreatePtrToInt(frame_.shared(0), b.getInt32Ty());
+    base_ = b.CreatePtrToInt(frame_.shared().at(0), b.getInt32Ty());
     if (clustered()) rank_ = ptx::cluster_rank(b);
     share_out_columns();
     make_state();
-    Value* warp = ptx::broadcast(b, frame_.warp());
+    Value* warp = ptx::broadcast(b, threads_.warp);
     Value* produces = b.CreateICmpEQ(warp, i32(plan_.consumers / 32));
     emit_if(b, produces, [&] {
       emit_if(b, ptx::elect(b), [&] { init_barriers(); });
       ptx::warp_barrier(b);
     });
-    auto block = [&](const char* name) {
-      return llvm::BasicBlock::Create(b.getContext(), name, b.GetInsertBlock()->getParent());
-    };
-    llvm::BasicBlock* consumer = block("consumer");
-    llvm::BasicBlock* helper = block("helper");
-    llvm::BasicBlock* done = block("done");
+    llvm::BasicBlock* consumer = new_block(b, "consumer");
+    llvm::BasicBlock* helper = new_block(b, "helper");
+    llvm::BasicBlock* done = new_block(b, "done");
     if (clustered())
       ptx::cluster_start(b);
     else
@@ -85,9 +83,9 @@ class WgmmaLoop {
     // The row table takes some loads that depend on each other: warps make it that have nothing else to do,
     // while the first copies are under way. They do so before they give their registers away.
     b.SetInsertPoint(helper);
-    llvm::BasicBlock* copies = block("copies");
-    llvm::BasicBlock* tabulates = block("tabulates");
-    llvm::BasicBlock* helped = block("helped");
+    llvm::BasicBlock* copies = new_block(b, "copies");
+    llvm::BasicBlock* tabulates = new_block(b, "tabulates");
+    llvm::BasicBlock* helped = new_block(b, "helped");
     b.CreateCondBr(produces, copies, tabulates);
     b.SetInsertPoint(copies);
     emit_if(b, ptx::elect(b), [&] { start_copies(); });
@@ -95,7 +93,7 @@ class WgmmaLoop {
     b.CreateBr(helped);
     b.SetInsertPoint(tabulates);
     ptx::wait_for_previous_grid(b);
-    frame_.fill_row_table(b.CreateSub(frame_.thread(), i32(plan_.consumers + 32)), table_threads());
+    frame_.row_table().fill(b.CreateSub(threads_.thread, i32(plan_.consumers + 32)), table_threads());
     ptx::barrier_arrive(b, row_table_barrier());
     b.CreateBr(helped);
     b.SetInsertPoint(helped);
@@ -110,7 +108,6 @@ class WgmmaLoop {
 
  private:
   Value* i32(int64_t value) { return b.getInt32(static_cast<uint32_t>(value)); }
-  Value* get(llvm::AllocaInst* variable) { return b.CreateLoad(variable->getAllocatedType(), variable); }
   /// A block's registers are shared out evenly at its start; one consumer warpgroup has enough of them.
   bool moves_registers() const { return plan_.threads - plan_.consumers == 128; }
   bool clustered() const { return schedule_.cluster_m * schedule_.cluster_n > 1; }
@@ -132,8 +129,8 @@ class WgmmaLoop {
   void share_out_columns() {
     Value* units = b.getInt64(static_cast<uint64_t>(plan_.launch.units()));
     const int together = schedule_.cluster_n;
-    Value* share = b.CreateZExt(b.CreateUDiv(frame_.worker(), i32(together)), b.getInt64Ty());
-    Value* shares = b.CreateZExt(b.CreateUDiv(frame_.workers(), i32(together)), b.getInt64Ty());
+    Value* share = b.CreateZExt(b.CreateUDiv(threads_.worker, i32(together)), b.getInt64Ty());
+    Value* shares = b.CreateZExt(b.CreateUDiv(threads_.workers, i32(together)), b.getInt64Ty());
     auto bound = [&](Value* index) {
       return b.CreateTrunc(b.CreateUDiv(b.CreateMul(index, units), shares), b.getInt32Ty());
     };
@@ -143,7 +140,7 @@ class WgmmaLoop {
     if (together == 2) {
       length = b.CreateLShr(b.CreateAdd(length, i32(1)), 1);
       Value* middle = b.CreateAdd(range_begin_, length);
-      Value* first = b.CreateICmpEQ(b.CreateAnd(frame_.worker(), 1), i32(0));
+      Value* first = b.CreateICmpEQ(b.CreateAnd(threads_.worker, 1), i32(0));
       Value* begin = b.CreateSelect(first, range_begin_, middle);
       range_end_ = b.CreateSelect(first, middle, range_end_);
       range_begin_ = begin;
@@ -162,16 +159,13 @@ class WgmmaLoop {
   }
 
   void make_state() {
-    llvm::Function* f = b.GetInsertBlock()->getParent();
-    llvm::IRBuilder<> entry(&f->getEntryBlock(), f->getEntryBlock().begin());
+    Variables variables(b);
     for (llvm::AllocaInst** variable : {&stage_, &parity_, &tile_, &step_}) {
-      *variable = entry.CreateAlloca(entry.getInt32Ty());
+      *variable = variables.make(b.getInt32Ty());
       b.CreateStore(b.getInt32(0), *variable);
     }
-    for (int i = 0; i < m_tiles_ * plan_.fragment.blocks * 32; ++i) {
-      sums_.push_back(entry.CreateAlloca(entry.getFloatTy()));
-      b.CreateStore(llvm::ConstantFP::get(b.getFloatTy(), 0), sums_.back());
-    }
+    sums_ = variables.make(b.getFloatTy(), static_cast<size_t>(m_tiles_ * plan_.fragment.blocks * 32));
+    for (llvm::AllocaInst* sum : sums_) b.CreateStore(llvm::ConstantFP::get(b.getFloatTy(), 0), sum);
   }
 
   void init_barriers() {
@@ -190,20 +184,20 @@ class WgmmaLoop {
   }
 
   void advance_stage() {
-    Value* next = b.CreateAdd(get(stage_), b.getInt32(1));
+    Value* next = b.CreateAdd(get(b, stage_), b.getInt32(1));
     Value* wraps = b.CreateICmpEQ(next, i32(schedule_.stages));
     b.CreateStore(b.CreateSelect(wraps, b.getInt32(0), next), stage_);
-    b.CreateStore(b.CreateXor(get(parity_), b.CreateZExt(wraps, b.getInt32Ty())), parity_);
+    b.CreateStore(b.CreateXor(get(b, parity_), b.CreateZExt(wraps, b.getInt32Ty())), parity_);
   }
 
   /// Passes a number of stages, known when code is emitted.
   void skip_stages(int64_t count) {
     const int64_t rounds = count / schedule_.stages;
-    Value* next = b.CreateAdd(get(stage_), i32(count % schedule_.stages));
+    Value* next = b.CreateAdd(get(b, stage_), i32(count % schedule_.stages));
     Value* wraps = b.CreateICmpUGE(next, i32(schedule_.stages));
     b.CreateStore(b.CreateSelect(wraps, b.CreateSub(next, i32(schedule_.stages)), next), stage_);
     Value* flips = b.CreateXor(b.CreateZExt(wraps, b.getInt32Ty()), i32(rounds % 2));
-    b.CreateStore(b.CreateXor(get(parity_), flips), parity_);
+    b.CreateStore(b.CreateXor(get(b, parity_), flips), parity_);
   }
 
   // ---- producer: one thread ----
@@ -212,10 +206,10 @@ class WgmmaLoop {
 
   void advance_step() {
     advance_stage();
-    Value* step = b.CreateAdd(get(step_), b.getInt32(1));
+    Value* step = b.CreateAdd(get(b, step_), b.getInt32(1));
     Value* wraps = b.CreateICmpEQ(step, i32(steps_));
     b.CreateStore(b.CreateSelect(wraps, b.getInt32(0), step), step_);
-    b.CreateStore(b.CreateAdd(get(tile_), b.CreateZExt(wraps, b.getInt32Ty())), tile_);
+    b.CreateStore(b.CreateAdd(get(b, tile_), b.CreateZExt(wraps, b.getInt32Ty())), tile_);
   }
 
   void rewind() {
@@ -253,7 +247,7 @@ class WgmmaLoop {
     Value* count = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, all_steps(), i32(schedule_.stages));
     b.CreateStore(i32(0), parity_);
     Loop loop(b, count, all_steps(), 1, "produce");
-    ptx::barrier_wait(b, empty_barrier(get(stage_)), get(parity_));
+    ptx::barrier_wait(b, empty_barrier(get(b, stage_)), get(b, parity_));
     expect();
     copy_right();
     copy_left();
@@ -264,7 +258,7 @@ class WgmmaLoop {
 
   /// Boxes of 64 rows of the left operand that the block has, and the rows of a box.
   Value* left_boxes() {
-    Value* rows = b.CreateSub(arguments_.rows(), frame_.first_row());
+    Value* rows = b.CreateSub(arguments_.rows(), threads_.first_row);
     Value* boxes = b.CreateAShr(b.CreateAdd(rows, b.getInt64(kAtomRows - 1)), 6);
     boxes = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, boxes, b.getInt64(0));
     boxes = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, boxes,
@@ -278,14 +272,14 @@ class WgmmaLoop {
   }
   /// Boxes of the right operand that the current tile has in a slab.
   Value* right_boxes() {
-    return b.CreateMul(tile_units(tile_begin(get(tile_))), i32(unit_ / schedule_.box_rows));
+    return b.CreateMul(tile_units(tile_begin(get(b, tile_))), i32(unit_ / schedule_.box_rows));
   }
 
   void expect() {
     Value* left = b.CreateMul(left_boxes(), left_box_rows());
     Value* right = b.CreateMul(right_boxes(), i32(schedule_.box_rows));
     Value* bytes = b.CreateMul(b.CreateAdd(left, right), i32(kRowBytes * slabs_));
-    ptx::barrier_expect(b, full_barrier(get(stage_)), bytes);
+    ptx::barrier_expect(b, full_barrier(get(b, stage_)), bytes);
   }
 
   /// One of `boxes` boxes; in a cluster that shares the operand, the blocks alternate, beginning with the one
@@ -301,25 +295,25 @@ class WgmmaLoop {
       const int rows = left ? kAtomRows : schedule_.box_rows;
       const int slab_rows = left ? schedule_.block_rows : schedule_.block_vocab;
       const int offset = (left ? 0 : right_offset()) + (slab * slab_rows + box * rows) * kRowBytes;
-      Value* to = b.CreateAdd(stage_address(get(stage_)), i32(offset));
-      Value* k = b.CreateAdd(b.CreateMul(get(step_), i32(schedule_.block_k)), i32(slab * kSlabK));
+      Value* to = b.CreateAdd(stage_address(get(b, stage_)), i32(offset));
+      Value* k = b.CreateAdd(b.CreateMul(get(b, step_), i32(schedule_.block_k)), i32(slab * kSlabK));
       ptx::copy_tensor(b, to, left ? left_map_ : right_map_, k, b.CreateAdd(row, i32(box * rows)),
-                       full_barrier(get(stage_)),
+                       full_barrier(get(b, stage_)),
                        left ? ptx::L2Policy::evict_last : ptx::L2Policy::evict_first, shares ? 3 : 0);
     });
   }
 
   void copy_left() {
-    Value* row = b.CreateTrunc(frame_.first_row(), b.getInt32Ty());
+    Value* row = b.CreateTrunc(threads_.first_row, b.getInt32Ty());
     Value* boxes = left_boxes();
     for (int slab = 0; slab < slabs_; ++slab)
       for (int box = 0; box < schedule_.block_rows / kAtomRows; ++box)
-        copy_box(true, slab, box, boxes, b.CreateAdd(get(step_), i32(slab)), row);
+        copy_box(true, slab, box, boxes, b.CreateAdd(get(b, step_), i32(slab)), row);
   }
 
   void copy_right() {
     // Below zero where the first tile starts before the range: the copy fills those rows with zeros.
-    Value* column = b.CreateMul(tile_begin(get(tile_)), i32(unit_));
+    Value* column = b.CreateMul(tile_begin(get(b, tile_)), i32(unit_));
     Value* row = b.CreateAdd(column, i32(plan_.launch.first_unit_column() - plan_.problem.first_column));
     Value* boxes = right_boxes();
     for (int slab = 0; slab < slabs_; ++slab)
@@ -331,15 +325,15 @@ class WgmmaLoop {
 
   void consume() {
     rewind();
-    group_m_ = ptx::broadcast(b, frame_.warp_m());
-    group_n_ = ptx::broadcast(b, frame_.warp_n());
+    group_m_ = ptx::broadcast(b, threads_.warp_m);
+    group_n_ = ptx::broadcast(b, threads_.warp_n);
     if (takes_turns()) {
-      emit_if(b, b.CreateICmpNE(frame_.turn(), i32(0)), [&] {
+      emit_if(b, b.CreateICmpNE(threads_.turn, i32(0)), [&] {
         skip_stages(steps_);
         pass_turn();  // the first turn is the others'
       });
     }
-    Loop tiles(b, frame_.turn(), tiles_, plan_.turns, "tile");
+    Loop tiles(b, threads_.turn, tiles_, plan_.turns, "tile");
     consumed_tile_ = tiles.index();
     Value* begin = tile_begin(consumed_tile_);
     Value* units = tile_units(begin);
@@ -358,7 +352,7 @@ class WgmmaLoop {
           const int column = place.block * 64 + static_cast<int>(offsets_[static_cast<size_t>(place.member)]);
           return sum(place.row / 2, column / 8 * 4 + place.row % 2 * 2 + column % 2);
         },
-        always_whole ? nullptr : present, b.CreateICmpEQ(consumed_tile_, frame_.turn()));
+        always_whole ? nullptr : present, b.CreateICmpEQ(consumed_tile_, threads_.turn));
     if (takes_turns()) skip_stages(steps_);
     tiles.close();
     tiles.keep_rolled();
@@ -374,10 +368,9 @@ class WgmmaLoop {
       multiply(width);
       return;
     }
-    llvm::Function* f = b.GetInsertBlock()->getParent();
-    auto* wide = llvm::BasicBlock::Create(b.getContext(), "wide", f);
-    auto* narrow = llvm::BasicBlock::Create(b.getContext(), "narrow", f);
-    auto* done = llvm::BasicBlock::Create(b.getContext(), "multiplied", f);
+    llvm::BasicBlock* wide = new_block(b, "wide");
+    llvm::BasicBlock* narrow = new_block(b, "narrow");
+    llvm::BasicBlock* done = new_block(b, "multiplied");
     b.CreateCondBr(b.CreateICmpSGE(present, i32(width)), wide, narrow);
     b.SetInsertPoint(wide);
     multiply(width);
@@ -390,7 +383,7 @@ class WgmmaLoop {
 
   std::vector<Value*> load_sums(int m, int count) {
     std::vector<Value*> values;
-    for (int i = 0; i < count; ++i) values.push_back(get(sum(m, i)));
+    for (int i = 0; i < count; ++i) values.push_back(get(b, sum(m, i)));
     return values;
   }
   void store_sums(int m, const std::vector<Value*>& values) {
@@ -403,8 +396,8 @@ class WgmmaLoop {
     if (takes_turns()) await_turn();
     Loop steps(b, i32(0), i32(steps_), 1, "step");
     llvm::PHINode* previous = steps.carry(i32(0));
-    Value* stage = get(stage_);
-    ptx::barrier_wait(b, full_barrier(stage), get(parity_));
+    Value* stage = get(b, stage_);
+    ptx::barrier_wait(b, full_barrier(stage), get(b, parity_));
     Value* address = stage_address(stage);
     Value* left = b.CreateAdd(address, b.CreateMul(group_m_, i32(m_tiles_ * kAtomRows * kRowBytes)));
     Value* right_first = b.CreateMul(group_n_, i32(plan_.fragment.blocks * 64 * kRowBytes));
@@ -448,12 +441,12 @@ class WgmmaLoop {
   /// Waits until the other consumers have started all products of their tile.
   void await_turn() {
     Value* parity = b.CreateAnd(b.CreateLShr(consumed_tile_, 1), 1);  // turns are two
-    ptx::barrier_wait(b, turn_barrier(frame_.turn()), parity);
+    ptx::barrier_wait(b, turn_barrier(threads_.turn), parity);
   }
   /// Lets them start those of their next one.
   void pass_turn() {
-    emit_if(b, b.CreateICmpEQ(frame_.lane(), i32(0)),
-            [&] { ptx::barrier_arrive(b, turn_barrier(b.CreateXor(frame_.turn(), i32(1)))); });
+    emit_if(b, b.CreateICmpEQ(threads_.lane, i32(0)),
+            [&] { ptx::barrier_arrive(b, turn_barrier(b.CreateXor(threads_.turn, i32(1)))); });
   }
 
   Value* offset(Value* descriptor, int bytes) {
@@ -463,12 +456,12 @@ class WgmmaLoop {
   /// Gives a stage back to the producers that fill it: one arrival a warp and block of the cluster.
   void release(Value* stage) {
     if (!clustered()) {
-      emit_if(b, b.CreateICmpEQ(frame_.lane(), i32(0)),
+      emit_if(b, b.CreateICmpEQ(threads_.lane, i32(0)),
               [&] { ptx::barrier_arrive(b, empty_barrier(stage)); });
       return;
     }
-    emit_if(b, b.CreateICmpULT(frame_.lane(), i32(2)),
-            [&] { ptx::barrier_arrive_at(b, empty_barrier(stage), frame_.lane()); });
+    emit_if(b, b.CreateICmpULT(threads_.lane, i32(2)),
+            [&] { ptx::barrier_arrive_at(b, empty_barrier(stage), threads_.lane); });
   }
 
   const KernelPlan& plan_;
@@ -477,6 +470,7 @@ class WgmmaLoop {
   llvm::IRBuilder<>& b;
   const Arguments& arguments_;
   GpuFrame& frame_;
+  const ThreadGeometry& threads_;
   Value* left_map_;
   Value* right_map_;
   const int slabs_;

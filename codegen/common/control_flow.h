@@ -1,10 +1,46 @@
 #pragma once
 
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "codegen/common/llvm.h"
 
 namespace gumtile::codegen {
+
+/// A new block at the end of the function that the builder is in.
+inline llvm::BasicBlock* new_block(llvm::IRBuilder<>& b, const char* name) {
+  return llvm::BasicBlock::Create(b.getContext(), name, b.GetInsertBlock()->getParent());
+}
+
+/// Makes variables of the function that the builder is in, wherever the builder stands.
+class Variables {
+ public:
+  explicit Variables(llvm::IRBuilder<>& b) : entry_(entry_block(b), entry_block(b)->begin()) {}
+  llvm::AllocaInst* make(llvm::Type* type) { return entry_.CreateAlloca(type); }
+  std::vector<llvm::AllocaInst*> make(llvm::Type* type, size_t count) {
+    std::vector<llvm::AllocaInst*> variables;
+    for (size_t i = 0; i < count; ++i) variables.push_back(make(type));
+    return variables;
+  }
+
+ private:
+  static llvm::BasicBlock* entry_block(llvm::IRBuilder<>& b) {
+    return &b.GetInsertBlock()->getParent()->getEntryBlock();
+  }
+  llvm::IRBuilder<> entry_;
+};
+inline llvm::Value* get(llvm::IRBuilder<>& b, llvm::AllocaInst* variable) {
+  return b.CreateLoad(variable->getAllocatedType(), variable);
+}
+
+/// `if (condition) body`.
+void emit_if(llvm::IRBuilder<>& b, llvm::Value* condition, const std::function<void()>& body);
+
+/// `condition ? body() : otherwise`, where nothing of `body` runs if the condition is false. `rare`: the
+/// condition seldom holds.
+llvm::Value* value_if(llvm::IRBuilder<>& b, llvm::Value* condition, const std::function<llvm::Value*()>& body,
+                      llvm::Value* otherwise, bool rare = false);
 
 /// `for (index = begin; index < end; index += step)` over a signed integer type. Code emitted between
 /// construction and `close` is the body; the builder continues after the loop.

@@ -1,5 +1,7 @@
-#include "codegen/common/loop.h"
-#include "codegen/nvptx/frame.h"
+#include "codegen/nvptx/block_join.h"
+
+#include "codegen/common/control_flow.h"
+#include "codegen/common/row_emitter.h"
 #include "codegen/nvptx/ptx.h"
 
 // How the blocks of a launch join their states. Blocks that share rows arrive at a counter of those rows; the
@@ -41,13 +43,13 @@ Value* from_ordered(llvm::IRBuilder<>& b, Value* word) {
 
 }  // namespace
 
-bool GpuFrame::finishes() const {
+bool BlockJoin::finishes() const {
   for (const OutputInfo& output : plan_.program.outputs)
     if (output.kind != OutputInfo::Kind::tile) return true;
   return false;
 }
 
-void GpuFrame::barrier() {
+void BlockJoin::barrier() {
   if (plan_.consumers == plan_.threads)
     ptx::barrier(b);
   else
@@ -55,7 +57,7 @@ void GpuFrame::barrier() {
 }
 
 /// The address (i64) of a row's word for a reduction; with records there is only that of the bounded one.
-Value* GpuFrame::state_address(size_t reduction, Value* row) {
+Value* BlockJoin::state_address(size_t reduction, Value* row) {
   if (plan_.join == Join::records) reduction = 0;
   Value* counters =
       b.CreateAnd(b.CreateAdd(b.CreateShl(arguments_.rows(), 2), b.getInt64(abi::kRowCounterAlignment - 1)),
@@ -67,28 +69,36 @@ Value* GpuFrame::state_address(size_t reduction, Value* row) {
 }
 
 /// Which of the `any` outputs it is.
-int GpuFrame::any_number(size_t output) const {
+int BlockJoin::any_number(size_t output) const {
   int number = 0;
   for (size_t o = 0; o < output; ++o) number += plan_.program.outputs[o].kind == OutputInfo::Kind::any;
   return number;
 }
 
 /// The word of shared memory in which the block's rows collect an `any` output.
-Value* GpuFrame::any_word(size_t output) {
-  return shared(plan_.shared_exchange + 4 * (1 + any_number(output)));
+Value* BlockJoin::any_word(size_t output) {
+  return shared_.at(plan_.shared_exchange + 4 * (1 + any_number(output)));
 }
 
 /// And the one in which groups of rows do, of the shared state.
-Value* GpuFrame::any_state(size_t output) {
+Value* BlockJoin::any_state(size_t output) {
   return b.CreateAdd(arguments_.shared_state(),
                      b.getInt64(static_cast<uint64_t>(4 * (1 + any_number(output)))));
 }
 
-void GpuFrame::ask_reached(Value* when) {
+void BlockJoin::begin() {
+  if (bounded_ == states_.count()) return;
+  for (int i = 0; i < plan_.fragment.rows; ++i) {
+    reached_.push_back(Variables(b).make(b.getInt32Ty()));
+    b.CreateStore(b.getInt32(0), reached_.back());
+  }
+}
+
+void BlockJoin::ask_reached(Value* when) {
   for (size_t i = 0; i < reached_.size(); ++i) {
     // Addresses are not kept in registers from one time to the next.
-    Value* local = ptx::opaque(b, local_row(static_cast<int>(i)));
-    Value* row = clamp_row(b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty())));
+    Value* local = ptx::opaque(b, threads_.local_row(static_cast<int>(i)));
+    Value* row = threads_.existing_row(local);
     // The upper half of the packed word is the ordered key.
     Value* address = b.CreateAdd(state_address(bounded_, row), b.getInt64(4));
     Value* old = b.CreateLoad(b.getInt32Ty(), reached_[i]);
@@ -96,44 +106,43 @@ void GpuFrame::ask_reached(Value* when) {
   }
 }
 
-Value* GpuFrame::reached_elsewhere(NodeId reduction, int row) {
-  if (reached_.empty() || analysis_.sweep_reductions[bounded_] != reduction) return nullptr;
+Value* BlockJoin::reached_elsewhere(NodeId reduction, int row) {
+  if (reached_.empty() || states_.node(bounded_) != reduction) return nullptr;
   Value* word = b.CreateLoad(b.getInt32Ty(), reached_[static_cast<size_t>(row)]);
   word = b.CreateBinaryIntrinsic(llvm::Intrinsic::umax, word, b.getInt32(kOrderedMinusInfinity));
   return from_ordered(b, word);
 }
 
 /// Joins a key, and where states are packed the index beside it, into the row's word where `wanted`.
-void GpuFrame::push_key(size_t reduction, Value* wanted, Value* ordered_key, std::span<Value* const> state,
-                        Value* row) {
+void BlockJoin::push_key(size_t reduction, Value* wanted, Value* ordered_key, std::span<Value* const> state,
+                         Value* row) {
   emit_if(b, wanted, [&] {
     Value* packed = b.CreateShl(b.CreateZExt(ordered_key, b.getInt64Ty()), 32);
     if (plan_.join == Join::packed)
       packed = b.CreateOr(packed, b.CreateZExt(b.CreateNot(state[1]), b.getInt64Ty()));
-    b.CreateAtomicRMW(llvm::AtomicRMWInst::UMax, global_pointer(state_address(reduction, row)), packed,
+    b.CreateAtomicRMW(llvm::AtomicRMWInst::UMax, global_pointer(b, state_address(reduction, row)), packed,
                       llvm::MaybeAlign(8), llvm::AtomicOrdering::Monotonic, ptx::device_scope(b));
   });
 }
 
 /// Tells others what the chosen row has reached. Only for a reduction with a bound.
-void GpuFrame::push_chosen(Value* wanted, std::span<Value* const> state) {
+void BlockJoin::push_chosen(Value* wanted, std::span<Value* const> state, Value* local_row) {
   Value* key = ordered(b, state[0]);
-  push_key(bounded_, wanted, key, state, row_index(Place::kChosen));
+  push_key(bounded_, wanted, key, state, threads_.existing_row(local_row));
 }
 
 /// Joins a lane's states of a row into the packed words. Before the end only progress of the bounded
 /// reduction is worth an atomic operation.
-void GpuFrame::push(const StateValues& states, int row, bool at_end) {
-  Value* active = row_active(row);
-  Value* index = row_index(row);
+void BlockJoin::push(const StateValues& states, int row, bool at_end) {
+  Value* active = table_.active(threads_.local_row(row));
+  Value* index = threads_.existing_row(threads_.local_row(row));
   for (size_t r = 0; r < states.size(); ++r) {
     if (!at_end && r != bounded_) continue;
-    const ReductionInfo& reduction =
-        plan_.program.reductions[plan_.program.nodes[analysis_.sweep_reductions[r]].imm];
+    const ReductionInfo& reduction = states_.reduction(r);
     if (r != bounded_ && reduction.kind == ReductionKind::bit_or) {
       Value* bits = states[r][0];
       emit_if(b, b.CreateAnd(active, b.CreateICmpNE(bits, b.getInt32(0))), [&] {
-        b.CreateAtomicRMW(llvm::AtomicRMWInst::Or, global_pointer(state_address(r, index)),
+        b.CreateAtomicRMW(llvm::AtomicRMWInst::Or, global_pointer(b, state_address(r, index)),
                           b.CreateZExt(bits, b.getInt64Ty()), llvm::MaybeAlign(8),
                           llvm::AtomicOrdering::Monotonic, ptx::device_scope(b));
       });
@@ -157,25 +166,43 @@ void GpuFrame::push(const StateValues& states, int row, bool at_end) {
   }
 }
 
+/// Joins the states of the four lanes that hold columns of one row; all of them get the result.
+StateValues BlockJoin::join_quad(const StateValues& states) {
+  StateValues joined = states;
+  for (int bit : {1, 2}) {
+    // Both lanes of a pair combine in the same order, so that they get the same bits.
+    Value* upper = b.CreateICmpNE(b.CreateAnd(threads_.lane, static_cast<uint64_t>(bit)), b.getInt32(0));
+    std::vector<Value*> left;
+    std::vector<Value*> right;
+    for (Value* word : states_.to_words(joined)) {
+      Value* other = ptx::shuffle_xor(b, word, bit);
+      left.push_back(b.CreateSelect(upper, other, word));
+      right.push_back(b.CreateSelect(upper, word, other));
+    }
+    joined = states_.combine(states_.from_words(left), states_.from_words(right));
+  }
+  return joined;
+}
+
 /// Joins the warps that share rows through shared memory, then writes the block's records.
-void GpuFrame::write_records(const std::vector<StateValues>& states) {
+void BlockJoin::write_records(const std::vector<StateValues>& states) {
   const auto words_per_row = static_cast<uint32_t>(4 * plan_.record_words);
-  Value* writes = b.CreateICmpEQ(b.CreateAnd(lane_, 3), b.getInt32(0));
-  Value* among_warps =
-      b.CreateAdd(b.CreateMul(turn_, b.getInt32(static_cast<uint32_t>(plan_.warps_n))), warp_n_);
+  Value* writes = b.CreateICmpEQ(b.CreateAnd(threads_.lane, 3), b.getInt32(0));
+  Value* among_warps = b.CreateAdd(
+      b.CreateMul(threads_.turn, b.getInt32(static_cast<uint32_t>(plan_.warps_n))), threads_.warp_n);
   Value* warp_base = b.CreateMul(among_warps, b.getInt32(static_cast<uint32_t>(plan_.launch.rows_per_block)));
   for (int i = 0; i < plan_.fragment.rows; ++i) {
-    const std::vector<Value*> words = sweep_.to_words(states[static_cast<size_t>(i)]);
-    Value* base = b.CreateMul(b.CreateAdd(warp_base, local_row(i)), b.getInt32(words_per_row));
+    const std::vector<Value*> words = states_.to_words(states[static_cast<size_t>(i)]);
+    Value* base = b.CreateMul(b.CreateAdd(warp_base, threads_.local_row(i)), b.getInt32(words_per_row));
     emit_if(b, writes, [&] {
       for (size_t w = 0; w < words.size(); ++w) {
         const auto offset = static_cast<uint32_t>(plan_.shared_exchange) + 4 * static_cast<uint32_t>(w);
-        b.CreateAlignedStore(words[w], shared(b.CreateAdd(base, b.getInt32(offset))), llvm::Align(4));
+        b.CreateAlignedStore(words[w], shared_.at(b.CreateAdd(base, b.getInt32(offset))), llvm::Align(4));
       }
     });
   }
   barrier();
-  for_each_thread(b, thread_, plan_.launch.rows_per_block, plan_.consumers, [&](Value* local) {
+  for_each_thread(b, threads_.thread, plan_.launch.rows_per_block, plan_.consumers, [&](Value* local) {
     StateValues joined;
     for (int warp = 0; warp < plan_.turns * plan_.warps_n; ++warp) {
       Value* at = b.CreateAdd(local, b.getInt32(static_cast<uint32_t>(warp * plan_.launch.rows_per_block)));
@@ -183,27 +210,26 @@ void GpuFrame::write_records(const std::vector<StateValues>& states) {
       std::vector<Value*> words;
       for (int w = 0; w < plan_.record_words; ++w) {
         const auto offset = static_cast<uint32_t>(plan_.shared_exchange + 4 * w);
-        words.push_back(b.CreateAlignedLoad(b.getInt32Ty(), shared(b.CreateAdd(base, b.getInt32(offset))),
+        words.push_back(b.CreateAlignedLoad(b.getInt32Ty(), shared_.at(b.CreateAdd(base, b.getInt32(offset))),
                                             llvm::Align(4)));
       }
-      const StateValues next = sweep_.from_words(words);
-      joined = warp == 0 ? next : sweep_.combine(joined, next);
+      const StateValues next = states_.from_words(words);
+      joined = warp == 0 ? next : states_.combine(joined, next);
     }
-    Value* global_row = b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty()));
+    Value* global_row = threads_.global_row(local);
     emit_if(b, b.CreateICmpSLT(global_row, arguments_.rows()),
-            [&] { write_record(joined, global_row, worker_); });
+            [&] { write_record(joined, global_row, threads_.worker); });
   });
 }
 
-void GpuFrame::end() {
+void BlockJoin::end(std::span<const RowStates> rows) {
   if (!finishes()) return;
   std::vector<StateValues> states;
-  for (int i = 0; i < plan_.fragment.rows; ++i)
-    states.push_back(join_lanes(sweep_, ops_, sweep_.load(states_[static_cast<size_t>(i)]), lane_, {1, 2}));
+  for (const RowStates& row : rows) states.push_back(join_quad(states_.load(row)));
   if (plan_.join == Join::records) {
     write_records(states);
   } else {
-    emit_if(b, b.CreateICmpEQ(b.CreateAnd(lane_, 3), b.getInt32(0)), [&] {
+    emit_if(b, b.CreateICmpEQ(b.CreateAnd(threads_.lane, 3), b.getInt32(0)), [&] {
       for (int i = 0; i < plan_.fragment.rows; ++i) push(states[static_cast<size_t>(i)], i, true);
     });
   }
@@ -212,32 +238,32 @@ void GpuFrame::end() {
       b.CreateAdd(arguments_.shared_state(),
                   b.CreateAdd(b.getInt64(kHeaderBytes + kGroupBytes), b.CreateShl(row_block, 2)));
   if (plan_.join == Join::packed) {
-    emit_if(b, arrive(rows_counter, workers_), [&] { finish_block(nullptr, nullptr, nullptr); });
+    emit_if(b, arrive(rows_counter, threads_.workers), [&] { finish_block(nullptr, nullptr, nullptr); });
     return;
   }
   auto i32 = [&](int value) { return b.getInt32(static_cast<uint32_t>(value)); };
-  Value* groups = b.CreateUDiv(b.CreateAdd(workers_, i32(kGroup - 1)), i32(kGroup));
-  Value* group = b.CreateUDiv(worker_, i32(kGroup));
+  Value* groups = b.CreateUDiv(b.CreateAdd(threads_.workers, i32(kGroup - 1)), i32(kGroup));
+  Value* group = b.CreateUDiv(threads_.worker, i32(kGroup));
   Value* first = b.CreateMul(group, i32(kGroup));
-  Value* size = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b.CreateSub(workers_, first), i32(kGroup));
+  Value* size =
+      b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b.CreateSub(threads_.workers, first), i32(kGroup));
   Value* number = b.CreateAdd(b.CreateMul(row_block, b.CreateZExt(groups, b.getInt64Ty())),
                               b.CreateZExt(group, b.getInt64Ty()));
   Value* only = b.CreateICmpEQ(groups, i32(1));
   Value* group_counter =
       b.CreateAdd(arguments_.shared_state(), b.CreateAdd(b.getInt64(kHeaderBytes), b.CreateShl(number, 2)));
   // With one group there is nothing to join before the finish.
-  llvm::Function* f = b.GetInsertBlock()->getParent();
-  auto* one_group = llvm::BasicBlock::Create(b.getContext(), "one_group", f);
-  auto* many_groups = llvm::BasicBlock::Create(b.getContext(), "many_groups", f);
-  auto* finish = llvm::BasicBlock::Create(b.getContext(), "finish_rows", f);
-  auto* done = llvm::BasicBlock::Create(b.getContext(), "joined", f);
+  llvm::BasicBlock* one_group = new_block(b, "one_group");
+  llvm::BasicBlock* many_groups = new_block(b, "many_groups");
+  llvm::BasicBlock* finish = new_block(b, "finish_rows");
+  llvm::BasicBlock* done = new_block(b, "joined");
   b.CreateCondBr(only, one_group, many_groups);
   b.SetInsertPoint(one_group);
-  Value* last_of_one = arrive(rows_counter, workers_);
+  Value* last_of_one = arrive(rows_counter, threads_.workers);
   one_group = b.GetInsertBlock();
   b.CreateCondBr(last_of_one, finish, done);
   b.SetInsertPoint(many_groups);
-  auto* join = llvm::BasicBlock::Create(b.getContext(), "join_group", f);
+  llvm::BasicBlock* join = new_block(b, "join_group");
   b.CreateCondBr(arrive(group_counter, size), join, done);
   b.SetInsertPoint(join);
   for_each_row([&](Value* local, Value* row) {
@@ -255,7 +281,7 @@ void GpuFrame::end() {
     return phi;
   };
   Value* step = choose(i32(1), i32(kGroup));
-  Value* count = choose(workers_, groups);
+  Value* count = choose(threads_.workers, groups);
   finish_block(i32(0), step, count);
   b.CreateBr(done);
   b.SetInsertPoint(done);
@@ -263,16 +289,17 @@ void GpuFrame::end() {
 
 /// Counts the block in, after all that its threads wrote; whether it is the last of `expected`. Then the
 /// counter is zero again, and what the others wrote can be read.
-Value* GpuFrame::arrive(Value* counter, Value* expected) {
+Value* BlockJoin::arrive(Value* counter, Value* expected) {
   barrier();
-  Value* flag = shared(plan_.shared_exchange);
-  emit_if(b, b.CreateICmpEQ(thread_, b.getInt32(0)), [&] {
+  Value* flag = shared_.at(plan_.shared_exchange);
+  emit_if(b, b.CreateICmpEQ(threads_.thread, b.getInt32(0)), [&] {
     Value* before = ptx::count_in(b, counter);
     Value* last = b.CreateICmpEQ(b.CreateAdd(before, b.getInt32(1)), expected);
     for (size_t o = 0; o < plan_.program.outputs.size(); ++o)
       if (plan_.program.outputs[o].kind == OutputInfo::Kind::any)
         b.CreateAlignedStore(b.getInt32(0), any_word(o), llvm::Align(4));
-    emit_if(b, last, [&] { b.CreateAlignedStore(b.getInt32(0), global_pointer(counter), llvm::Align(4)); });
+    emit_if(b, last,
+            [&] { b.CreateAlignedStore(b.getInt32(0), global_pointer(b, counter), llvm::Align(4)); });
     b.CreateAlignedStore(b.CreateZExt(last, b.getInt32Ty()), flag, llvm::Align(4));
   });
   barrier();
@@ -282,35 +309,34 @@ Value* GpuFrame::arrive(Value* counter, Value* expected) {
 
 /// A quad of lanes takes one row at a time, with its number in the block; rows that do not exist repeat the
 /// last one.
-void GpuFrame::for_each_row(const std::function<void(Value* local, Value* row)>& body) {
-  Loop rows(b, b.CreateLShr(thread_, 2), b.getInt32(static_cast<uint32_t>(plan_.launch.rows_per_block)),
-            plan_.consumers / kQuad, "row");
-  body(rows.index(), clamp_row(b.CreateAdd(first_row_, b.CreateZExt(rows.index(), b.getInt64Ty()))));
+void BlockJoin::for_each_row(const std::function<void(Value* local, Value* row)>& body) {
+  Loop rows(b, b.CreateLShr(threads_.thread, 2),
+            b.getInt32(static_cast<uint32_t>(plan_.launch.rows_per_block)), plan_.consumers / kQuad, "row");
+  body(rows.index(), threads_.existing_row(rows.index()));
   rows.close();
   rows.keep_rolled();
 }
 
 /// Whether the lane is the one of its quad that writes, and the row is not a repeated one.
-Value* GpuFrame::owns_row(Value* local) {
-  Value* exists =
-      b.CreateICmpSLT(b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty())), arguments_.rows());
-  return b.CreateAnd(exists, b.CreateICmpEQ(b.CreateAnd(lane_, 3), b.getInt32(0)));
+Value* BlockJoin::owns_row(Value* local) {
+  Value* exists = b.CreateICmpSLT(threads_.global_row(local), arguments_.rows());
+  return b.CreateAnd(exists, b.CreateICmpEQ(b.CreateAnd(threads_.lane, 3), b.getInt32(0)));
 }
 
 /// By all consumers of the block that came last. Records: `count` of them from `first` on, `step` apart.
-void GpuFrame::finish_block(Value* first, Value* step, Value* count) {
+void BlockJoin::finish_block(Value* first, Value* step, Value* count) {
   if (plan_.join == Join::records) {
     for_each_row([&](Value* local, Value* row) {
       const StateValues states = join_records(row, first, step, count);
       emit_if(b, owns_row(local), [&] {
         if (bounded_ < states.size())
-          b.CreateAlignedStore(b.getInt64(0), global_pointer(state_address(0, row)), llvm::Align(8));
+          b.CreateAlignedStore(b.getInt64(0), global_pointer(b, state_address(0, row)), llvm::Align(8));
         finish_row(states, local, row);
       });
     });
   } else {
-    for_each_thread(b, thread_, plan_.launch.rows_per_block, plan_.consumers, [&](Value* local) {
-      Value* row = b.CreateAdd(first_row_, b.CreateZExt(local, b.getInt64Ty()));
+    for_each_thread(b, threads_.thread, plan_.launch.rows_per_block, plan_.consumers, [&](Value* local) {
+      Value* row = threads_.global_row(local);
       emit_if(b, b.CreateICmpSLT(row, arguments_.rows()), [&] { finish_row(take_packed(row), local, row); });
     });
   }
@@ -318,10 +344,10 @@ void GpuFrame::finish_block(Value* first, Value* step, Value* count) {
 }
 
 /// A quad joins records of a row, three a lane at a time so that their latencies overlap.
-StateValues GpuFrame::join_records(Value* row, Value* first, Value* step, Value* count) {
-  const RowStates states = sweep_.make_states();
-  sweep_.store(states, sweep_.identity());
-  Value* quad_lane = b.CreateAnd(lane_, 3);
+StateValues BlockJoin::join_records(Value* row, Value* first, Value* step, Value* count) {
+  const RowStates states = states_.make();
+  states_.store(states, states_.identity());
+  Value* quad_lane = b.CreateAnd(threads_.lane, 3);
   Loop loop(b, b.getInt32(0), count, kGroup, "record");
   std::vector<StateValues> records;
   for (int i = 0; i < kGroup / kQuad; ++i) {
@@ -332,44 +358,43 @@ StateValues GpuFrame::join_records(Value* row, Value* first, Value* step, Value*
     std::vector<Value*> words;
     for (int w = 0; w < plan_.record_words; ++w) {
       Value* word = record_index(b, arguments_, plan_.record_words, row, w, b.CreateZExt(at, b.getInt64Ty()));
-      words.push_back(ptx::load_fresh(b, element(4, arguments_.records(), word)));
+      words.push_back(ptx::load_fresh(b, global_element(b, 4, arguments_.records(), word)));
     }
-    const std::vector<Value*> none = sweep_.to_words(sweep_.identity());
+    const std::vector<Value*> none = states_.to_words(states_.identity());
     for (size_t w = 0; w < words.size(); ++w) words[w] = b.CreateSelect(exists, words[w], none[w]);
-    records.push_back(sweep_.from_words(words));
+    records.push_back(states_.from_words(words));
   }
-  StateValues joined = sweep_.load(states);
-  for (const StateValues& record : records) joined = sweep_.combine(joined, record);
-  sweep_.store(states, joined);
+  StateValues joined = states_.load(states);
+  for (const StateValues& record : records) joined = states_.combine(joined, record);
+  states_.store(states, joined);
   loop.close();
   loop.keep_rolled();
-  return join_lanes(sweep_, ops_, sweep_.load(states), lane_, {1, 2});
+  return join_quad(states_.load(states));
 }
 
-void GpuFrame::write_record(const StateValues& states, Value* row, Value* worker) {
-  const std::vector<Value*> words = sweep_.to_words(states);
+void BlockJoin::write_record(const StateValues& states, Value* row, Value* worker) {
+  const std::vector<Value*> words = states_.to_words(states);
   for (size_t w = 0; w < words.size(); ++w)
-    store(words[w], arguments_.records(),
-          record_index(b, arguments_, plan_.record_words, row, static_cast<int>(w),
-                       b.CreateZExt(worker, b.getInt64Ty())),
-          nullptr);
+    memory_.store(words[w], arguments_.records(),
+                  record_index(b, arguments_, plan_.record_words, row, static_cast<int>(w),
+                               b.CreateZExt(worker, b.getInt64Ty())),
+                  nullptr);
 }
 
 /// Reads a row's packed states and clears them.
-StateValues GpuFrame::take_packed(Value* row) {
+StateValues BlockJoin::take_packed(Value* row) {
   StateValues states;
   std::vector<Value*> words;
-  for (size_t r = 0; r < analysis_.sweep_reductions.size(); ++r) {
-    Value* at = global_pointer(state_address(r, row));
+  for (size_t r = 0; r < states_.count(); ++r) {
+    Value* at = global_pointer(b, state_address(r, row));
     llvm::LoadInst* load = b.CreateAlignedLoad(b.getInt64Ty(), at, llvm::Align(8));
     load->setAtomic(llvm::AtomicOrdering::Monotonic, ptx::device_scope(b));
     words.push_back(load);
   }
   for (size_t r = 0; r < words.size(); ++r) {
-    b.CreateAlignedStore(b.getInt64(0), global_pointer(state_address(r, row)), llvm::Align(8));
+    b.CreateAlignedStore(b.getInt64(0), global_pointer(b, state_address(r, row)), llvm::Align(8));
     Value* low = b.CreateTrunc(words[r], b.getInt32Ty());
-    const ReductionInfo& reduction =
-        plan_.program.reductions[plan_.program.nodes[analysis_.sweep_reductions[r]].imm];
+    const ReductionInfo& reduction = states_.reduction(r);
     if (reduction.kind == ReductionKind::bit_or) {
       states.push_back({low});
       continue;
@@ -381,39 +406,58 @@ StateValues GpuFrame::take_packed(Value* row) {
   return states;
 }
 
-void GpuFrame::finish_row(const StateValues& states, Value* local, Value* row) {
+namespace {
+
+/// What finalizers read of a row: its finished reductions, and the row table.
+class FinishedRow : public GpuSource {
+ public:
+  FinishedRow(OpEmitter& ops, const Arguments& arguments, RowTable& table, Value* local)
+      : GpuSource(ops, arguments), table_(table), local_(local) {}
+
+  Value* row_value(NodeId node, size_t which, int) override {
+    const auto found = finished.find({node, which});
+    return found != finished.end() ? found->second : table_.value(node, local_);
+  }
+
+  std::map<std::pair<NodeId, size_t>, Value*> finished;
+
+ private:
+  RowTable& table_;
+  Value* local_;
+};
+
+}  // namespace
+
+void BlockJoin::finish_row(const StateValues& states, Value* local, Value* row) {
+  FinishedRow source(ops_, arguments_, table_, local);
+  source.current_row = row;
   for (size_t r = 0; r < states.size(); ++r)
-    for (size_t i = 0; i < states[r].size(); ++i) finished[{analysis_.sweep_reductions[r], i}] = states[r][i];
-  current_row = row;
-  finished_local_ = local;
-  emit_finish_row(plan_, ops_, *this, true, [&](size_t o) {
+    for (size_t i = 0; i < states[r].size(); ++i) source.finished[{states_.node(r), i}] = states[r][i];
+  emit_finish_row(plan_, ops_, source, true, [&](size_t o) {
     if (plan_.program.outputs[o].kind != OutputInfo::Kind::any) return arguments_.output(o);
     Value* generic = b.CreateAddrSpaceCast(any_word(o), b.getPtrTy());
     Value* wanted = b.CreateICmpNE(arguments_.output(o), b.getInt64(0));
     return b.CreateSelect(wanted, b.CreatePtrToInt(generic, b.getInt64Ty()), b.getInt64(0));
   });
-  finished.clear();
-  current_row = nullptr;
-  finished_local_ = nullptr;
 }
 
 /// Hands out what the block's rows collected, or where there are other blocks of rows, the last of them does
 /// so.
-void GpuFrame::publish_any_outputs() {
+void BlockJoin::publish_any_outputs() {
   std::vector<size_t> outputs;
   for (size_t o = 0; o < plan_.program.outputs.size(); ++o)
     if (plan_.program.outputs[o].kind == OutputInfo::Kind::any) outputs.push_back(o);
   if (outputs.empty()) return;
   auto publish = [&](size_t o, Value* word) {
     emit_if(b, b.CreateICmpNE(arguments_.output(o), b.getInt64(0)),
-            [&] { store(word, arguments_.output(o), b.getInt64(0), nullptr); });
+            [&] { memory_.store(word, arguments_.output(o), b.getInt64(0), nullptr); });
   };
   auto collected = [&](size_t o) { return b.CreateAlignedLoad(b.getInt32Ty(), any_word(o), llvm::Align(4)); };
   Value* wanted = b.getFalse();
   for (size_t o : outputs) wanted = b.CreateOr(wanted, b.CreateICmpNE(arguments_.output(o), b.getInt64(0)));
   emit_if(b, wanted, [&] {
     barrier();
-    Value* first = b.CreateICmpEQ(thread_, b.getInt32(0));
+    Value* first = b.CreateICmpEQ(threads_.thread, b.getInt32(0));
     Value* row_blocks = ptx::grid_size_y(b);
     Value* alone = b.CreateICmpEQ(row_blocks, b.getInt32(1));
     emit_if(b, b.CreateAnd(first, alone), [&] {
@@ -423,16 +467,16 @@ void GpuFrame::publish_any_outputs() {
       for (size_t o : outputs) {
         Value* word = collected(o);
         emit_if(b, b.CreateICmpNE(word, b.getInt32(0)), [&] {
-          b.CreateAtomicRMW(llvm::AtomicRMWInst::Or, global_pointer(any_state(o)), word, llvm::MaybeAlign(4),
-                            llvm::AtomicOrdering::Monotonic, ptx::device_scope(b));
+          b.CreateAtomicRMW(llvm::AtomicRMWInst::Or, global_pointer(b, any_state(o)), word,
+                            llvm::MaybeAlign(4), llvm::AtomicOrdering::Monotonic, ptx::device_scope(b));
         });
       }
       Value* before = ptx::count_in(b, arguments_.shared_state());
       emit_if(b, b.CreateICmpEQ(b.CreateAdd(before, b.getInt32(1)), row_blocks), [&] {
-        b.CreateAlignedStore(b.getInt32(0), global_pointer(arguments_.shared_state()), llvm::Align(4));
+        b.CreateAlignedStore(b.getInt32(0), global_pointer(b, arguments_.shared_state()), llvm::Align(4));
         for (size_t o : outputs) {
-          Value* word = ptx::load_fresh(b, global_pointer(any_state(o)));
-          b.CreateAlignedStore(b.getInt32(0), global_pointer(any_state(o)), llvm::Align(4));
+          Value* word = ptx::load_fresh(b, global_pointer(b, any_state(o)));
+          b.CreateAlignedStore(b.getInt32(0), global_pointer(b, any_state(o)), llvm::Align(4));
           publish(o, word);
         }
       });

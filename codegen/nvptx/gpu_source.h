@@ -1,0 +1,37 @@
+#pragma once
+
+#include "codegen/common/arguments.h"
+#include "codegen/common/fragment_source.h"
+#include "codegen/common/op_emitter.h"
+
+namespace gumtile::codegen {
+
+/// Inputs and outputs of a GPU kernel through its arguments; scalar lanes that take one row at a time.
+class GpuSource : public FragmentSource {
+ public:
+  GpuSource(OpEmitter& ops, const Arguments& arguments) : ops_(ops), b(ops.b), arguments_(arguments) {}
+
+  llvm::Value* accumulator(const Place&) override { llvm_unreachable("no contraction here"); }
+  SplitInteger column_base(int) override { llvm_unreachable("no columns here"); }
+  llvm::Value* row_value(NodeId, size_t, int) override { llvm_unreachable("no row table here"); }
+  llvm::Value* row_index(int) override { return current_row; }
+  llvm::Value* input_address(uint32_t input) override { return arguments_.input(input); }
+  llvm::Value* input_stride(uint32_t input) override { return arguments_.input_stride(input); }
+  llvm::Value* load(DType dtype, llvm::Value* address, llvm::Value* index) override;
+  void store(llvm::Value* stored, llvm::Value* address, llvm::Value* index, llvm::Value* mask) override;
+
+  llvm::Value* current_row = nullptr;  ///< i64
+
+ protected:
+  OpEmitter& ops_;
+  llvm::IRBuilder<>& b;
+  const Arguments& arguments_;
+};
+
+/// The pointer (global memory) to the element `index` (i64) of `bytes` bytes from `address` (i64).
+llvm::Value* global_element(llvm::IRBuilder<>& b, size_t bytes, llvm::Value* address, llvm::Value* index);
+inline llvm::Value* global_pointer(llvm::IRBuilder<>& b, llvm::Value* address) {
+  return b.CreateIntToPtr(address, b.getPtrTy(1));
+}
+
+}  // namespace gumtile::codegen
