@@ -347,6 +347,7 @@ class Generator {
   int64_t extent(Axis axis) const {
     if (axis.id == batch_.id) return extents_.rows;
     if (axis.id == column_.id) return extents_.columns;
+    if (words_ && axis.id == words_->id) return (extents_.columns + 31) / 32;
     return axis.id == slot_.id ? slots_ : extents_.contracted;
   }
 
@@ -450,6 +451,14 @@ class Generator {
     if (slot && one_in(3)) {  // a bitmask: a word holds 32 columns
       const Expr word = min(column >> 5, slots_ - 1 < 31 ? static_cast<int>(slots_ - 1) : 31);
       load(DType::i32, {slot_, slot_}, {*slot, cast(word, DType::i32)}, Level::element);
+    }
+    if (one_in(3)) {  // as many words as the columns need: nothing lies past them
+      words_ = p_.axis("words");
+      const Expr word = cast(column >> 5, DType::i32);
+      if (slot && one_in(2))
+        load(DType::i32, {slot_, *words_}, {*slot, word}, Level::element);
+      else
+        load(DType::u32, {*words_}, {word}, Level::element);
     }
   }
 
@@ -1088,6 +1097,7 @@ class Generator {
   Extents extents_;
   int64_t slots_ = 0;
   Axis batch_, column_, slot_;
+  std::optional<Axis> words_;  ///< of 32 columns
   std::optional<Split> split_;
   std::optional<Expr> selected_;
   bool inactive_slots_ = false;

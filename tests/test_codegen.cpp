@@ -236,7 +236,10 @@ TEST_CASE("bias, softcap and scale cost a few instructions for each value") {
         };
         const std::string plain = ptx_of();
         options.settings.bias_dtype = DType::bf16;
-        CHECK(count(ptx_of(), "ld.global.b16") - count(plain, "ld.global.b16") == shape.columns);
+        // In pairs, or each by itself if the bias is not aligned for that.
+        const std::string biased = ptx_of();
+        CHECK(count(biased, "ld.global.v2.b16") == shape.columns / 2);
+        CHECK(count(biased, "ld.global.b16") - count(plain, "ld.global.b16") == shape.columns);
         options.settings = {};
         options.settings.softcap = 30;
         const std::string capped = ptx_of();
@@ -248,6 +251,38 @@ TEST_CASE("bias, softcap and scale cost a few instructions for each value") {
         const Assembly assembly = assemble(ptxas, ptx_of(), "sm_90a");
         CHECK(find_fault(assembly, false) == "");
       }
+}
+
+// One address per row, adjacent columns by one instruction each, and one condition around all of them.
+TEST_CASE("values per column are stored and loaded in pairs at constant distances") {
+  const std::string ptxas = find_ptxas();
+  for (const NoiseScheme noise : kSchemes) {
+    SamplingOptions options{noise, DType::bf16, DType::bf16, kNoFeatures};
+    const char* schedule = "wgmma:b64,v128,k64,stages=4,wg=1x1";
+    constexpr size_t kValues = 64, kRuns = kValues / 2, kRows = 2;
+    const auto ptx_of = [&] { return compile(plan(lm_head_sample(options), "sm_90a", schedule)).code; };
+    const std::string plain = ptx_of();
+    options.fragments = {
+        {"stored", HeadStage::results, [](HeadBuilder& h) { h.p.tile_output("stored", h.logit); }}};
+    const std::string stores = ptx_of();
+    CHECK(count(stores, "st.global.v2.b32") == kRuns);
+    CHECK(count(stores, "st.global.b32") - count(plain, "st.global.b32") == kValues);
+    // A row counts or does not, and its address is aligned or not.
+    CHECK(count(stores, "bra") - count(plain, "bra") <= 4 * kRows);
+    options.fragments = {{"counts", HeadStage::logits, [](HeadBuilder& h) {
+                            const Tensor counts = h.p.input("counts", DType::i32, {h.batch, h.vocab});
+                            const Expr count = counts.at({h.p.index(h.batch), h.p.index(h.vocab)});
+                            const Expr factor = h.input("factor", DType::f32, Over::slots, 0.0);
+                            h.logit = branch(factor != 0.0f, fma(factor, cast(count, DType::f32), h.logit),
+                                             h.logit);
+                          }}};
+    const std::string counts = ptx_of();
+    CHECK(count(counts, "ld.global.v2.b32") == kRuns);
+    CHECK(count(counts, "cvt.rn.f32.s32") == kValues);  // nothing is computed a second time
+    if (ptxas.empty()) continue;
+    for (const std::string& ptx : {stores, counts})
+      CHECK(find_fault(assemble(ptxas, ptx, "sm_90a"), false) == "");
+  }
 }
 
 // ---- the text ----

@@ -645,10 +645,20 @@ TEST_CASE("what all nodes read of a contraction") {
     CHECK(op_of(options) == Op::mul);
     options.fragments.push_back({"tanh", HeadStage::logits, [](HeadBuilder& h) { h.logit = tanh(h.logit); }});
     CHECK(op_of(options) == Op::tanh);
-    // A second reader of what comes before the last step.
+    // Several readers on the way, all of which one node reads.
+    options.fragments.push_back({"sum", HeadStage::logits, [](HeadBuilder& h) {
+                                   h.logit = branch(h.logit > 1.0f, h.logit + abs(h.logit), h.logit);
+                                 }});
+    CHECK(op_of(options) == Op::branch);
+    // What is stored is that node as well, or what comes before it.
     options.fragments.push_back(
-        {"raw", HeadStage::logits, [](HeadBuilder& h) { h.logit = h.logit + abs(h.logit); }});
-    CHECK(op_of(options) == Op::tanh);
+        {"stored", HeadStage::results, [](HeadBuilder& h) { h.p.tile_output("stored", h.logit); }});
+    CHECK(op_of(options) == Op::branch);
+    options.fragments.insert(options.fragments.begin(), {"raw", HeadStage::logits, [](HeadBuilder& h) {
+                                                           h.p.tile_output("raw", h.logit);
+                                                           h.logit = -h.logit;
+                                                         }});
+    CHECK(op_of(options) != Op::branch);
   }
   const Program logits = sample_logits({});
   CHECK(analyze(logits).contraction_result == kNone);

@@ -37,10 +37,19 @@ inline llvm::Value* get(llvm::IRBuilder<>& b, llvm::AllocaInst* variable) {
 /// `if (condition) body`.
 void emit_if(llvm::IRBuilder<>& b, llvm::Value* condition, const std::function<void()>& body);
 
+void emit_if_else(llvm::IRBuilder<>& b, llvm::Value* condition, const std::function<void()>& body,
+                  const std::function<void()>& otherwise);
+
 /// `condition ? body() : otherwise`, where nothing of `body` runs if the condition is false. `rare`: the
 /// condition seldom holds.
 llvm::Value* value_if(llvm::IRBuilder<>& b, llvm::Value* condition, const std::function<llvm::Value*()>& body,
                       llvm::Value* otherwise, bool rare = false);
+
+/// Values of one of two ways, of which the other does not run. `rare`: the condition seldom holds.
+std::vector<llvm::Value*> values_if(llvm::IRBuilder<>& b, llvm::Value* condition,
+                                    const std::function<std::vector<llvm::Value*>()>& then,
+                                    const std::function<std::vector<llvm::Value*>()>& otherwise,
+                                    bool rare = false);
 
 /// `for (index = begin; index < end; index += step)` over a signed integer type. Code emitted between
 /// construction and `close` is the body; the builder continues after the loop.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 
 #include "codegen/common/control_flow.h"
 
@@ -115,8 +116,14 @@ ExpressionEmitter::Known ExpressionEmitter::emit_node(NodeId id, const Place& pl
   switch (node.op) {
     case Op::index:
       return {{}, b.CreateTrunc(source_.row_index(place.row), ops_.type(DType::u32))};
-    case Op::load:
-      return {{}, load(node, place)};
+    case Op::load: {
+      // Vectors of lanes gather in any case: alone, unless a condition is to guard several.
+      const bool together = source_.has_runs() || program_.inputs[node.imm].optional;
+      if (!together || analysis_.nodes[id].level != Level::element || place.member == chosen())
+        return {{}, load(node, place)};
+      const std::vector<int> members = companions(place);
+      return {{}, spread(id, place, members, load_together(node, place, members))};
+    }
     case Op::get:
       return {{}, value(node.operands[0], place, node.imm)};
     case Op::contract:
@@ -146,7 +153,13 @@ ExpressionEmitter::Known ExpressionEmitter::emit_node(NodeId id, const Place& pl
         if (c->isNullValue()) return known(node.operands[2], place, 0);
         if (c->isAllOnesValue()) return known(node.operands[1], place, 0);
       }
-      if (node.op == Op::branch) return {{}, branch(node, place, condition)};
+      if (node.op == Op::branch) {
+        if (analysis_.nodes[id].level != Level::element || place.member == chosen() ||
+            analysis_.nodes[node.operands[0]].level == Level::element)
+          return {{}, branch(node, place, condition)};
+        const std::vector<int> members = companions(place);
+        return {{}, spread(id, place, members, branch_together(node, place, condition, members))};
+      }
       return {{}, number(Op::select, node.dtype, node.dtype, {condition, operand(1), operand(2)})};
     }
     default: {
@@ -312,70 +325,67 @@ Value* ExpressionEmitter::group_valid(const Place& place) {
   return any;
 }
 
-// ---- loads, branches and reductions over members ----
+// ---- branches and reductions over members ----
 
-/// An element of a vector over the columns, of which none is masked: the columns of a lane lie at constant
-/// distances from one address. Null for other inputs.
-Value* ExpressionEmitter::load_column(const Node& node, const Place& place) {
-  const auto input = static_cast<uint32_t>(node.imm);
-  const InputInfo& info = program_.inputs[input];
-  if (info.axes.size() != 1 || info.axes[0] != program_.column_axis || masked_ || ops_.lanes() != 0)
-    return nullptr;
-  const Known at = known(node.operands[0], place, 0);
-  if (at.value || !at.split.base) return nullptr;
-  const auto bytes = static_cast<int64_t>(size_bytes(info.dtype));
-  Value* base = b.CreateMul(b.CreateZExt(at.split.base, b.getInt64Ty()), b.getInt64(bytes));
-  Value* address = b.CreateAdd(source_.input_address(input), base);
-  const int64_t offset = static_cast<int64_t>(at.split.offset) - plan_.problem.first_column;
-  return ops_.from_storage(info.dtype, source_.load(info.dtype, address, b.getInt64(offset)));
+Value* ExpressionEmitter::in_scope(const std::function<Value*()>& emit) {
+  return in_scope([&] { return std::vector<Value*>{emit()}; })[0];
 }
 
-Value* ExpressionEmitter::load(const Node& node, const Place& place) {
-  const auto input = static_cast<uint32_t>(node.imm);
-  const InputInfo& info = program_.inputs[input];
-  Value* address = source_.input_address(input);
-  auto emit_load = [&]() -> Value* {
-    if (Value* loaded = load_column(node, place)) return loaded;
-    Value* index = nullptr;
-    for (size_t axis = 0; axis < info.axes.size(); ++axis) {
-      const DType type = program_.nodes[node.operands[axis]].dtype;
-      Value* at = value(node.operands[axis], place);
-      const bool along_columns = info.axes[axis] == program_.column_axis;
-      if (along_columns && plan_.problem.first_column != 0)
-        at = b.CreateSub(at, ops_.constant(type, static_cast<uint64_t>(plan_.problem.first_column)));
-      if (masked_ && along_columns) {
-        // A column outside of the range is dropped later, but must not be read.
-        Value* last = ops_.constant(DType::u32, static_cast<uint64_t>(plan_.problem.columns - 1));
-        at = b.CreateBinaryIntrinsic(llvm::Intrinsic::umin, at, last);
-      }
-      at = is_signed_integer(type) ? b.CreateSExt(at, ops_.type(DType::i64))
-                                   : b.CreateZExt(at, ops_.type(DType::i64));
-      index = axis == 0 ? at : b.CreateAdd(b.CreateMul(index, ops_.splat(source_.input_stride(input))), at);
-    }
-    if (!index) index = ops_.constant(DType::i64, 0);
-    return ops_.from_storage(info.dtype, source_.load(info.dtype, address, index));
-  };
-  if (!info.optional) return emit_load();
-  Value* fallback = value(node.operands.back(), place);
-  for (size_t axis = 0; axis < info.axes.size(); ++axis)
-    value(node.operands[axis], place);  // outside the branch
-  return value_if(
-      b, b.CreateICmpNE(address, b.getInt64(0)), [&] { return in_scope(emit_load); }, fallback);
+std::vector<Value*> ExpressionEmitter::in_scope(const std::function<std::vector<Value*>()>& emit) {
+  push_scope();
+  std::vector<Value*> made = emit();
+  pop_scope();
+  return made;
+}
+
+std::vector<int> ExpressionEmitter::companions(const Place& place) const {
+  if (analysis_.group_axis != kNone) return group_members(leader_of(place.member));
+  std::vector<int> members(offsets_.size());
+  std::iota(members.begin(), members.end(), 0);
+  return members;
+}
+
+Value* ExpressionEmitter::spread(NodeId node, const Place& place, const std::vector<int>& members,
+                                 const std::vector<Value*>& values) {
+  Value* own = nullptr;
+  for (size_t i = 0; i < members.size(); ++i) {
+    if (members[i] == place.member)
+      own = values[i];
+    else
+      remember(node, {place.row, place.block, members[i]}, values[i]);
+  }
+  return own;
 }
 
 Value* ExpressionEmitter::branch(const Node& node, const Place& place, Value* condition) {
   Value* otherwise = value(node.operands[2], place);
   Value* any = condition->getType()->isVectorTy() ? b.CreateOrReduce(condition) : condition;
-  const auto rarely = [&] { return b.CreateSelect(condition, value(node.operands[1], place), otherwise); };
+  const std::function<Value*()> rarely = [&] {
+    return b.CreateSelect(condition, value(node.operands[1], place), otherwise);
+  };
   return value_if(
       b, any, [&] { return in_scope(rarely); }, otherwise, true);
 }
 
-Value* ExpressionEmitter::in_scope(const std::function<Value*()>& emit) {
-  push_scope();
-  Value* made = emit();
-  pop_scope();
-  return made;
+std::vector<Value*> ExpressionEmitter::branch_together(const Node& node, const Place& place, Value* condition,
+                                                       const std::vector<int>& members) {
+  const auto side = [&](size_t operand) {
+    std::vector<Value*> values;
+    for (int member : members)
+      values.push_back(value(node.operands[operand], {place.row, place.block, member}));
+    return values;
+  };
+  const std::vector<Value*> otherwise = side(2);
+  const bool is_vector = condition->getType()->isVectorTy();
+  const std::function<std::vector<Value*>()> rarely = [&] {
+    std::vector<Value*> values = side(1);
+    for (size_t i = 0; is_vector && i < values.size(); ++i)
+      values[i] = b.CreateSelect(condition, values[i], otherwise[i]);
+    return values;
+  };
+  return values_if(
+      b, is_vector ? b.CreateOrReduce(condition) : condition, [&] { return in_scope(rarely); },
+      [&] { return otherwise; }, true);
 }
 
 std::vector<Value*> ExpressionEmitter::reduce_members(const Node& node, const Place& place) {

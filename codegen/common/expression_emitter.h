@@ -41,6 +41,8 @@ class ExpressionEmitter {
   /// Constant true where nothing is masked.
   llvm::Value* column_valid(const Place& place);
   llvm::Value* group_valid(const Place& place);
+  /// Whether a block's columns exist together or not at all.
+  bool blocks_whole() const;
 
   /// Members of the fragment that start a group, and the members of such a group.
   const std::vector<int>& group_leaders() const { return leaders_; }
@@ -56,6 +58,23 @@ class ExpressionEmitter {
   /// Whether a node can be computed for a chosen member: nothing in it belongs to a group.
   bool can_choose(NodeId node) const;
   llvm::Value* column(const Place& place);
+  /// A block's column as `base | offset`.
+  SplitInteger split_column(const Place& place);
+  /// Whether the columns of several members (ascending) all exist (i1).
+  llvm::Value* all_valid(const Place& place, const std::vector<int>& members);
+  /// Whether elements at these offsets in bytes come in pairs that lie side by side, the first of them at a
+  /// multiple of both's size if offset 0 is.
+  static bool are_pairs(const std::vector<int64_t>& offsets, int64_t bytes);
+  /// The low bits (i32) that an address and all multiples of a stride of elements of so many bytes (i64s)
+  /// have in common with 0 up to their alignment.
+  llvm::Value* alignment_bits(llvm::Value* address, llvm::Value* stride, int64_t bytes) {
+    llvm::Type* low = b.getInt32Ty();
+    llvm::Value* pitch = b.CreateMul(b.CreateTrunc(stride, low), b.getInt32(static_cast<uint32_t>(bytes)));
+    return b.CreateOr(b.CreateTrunc(address, low), pitch);
+  }
+  llvm::Value* is_aligned(llvm::Value* bits, int64_t to) {
+    return b.CreateICmpEQ(b.CreateAnd(bits, static_cast<uint64_t>(to - 1)), b.getInt32(0));
+  }
 
   /// Values made inside a conditional block must not be used after it.
   void push_scope() { scopes_.emplace_back(); }
@@ -83,24 +102,46 @@ class ExpressionEmitter {
   Known emit_node(NodeId node, const Place& place, size_t which);
   std::optional<SplitInteger> emit_split(const Node& node, const Place& place);
   SplitInteger split_of(NodeId node, const Place& place);
-  SplitInteger split_column(const Place& place);
   SplitInteger compress(SplitInteger x, uint32_t mask);
   SplitInteger shift(SplitInteger x, int left);
   SplitInteger keep(SplitInteger x, uint32_t mask);
   std::optional<SplitInteger> join(const SplitInteger& x, const SplitInteger& y, bool add);
   llvm::Value* materialize(const SplitInteger& x);
   llvm::Value* number(Op op, DType operand_type, DType result, const std::vector<llvm::Value*>& operands);
-  llvm::Value* load_column(const Node& node, const Place& place);
-  llvm::Value* load(const Node& node, const Place& place);
   /// What `emit` makes, nothing of which is known afterwards.
   llvm::Value* in_scope(const std::function<llvm::Value*()>& emit);
+  std::vector<llvm::Value*> in_scope(const std::function<std::vector<llvm::Value*>()>& emit);
+
+  /// Members whose values one condition guards, or one instruction loads, beside that of a place: those of
+  /// its group, or without groups all of the block.
+  std::vector<int> companions(const Place& place) const;
+  /// Takes the values of companions, and gives that of the place.
+  llvm::Value* spread(NodeId node, const Place& place, const std::vector<int>& members,
+                      const std::vector<llvm::Value*>& values);
   llvm::Value* branch(const Node& node, const Place& place, llvm::Value* condition);
+  std::vector<llvm::Value*> branch_together(const Node& node, const Place& place, llvm::Value* condition,
+                                            const std::vector<int>& members);
+
+  // expression_loads.cpp
+  struct ColumnRun {
+    llvm::Value* address = nullptr;        ///< i64
+    std::vector<int64_t> offsets;          ///< of the members, in bytes from there
+    llvm::Value* pairs_aligned = nullptr;  ///< i1; null: members are not pairs of adjacent columns
+  };
+  llvm::Value* index_valid(NodeId node, const Place& place);
+  llvm::Value* safe_index(NodeId node, AxisId axis, const Place& place);
+  llvm::Value* load_one(const Node& node, const Place& place);
+  llvm::Value* load(const Node& node, const Place& place);
+  std::optional<ColumnRun> column_run(const Node& node, const Place& place, const std::vector<int>& members);
+  std::vector<llvm::Value*> load_members(const Node& node, const Place& place,
+                                         const std::vector<int>& members);
+  std::vector<llvm::Value*> load_together(const Node& node, const Place& place,
+                                          const std::vector<int>& members);
+  llvm::Value* word(int64_t value) { return b.getInt64(static_cast<uint64_t>(value)); }
   std::vector<llvm::Value*> reduce_members(const Node& node, const Place& place);
   llvm::Value* select_ordered(const Node& node, const Place& place);
   NodeKey key(NodeId node, const Place& place, size_t which) const;
   int leader_of(int member) const;
-  /// Whether a block's columns exist together or not at all.
-  bool blocks_whole() const;
 
   const KernelPlan& plan_;
   const Program& program_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "codegen/common/llvm.h"
@@ -76,6 +77,21 @@ class FragmentSource {
   virtual llvm::Value* load(DType dtype, llvm::Value* address, llvm::Value* index) = 0;
   /// Stores elements where `mask` (i1 or a vector of them; null: everywhere) holds.
   virtual void store(llvm::Value* stored, llvm::Value* address, llvm::Value* index, llvm::Value* mask) = 0;
+
+  /// Whether a lane's elements may be loaded and stored by the two functions below: not if lanes are elements
+  /// of vectors.
+  virtual bool has_runs() { return false; }
+  /// `count` stored elements that lie side by side, by one instruction, `offset` bytes from an address (i64).
+  /// The first of them must be aligned as if they were one element.
+  virtual std::vector<llvm::Value*> load_run(DType dtype, llvm::Value* address, int64_t offset,
+                                             size_t count) {
+    (void)dtype, (void)address, (void)offset, (void)count;
+    llvm_unreachable("no runs");
+  }
+  virtual void store_run(std::span<llvm::Value* const> stored, llvm::Value* address, int64_t offset) {
+    (void)stored, (void)address, (void)offset;
+    llvm_unreachable("no runs");
+  }
 };
 
 }  // namespace gumtile::codegen

@@ -27,9 +27,9 @@ void add_parts_without_contraction(const Program& program, const ProgramAnalysis
 
 }  // namespace
 
-/// A lane must hold one group per block, or which member starts the chosen group would have to be chosen, too.
-/// And it must be an argmax: a group with a bound of NaN is out from the start, where another combine might
-/// let NaN through.
+/// A lane must hold one group per block, or which member starts the chosen group would have to be chosen,
+/// too. And it must be an argmax: a group with a bound of NaN is out from the start, where another combine
+/// might let NaN through.
 std::optional<GroupContest> GroupContest::make(FoldContext& context, size_t reduction) {
   const ReductionInfo& info = context.states.reduction(reduction);
   Lanes* lanes = context.source.lanes();
@@ -100,7 +100,8 @@ GroupContest::Leader GroupContest::find_leader(std::span<const RowStates> states
   Value* best = nullptr;
   for (int row = 0; row < fragment.rows; ++row) {
     std::vector<Value*> bounds;
-    for (int block = 0; block < fragment.blocks; ++block) bounds.push_back(get(b, bounds_[number(row, block)]));
+    for (int block = 0; block < fragment.blocks; ++block)
+      bounds.push_back(get(b, bounds_[number(row, block)]));
     Value* largest_bound = c_->largest(DType::f32, bounds);
     Value* of_block = i32(fragment.blocks - 1);
     for (int block = fragment.blocks - 1; block-- > 0;)

@@ -11,9 +11,9 @@
 namespace gumtile::codegen {
 
 /// All groups that a lane holds of a fragment, of a reduction whose groups have bounds: the fragment's folds
-/// note the bounds, then the groups that matter are folded one at a time, the largest bound first. One copy of
-/// the code serves all groups (see ColumnContest), and groups of other rows and blocks raise what the row has
-/// reached before most of them are looked at. For fragments of as many rows and blocks as the plan's.
+/// note the bounds, then the groups that matter are folded one at a time, the largest bound first. One copy
+/// of the code serves all groups (see ColumnContest), and groups of other rows and blocks raise what the row
+/// has reached before most of them are looked at. For fragments of as many rows and blocks as the plan's.
 class GroupContest {
  public:
   /// A contest for a sweep reduction, if its Program and the source allow it.
@@ -30,8 +30,9 @@ class GroupContest {
   /// Folds the groups whose bounds do not dismiss them into `states` (of all rows), in rounds: one group per
   /// lane. `before_round` and `after_round` emit what belongs to a round; the latter is told for the chosen
   /// row whether its state may have risen above all that the row's lanes knew of (i1), and the state.
-  void settle(std::span<const RowStates> states, const std::function<void()>& before_round,
-              const std::function<void(llvm::Value* rises, std::span<llvm::Value* const> state)>& after_round);
+  void settle(
+      std::span<const RowStates> states, const std::function<void()>& before_round,
+      const std::function<void(llvm::Value* rises, std::span<llvm::Value* const> state)>& after_round);
 
  private:
   /// What a lane folds in a round.

@@ -1,6 +1,7 @@
 #include "codegen/common/sweep_emitter.h"
 
 #include <array>
+#include <numeric>
 
 #include "codegen/common/column_contest.h"
 #include "codegen/common/control_flow.h"
@@ -170,28 +171,96 @@ bool SweepEmitter::stores_tiles() const {
   return false;
 }
 
-void SweepEmitter::store_tiles(int row, int block, Value* row_active,
-                               const std::function<Value*(size_t)>& output_address,
-                               const std::function<Value*(size_t)>& output_stride) {
+void SweepEmitter::store_tiles(
+    int row, Value* row_active, const std::function<TileOutput(size_t)>& output,
+    const std::function<void(const std::function<void(int, int)>&)>& for_each_run) {
   llvm::IRBuilder<>& b = c_.b;
-  llvm::Type* wide = c_.ops.type(DType::i64);
   for (size_t o = 0; o < c_.plan.program.outputs.size(); ++o) {
-    const OutputInfo& output = c_.plan.program.outputs[o];
-    if (output.kind != OutputInfo::Kind::tile) continue;
-    Value* first = b.CreateMul(c_.source.row_index(row), c_.ops.splat(output_stride(o)));
-    for (size_t member = 0; member < c_.expressions.fragment_offsets().size(); ++member) {
-      const Place place{row, block, static_cast<int>(member)};
+    const OutputInfo& info = c_.plan.program.outputs[o];
+    if (info.kind != OutputInfo::Kind::tile) continue;
+    const TileOutput to = output(o);
+    Value* first = b.CreateMul(c_.source.row_index(row), c_.ops.splat(to.stride));
+    if (!c_.source.has_runs()) {
+      for_each_run([&](int block, int blocks) {
+        store_each(info, row, block, blocks, c_.ops.splat(row_active), to.address, first);
+      });
+      continue;
+    }
+    const auto bytes = b.getInt64(static_cast<int64_t>(size_bytes(info.dtype)));
+    emit_if(b, row_active, [&] {
+      Value* at = b.CreateAdd(to.address, b.CreateMul(first, bytes));
+      Value* alignment =
+          c_.expressions.alignment_bits(to.address, to.stride, static_cast<int64_t>(size_bytes(info.dtype)));
+      for_each_run([&](int block, int blocks) { store_runs(info, row, block, blocks, at, alignment); });
+    });
+  }
+}
+
+/// Each column by itself, if it exists and `active` holds.
+void SweepEmitter::store_each(const OutputInfo& output, int row, int first_block, int blocks, Value* active,
+                              Value* address, Value* first) {
+  llvm::IRBuilder<>& b = c_.b;
+  const int64_t first_column = c_.plan.problem.first_column;
+  for (int block = first_block; block < first_block + blocks; ++block)
+    for (int member = 0; member < c_.expressions.chosen(); ++member) {
+      const Place place{row, block, member};
       Value* stored = c_.ops.to_storage(output.dtype, c_.expressions.value(output.node, place));
       Value* column = c_.expressions.column(place);
-      if (c_.plan.problem.first_column != 0)
-        column = b.CreateSub(
-            column, c_.ops.constant(DType::u32, static_cast<uint64_t>(c_.plan.problem.first_column)));
-      Value* index = b.CreateAdd(first, b.CreateZExt(column, wide));
-      Value* mask = c_.ops.splat(row_active);
+      if (first_column != 0)
+        column = b.CreateSub(column, c_.ops.constant(DType::u32, static_cast<uint64_t>(first_column)));
+      Value* index = b.CreateAdd(first, b.CreateZExt(column, c_.ops.type(DType::i64)));
+      Value* mask = active;
       if (c_.expressions.masked()) mask = b.CreateAnd(mask, c_.expressions.column_valid(place));
-      c_.source.store(stored, output_address(o), index, mask);
+      c_.source.store(stored, address, index, mask);
     }
-  }
+}
+
+/// Columns at constant distances from one address, adjacent ones together if the output's alignment allows
+/// it. One condition guards them all; only if the range ends among them is each asked for.
+void SweepEmitter::store_runs(const OutputInfo& output, int row, int first_block, int blocks, Value* address,
+                              Value* alignment) {
+  llvm::IRBuilder<>& b = c_.b;
+  ExpressionEmitter& e = c_.expressions;
+  const auto bytes = static_cast<int64_t>(size_bytes(output.dtype));
+  const auto word = [&](int64_t value) { return b.getInt64(static_cast<uint64_t>(value)); };
+  e.push_scope();
+  std::vector<Place> places;
+  std::vector<int64_t> offsets;
+  std::vector<Value*> stored;
+  for (int block = first_block; block < first_block + blocks; ++block)
+    for (int member = 0; member < e.chosen(); ++member) {
+      places.push_back({row, block, member});
+      const SplitInteger column = e.split_column(places.back());
+      offsets.push_back((static_cast<int64_t>(column.offset) - c_.plan.problem.first_column) * bytes);
+      stored.push_back(c_.ops.to_storage(output.dtype, e.value(output.node, places.back())));
+    }
+  Value* base = b.CreateZExt(e.split_column(places[0]).base, b.getInt64Ty());
+  Value* at = b.CreateAdd(address, b.CreateMul(base, word(bytes)));
+  const auto store = [&](size_t first, size_t count) {
+    c_.source.store_run(std::span(stored).subspan(first, count), at, offsets[first]);
+  };
+  const auto store_all_by = [&](size_t count) {
+    for (size_t i = 0; i < stored.size(); i += count) store(i, count);
+  };
+  const auto store_all = [&] {
+    if (!ExpressionEmitter::are_pairs(offsets, bytes)) {
+      store_all_by(1);
+      return;
+    }
+    emit_if_else(
+        b, e.is_aligned(alignment, 2 * bytes), [&] { store_all_by(2); }, [&] { store_all_by(1); });
+  };
+  const auto store_existing = [&] {
+    for (size_t i = 0; i < stored.size(); ++i) emit_if(b, e.column_valid(places[i]), [&] { store(i, 1); });
+  };
+  if (!e.masked())
+    store_all();
+  else if (e.blocks_whole() && blocks == 1)
+    emit_if(b, e.column_valid(places[0]), store_all);
+  else
+    emit_if_else(b, b.CreateAnd(e.column_valid(places.front()), e.column_valid(places.back())), store_all,
+                 store_existing);
+  e.pop_scope();
 }
 
 }  // namespace gumtile::codegen

@@ -36,11 +36,15 @@ class SweepEmitter {
   /// The contest, if there is one.
   std::optional<GroupContest>& contest() { return contest_; }
 
-  /// Stores one row's columns of one block to the tile outputs. `output_address` and `output_stride` give
-  /// i64s.
-  void store_tiles(int row, int block, llvm::Value* row_active,
-                   const std::function<llvm::Value*(size_t)>& output_address,
-                   const std::function<llvm::Value*(size_t)>& output_stride);
+  /// A matrix to which a tile output goes: its address and the distance of its rows in elements (i64s).
+  struct TileOutput {
+    llvm::Value* address;
+    llvm::Value* stride;
+  };
+  /// Stores one row's columns to the tile outputs if `row_active` (i1). `for_each_run` calls what it is given
+  /// for runs of blocks (the first, and how many) that share a base (`FragmentSource::column_base`).
+  void store_tiles(int row, llvm::Value* row_active, const std::function<TileOutput(size_t)>& output,
+                   const std::function<void(const std::function<void(int, int)>&)>& for_each_run);
   bool stores_tiles() const;
 
   ExpressionEmitter& expressions() { return c_.expressions; }
@@ -51,6 +55,10 @@ class SweepEmitter {
 
   void fold_elements(NodeId id, const State& state, int row, int block);
   void fold_group(NodeId id, const State& state, const Place& place);
+  void store_each(const OutputInfo& output, int row, int first_block, int blocks, llvm::Value* active,
+                  llvm::Value* address, llvm::Value* first);
+  void store_runs(const OutputInfo& output, int row, int first_block, int blocks, llvm::Value* address,
+                  llvm::Value* alignment);
   void fold_bounded(size_t reduction, std::span<const RowStates> states, int first_row, int first_block,
                     int blocks);
 

@@ -219,8 +219,11 @@ class HostKernel {
     sweep.fold({&states, 1}, 0, 0, 1);
     if (sweep.stores_tiles())
       sweep.store_tiles(
-          0, 0, row_active(f), [&](size_t o) { return arguments.output(o); },
-          [&](size_t o) { return arguments.output_stride(o); });
+          0, row_active(f),
+          [&](size_t o) {
+            return SweepEmitter::TileOutput{arguments.output(o), arguments.output_stride(o)};
+          },
+          [](const auto& store) { store(0, 1); });
     parts.close();
     store_states(sweep.states().to_words(sweep.states().load(states)), row_scratch);
     b.CreateRetVoid();

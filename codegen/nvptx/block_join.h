@@ -9,8 +9,8 @@
 
 namespace gumtile::codegen {
 
-/// How the blocks of a launch that share rows join their states, before the end (what a reduction with a bound
-/// has reached) and at the end, where the last block of some rows finishes them.
+/// How the blocks of a launch that share rows join their states, before the end (what a reduction with a
+/// bound has reached) and at the end, where the last block of some rows finishes them.
 class BlockJoin {
  public:
   BlockJoin(const KernelPlan& plan, OpEmitter& ops, const Arguments& arguments, const ThreadGeometry& threads,

@@ -113,12 +113,22 @@ void GpuFrame::fold_blocks(int first_row, int rows, int first_block, int blocks)
   start_expressions();
   sweep_.fold(std::span(states_).subspan(static_cast<size_t>(first_row), static_cast<size_t>(rows)),
               first_row, first_block, blocks);
-  if (!sweep_.stores_tiles()) return;
-  for (int i = first_row; i < first_row + rows; ++i)
-    for (int block = first_block; block < first_block + blocks; ++block)
-      sweep_.store_tiles(
-          i, block, row_active(i), [&](size_t o) { return arguments_.output(o); },
-          [&](size_t o) { return arguments_.output_stride(o); });
+}
+
+void GpuFrame::store_row(int row, Value* present) {
+  start_expressions();
+  const auto output = [&](size_t o) {
+    return SweepEmitter::TileOutput{arguments_.output(o), arguments_.output_stride(o)};
+  };
+  sweep_.store_tiles(row, row_active(row), output, [&](const std::function<void(int, int)>& store) {
+    for (int block = 0; block < plan_.fragment.blocks; block += blocks_together()) {
+      const auto store_run = [&] { store(block, blocks_together()); };
+      if (present)
+        emit_if(b, b.CreateICmpSLT(b.getInt32(static_cast<uint32_t>(block)), present), store_run);
+      else
+        store_run();
+    }
+  });
 }
 
 Value* GpuFrame::some_row_exists(Value* rows_left, int row) {
@@ -148,6 +158,8 @@ void GpuFrame::finish_tile(const std::function<llvm::AllocaInst*(const Place&)>&
         start_expressions();
         sweep_.settle_accumulators(block);
       });
+  if (sweep_.stores_tiles())
+    for (int row = 0; row < plan_.fragment.rows; ++row) store_row(row, present);
   if (sweep_.contest()) sweep_.contest()->open();
   for (int block = 0; block < plan_.fragment.blocks; block += blocks_folded)
     for (int row = 0; row < plan_.fragment.rows; row += rows_together)

@@ -72,6 +72,7 @@ class GpuFrame : public GpuSource, private Lanes {
   llvm::Value* some_row_exists(llvm::Value* rows_left, int row);
   void start_expressions();
   void fold_blocks(int first_row, int rows, int first_block, int blocks);
+  void store_row(int row, llvm::Value* present);
   void settle_contest(llvm::Value* first);
 
   const KernelPlan& plan_;

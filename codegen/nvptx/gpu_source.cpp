@@ -27,4 +27,35 @@ void GpuSource::store(Value* stored, Value* address, Value* index, Value* mask) 
     emit();
 }
 
+namespace {
+
+Value* at_offset(llvm::IRBuilder<>& b, Value* address, int64_t offset) {
+  return b.CreateConstGEP1_64(b.getInt8Ty(), global_pointer(b, address), static_cast<uint64_t>(offset));
+}
+
+}  // namespace
+
+std::vector<Value*> GpuSource::load_run(DType dtype, Value* address, int64_t offset, size_t count) {
+  const llvm::Align align(size_bytes(dtype) * count);
+  llvm::Type* element = ops_.storage_type(dtype);
+  Value* from = at_offset(b, address, offset);
+  if (count == 1) return {b.CreateAlignedLoad(element, from, align)};
+  auto* run = llvm::FixedVectorType::get(element, static_cast<unsigned>(count));
+  Value* loaded = b.CreateAlignedLoad(run, from, align);
+  std::vector<Value*> values;
+  for (uint64_t i = 0; i < count; ++i) values.push_back(b.CreateExtractElement(loaded, i));
+  return values;
+}
+
+void GpuSource::store_run(std::span<Value* const> stored, Value* address, int64_t offset) {
+  const size_t bytes = stored[0]->getType()->getScalarSizeInBits() / 8;
+  Value* run = stored[0];
+  if (stored.size() > 1) {
+    run = llvm::PoisonValue::get(
+        llvm::FixedVectorType::get(stored[0]->getType(), static_cast<unsigned>(stored.size())));
+    for (uint64_t i = 0; i < stored.size(); ++i) run = b.CreateInsertElement(run, stored[i], i);
+  }
+  b.CreateAlignedStore(run, at_offset(b, address, offset), llvm::Align(bytes * stored.size()));
+}
+
 }  // namespace gumtile::codegen

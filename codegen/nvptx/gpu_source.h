@@ -20,6 +20,11 @@ class GpuSource : public FragmentSource {
   llvm::Value* load(DType dtype, llvm::Value* address, llvm::Value* index) override;
   void store(llvm::Value* stored, llvm::Value* address, llvm::Value* index, llvm::Value* mask) override;
 
+  bool has_runs() override { return true; }
+  std::vector<llvm::Value*> load_run(DType dtype, llvm::Value* address, int64_t offset,
+                                     size_t count) override;
+  void store_run(std::span<llvm::Value* const> stored, llvm::Value* address, int64_t offset) override;
+
   llvm::Value* current_row = nullptr;  ///< i64
 
  protected:

@@ -18,10 +18,9 @@ void RowTable::fill(Value* thread, int count) {
     GpuSource source(ops_, arguments_);
     source.current_row = threads_.global_row(local);
     Value* base = b.CreateMul(local, b.getInt32(static_cast<uint32_t>(4 * plan_.row_table_words)));
-    emit_row_table(plan_, ops_, source, b.CreateICmpSLT(source.current_row, arguments_.rows()),
-                   [&](int at, Value* value) {
-                     b.CreateAlignedStore(value, word(base, at), llvm::Align(4));
-                   });
+    emit_row_table(
+        plan_, ops_, source, b.CreateICmpSLT(source.current_row, arguments_.rows()),
+        [&](int at, Value* value) { b.CreateAlignedStore(value, word(base, at), llvm::Align(4)); });
   });
 }
 

@@ -46,9 +46,7 @@ ThreadGeometry::ThreadGeometry(llvm::IRBuilder<>& builder, const KernelPlan& pla
   lane_columns = b.CreateOr(low, high);
 }
 
-int ThreadGeometry::row_offset(int row) const {
-  return row / 2 * plan_.fragment.row_pair_step + row % 2 * 8;
-}
+int ThreadGeometry::row_offset(int row) const { return row / 2 * plan_.fragment.row_pair_step + row % 2 * 8; }
 
 Value* ThreadGeometry::local_row(int row) const {
   Value* in_warp = b.CreateAdd(b.CreateLShr(lane, 2), b.getInt32(static_cast<uint32_t>(row_offset(row))));

@@ -8,17 +8,17 @@ namespace gumtile::codegen {
 
 /// Where a thread stands: in its block, and with its fragment among the rows and columns. A warp holds rows 8
 /// apart and whole blocks of 64 columns, laid out as an m16n8 accumulator: lane l has row l / 4 and the
-/// columns that the fragment's mask leaves to l % 4. Values are i32s if nothing else is said; they are emitted
-/// where the builder stands: make it in the entry block.
+/// columns that the fragment's mask leaves to l % 4. Values are i32s if nothing else is said; they are
+/// emitted where the builder stands: make it in the entry block.
 struct ThreadGeometry {
   ThreadGeometry(llvm::IRBuilder<>& b, const KernelPlan& plan, const Arguments& arguments);
 
   llvm::Value* thread;
   llvm::Value* lane;
   llvm::Value* warp;
-  llvm::Value* turn;    ///< which of the plan's turns the warp takes tiles in
-  llvm::Value* warp_n;  ///< the warp's place (wgmma: its warpgroup's) along the columns
-  llvm::Value* warp_m;  ///< and along the rows
+  llvm::Value* turn;       ///< which of the plan's turns the warp takes tiles in
+  llvm::Value* warp_n;     ///< the warp's place (wgmma: its warpgroup's) along the columns
+  llvm::Value* warp_m;     ///< and along the rows
   llvm::Value* warp_row;   ///< the warp's first row in the block
   llvm::Value* first_row;  ///< the block's first row, i64
   llvm::Value* worker;     ///< the block's number along the columns
@@ -47,7 +47,9 @@ struct ThreadGeometry {
 class SharedMemory {
  public:
   SharedMemory(llvm::IRBuilder<>& builder, llvm::GlobalVariable* memory) : b(builder), memory_(memory) {}
-  llvm::Value* at(llvm::Value* offset_bytes) const { return b.CreateGEP(b.getInt8Ty(), memory_, offset_bytes); }
+  llvm::Value* at(llvm::Value* offset_bytes) const {
+    return b.CreateGEP(b.getInt8Ty(), memory_, offset_bytes);
+  }
   llvm::Value* at(int offset_bytes) const { return at(b.getInt32(static_cast<uint32_t>(offset_bytes))); }
 
  private:

@@ -9,32 +9,41 @@ namespace {
 
 Level join(Level a, Level b) { return std::max(a, b); }
 
-/// The f32 node through which all others read the contraction: the last of a chain of nodes, each the only
-/// one that reads the one before it.
+/// The f32 node per element through which all that reads the contraction does so: the last one without which
+/// nothing that is reduced, stored or asked for would depend on the contraction. What lies between is
+/// elementwise.
 NodeId find_contraction_result(const Program& program, const ProgramAnalysis& analysis) {
-  const auto is_pure = [](Op op) {
-    return op != Op::reduce && op != Op::select_ordered && op != Op::branch && op != Op::load;
-  };
-  const auto is_result_elsewhere = [&](NodeId id) {  // read by what is no node
+  const auto leaves = [&](NodeId id) {  // read by what is no elementwise node
+    const auto reads = [id](NodeId other) { return other == id; };
     return std::any_of(program.outputs.begin(), program.outputs.end(),
-                       [&](const OutputInfo& o) { return o.node == id || o.position == id; }) ||
+                       [&](const OutputInfo& o) { return reads(o.node) || reads(o.position); }) ||
            std::any_of(program.reductions.begin(), program.reductions.end(),
-                       [&](const ReductionInfo& r) { return r.bound == id; }) ||
-           program.row_guard == id;
+                       [&](const ReductionInfo& r) { return reads(r.bound); }) ||
+           reads(program.row_guard);
   };
-  NodeId result = analysis.contraction_node;
-  while (result != kNone && !is_result_elsewhere(result)) {
-    NodeId reader = kNone;
-    for (NodeId id = 0; id < program.nodes.size(); ++id) {
-      const std::vector<NodeId>& operands = program.nodes[id].operands;
-      if (std::find(operands.begin(), operands.end(), result) == operands.end()) continue;
-      if (reader != kNone) return result;
-      reader = id;
+  /// Whether a value of the contraction gets past its elementwise readers without passing `gate`.
+  const auto passes_around = [&](NodeId gate) {
+    std::vector<bool> reached(program.nodes.size());
+    reached[analysis.contraction_node] = true;
+    for (NodeId id = analysis.contraction_node; id < program.nodes.size(); ++id) {
+      const Node& node = program.nodes[id];
+      if (id == gate) continue;
+      for (NodeId operand : node.operands)
+        if (reached[operand]) reached[id] = true;
+      if (!reached[id]) continue;
+      const bool is_elementwise = node.op == Op::contract || (analysis.nodes[id].level == Level::element &&
+                                                              node.op != Op::load && node.op != Op::philox);
+      if (!is_elementwise || leaves(id)) return true;
     }
-    if (reader == kNone || analysis.nodes[reader].level != Level::element ||
-        program.nodes[reader].dtype != DType::f32 || !is_pure(program.nodes[reader].op))
-      return result;
-    result = reader;
+    return false;
+  };
+  const NodeId contraction = analysis.contraction_node;
+  if (contraction == kNone) return kNone;
+  NodeId result = contraction;
+  for (NodeId id = contraction + 1; id < program.nodes.size(); ++id) {
+    const bool is_candidate = analysis.nodes[id].level == Level::element &&
+                              program.nodes[id].dtype == DType::f32 && program.nodes[id].op != Op::load;
+    if (is_candidate && !passes_around(id)) result = id;
   }
   return result;
 }

@@ -27,8 +27,8 @@ struct ProgramAnalysis {
   uint32_t member_mask = 0;
   uint32_t contraction = kNone;  ///< the only contraction's index
   NodeId contraction_node = kNone;
-  /// The node through which all others read the contraction: the last of a chain of nodes, each the only one
-  /// that reads the one before it. The contraction itself if several read it.
+  /// The node through which all that reads the contraction does so, after some elementwise ones. The
+  /// contraction itself if there is none.
   NodeId contraction_result = kNone;
   std::vector<NodeId> member_reductions;  ///< reduce nodes over the member axis
   std::vector<NodeId> sweep_reductions;   ///< reduce nodes over the column or group axis, in order
