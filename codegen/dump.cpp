@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "runtime/io/posix_file.h"
+#include "files/posix_file.h"
 
 namespace gumtile::codegen {
 namespace {
@@ -29,7 +29,7 @@ std::string readable(std::string text) {
 /// 0 or an errno.
 int write_file(const std::string& folder, const std::string& name, std::string_view bytes) {
   if (mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) return errno;
-  return io::replace_file(folder + "/" + name, bytes, S_IRUSR | S_IWUSR);
+  return files::replace_file(folder + "/" + name, bytes, S_IRUSR | S_IWUSR);
 }
 
 }  // namespace

@@ -10,16 +10,18 @@
 #include <string>
 #include <thread>
 
+#include "files/posix_file.h"
 #include "gumtile/error.h"
 #include "gumtile/tensor_file.h"
 #include "runtime/io/output_file.h"
-#include "runtime/io/posix_file.h"
 #include "tests/cache_fixture.h"
 
 namespace gumtile::io {
 namespace {
 
 namespace fs = std::filesystem;
+using files::FileDescriptor;
+using files::write_all;
 using test::files_in;
 using test::read_file;
 using test::TemporaryFolder;

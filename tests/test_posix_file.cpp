@@ -11,10 +11,10 @@
 #include <string>
 #include <string_view>
 
-#include "runtime/io/posix_file.h"
+#include "files/posix_file.h"
 #include "tests/cache_fixture.h"
 
-namespace gumtile::io {
+namespace gumtile::files {
 namespace {
 
 namespace fs = std::filesystem;
@@ -122,4 +122,4 @@ TEST_CASE("a process that ends while it writes leaves no file behind") {
 }
 
 }  // namespace
-}  // namespace gumtile::io
+}  // namespace gumtile::files

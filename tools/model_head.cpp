@@ -51,7 +51,7 @@ void tell_of_other_weights(const std::string& folder) {
       say(fmt::format(
           "{}: has {}, but neither model.safetensors nor its index; sizes and type are those of config.json "
           "(to take a file's: --model FILE)",
-          io::in_quotes(folder), io::in_quotes(entry.path().filename().string())));
+          in_quotes(folder), in_quotes(entry.path().filename().string())));
       return;
     }
 }
@@ -71,12 +71,12 @@ void take_config(const HeadOptions& options, const io::ModelConfig& config, Mode
     head.hidden_size = config.embedding_width.value_or(*config.hidden_size.value);
     if (head.hidden_size != *config.hidden_size.value)
       say(fmt::format("{}: hidden_size is {}, but word_embed_proj_dim {}, which is the head's width",
-                      io::in_quotes(config.path), *config.hidden_size.value, head.hidden_size));
+                      in_quotes(config.path), *config.hidden_size.value, head.hidden_size));
   }
   if (options.dtype.empty() && !config.dtype_text.empty() && !config.dtype)
     io::bad_file(config.path,
                  "its weights are of type {}, expected bfloat16, float16 or float32; give --dtype",
-                 io::in_quotes(config.dtype_text));
+                 in_quotes(config.dtype_text));
   head.dtype = config.dtype.value_or(DType::bf16);
   head.settings = config.settings;
   for (const std::string& note : io::unapplied_notes(config)) say(note);
@@ -103,9 +103,8 @@ void override_by_options(const HeadOptions& options, ModelHead& head) {
 }  // namespace
 
 std::string describe(const ModelHead& head) {
-  return head.tensor.empty()
-             ? io::in_quotes(head.file)
-             : fmt::format("{} (tensor {})", io::in_quotes(head.file), io::in_quotes(head.tensor));
+  return head.tensor.empty() ? in_quotes(head.file)
+                             : fmt::format("{} (tensor {})", in_quotes(head.file), in_quotes(head.tensor));
 }
 
 Json origin_json(const ModelHead& head) {
@@ -124,7 +123,7 @@ void tell_notes(const LmHeadFile& head, bool chosen) {
     say(fmt::format(
         "{}: vocab_size is {} in config.json, so that the last {} of the head's {} rows are padding and "
         "left out; --vocab-size {} takes them",
-        io::in_quotes(head.weights.path()), head.vocab_size, rows - head.vocab_size, rows, rows));
+        in_quotes(head.weights.path()), head.vocab_size, rows - head.vocab_size, rows, rows));
 }
 
 ModelHead resolve_head(const std::string& command, const HeadOptions& options) {

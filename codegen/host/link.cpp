@@ -22,9 +22,9 @@
 
 #include "codegen/host/machine.h"
 #include "codegen/host/unlinked_targets.h"
+#include "files/posix_file.h"
+#include "files/temporary_folder.h"
 #include "gumtile/error.h"
-#include "runtime/io/posix_file.h"
-#include "runtime/io/temporary_folder.h"
 
 LLD_HAS_DRIVER(elf)
 
@@ -37,7 +37,7 @@ namespace {
 
 /// The linker is given paths. Those of open files need no folder, but /proc.
 bool open_files_have_paths() { return access("/proc/self/fd", X_OK) == 0; }
-std::string path_of(const io::FileDescriptor& file) { return fmt::format("/proc/self/fd/{}", file.get()); }
+std::string path_of(const files::FileDescriptor& file) { return fmt::format("/proc/self/fd/{}", file.get()); }
 
 constexpr const char* kInput = "a file for the linker";
 constexpr const char* kOutput = "a pipe for the linker";
@@ -45,18 +45,18 @@ constexpr const char* kOutput = "a pipe for the linker";
 /// The linker's input, in memory where that can have a path.
 class InputFile {
  public:
-  InputFile(std::string_view bytes, const std::optional<io::TemporaryFolder>& folder) {
-    file_ = io::FileDescriptor(
+  InputFile(std::string_view bytes, const std::optional<files::TemporaryFolder>& folder) {
+    file_ = files::FileDescriptor(
         folder ? open(folder->file("kernel.o").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)
                : memfd_create("gumtile-object", MFD_CLOEXEC));
     if (!file_.is_open()) cannot_make(kInput, errno);
-    if (const int error = io::write_all(file_.get(), bytes); error != 0) cannot_make(kInput, error);
+    if (const int error = files::write_all(file_.get(), bytes); error != 0) cannot_make(kInput, error);
     path_ = folder ? folder->file("kernel.o") : path_of(file_);
   }
   const std::string& path() const { return path_; }
 
  private:
-  io::FileDescriptor file_;
+  files::FileDescriptor file_;
   std::string path_;
 };
 
@@ -65,8 +65,8 @@ class InputFile {
 /// come as long as a process lives that was forked meanwhile.
 class OutputPipe {
  public:
-  explicit OutputPipe(const std::optional<io::TemporaryFolder>& folder) {
-    ended_ = io::FileDescriptor(eventfd(0, EFD_CLOEXEC));
+  explicit OutputPipe(const std::optional<files::TemporaryFolder>& folder) {
+    ended_ = files::FileDescriptor(eventfd(0, EFD_CLOEXEC));
     if (!ended_.is_open()) cannot_make(kOutput, errno);
     if (folder)
       open_named(folder->file("kernel.so"));
@@ -100,8 +100,8 @@ class OutputPipe {
   void open_unnamed() {
     std::array<int, 2> ends{-1, -1};
     if (pipe2(ends.data(), O_CLOEXEC) != 0) cannot_make(kOutput, errno);
-    read_end_ = io::FileDescriptor(ends[0]);
-    write_end_ = io::FileDescriptor(ends[1]);
+    read_end_ = files::FileDescriptor(ends[0]);
+    write_end_ = files::FileDescriptor(ends[1]);
     if (fcntl(read_end_.get(), F_SETFL, O_NONBLOCK) != 0) cannot_make(kOutput, errno);
     path_ = path_of(write_end_);
   }
@@ -109,8 +109,8 @@ class OutputPipe {
     path_ = std::move(path);
     if (mkfifo(path_.c_str(), S_IRUSR | S_IWUSR) != 0) cannot_make(kOutput, errno);
     read_end_ =
-        io::FileDescriptor(open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));  // waits for no writer
-    write_end_ = io::FileDescriptor(open(path_.c_str(), O_WRONLY | O_CLOEXEC));
+        files::FileDescriptor(open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));  // waits for no writer
+    write_end_ = files::FileDescriptor(open(path_.c_str(), O_WRONLY | O_CLOEXEC));
     if (!read_end_.is_open() || !write_end_.is_open()) cannot_make(kOutput, errno);
   }
   void read_until_ended() {
@@ -134,9 +134,9 @@ class OutputPipe {
 
   std::string path_;
   std::string bytes_;
-  io::FileDescriptor ended_;  ///< an eventfd
-  io::FileDescriptor read_end_;
-  io::FileDescriptor write_end_;
+  files::FileDescriptor ended_;  ///< an eventfd
+  files::FileDescriptor read_end_;
+  files::FileDescriptor write_end_;
   std::thread reader_;
 };
 
@@ -146,7 +146,7 @@ std::string link_shared_object(const std::string& object) {
   // lld keeps global state: one link at a time.
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
-  std::optional<io::TemporaryFolder> folder;
+  std::optional<files::TemporaryFolder> folder;
   if (!open_files_have_paths()) folder.emplace();
   const InputFile input(object, folder);
   std::string messages;

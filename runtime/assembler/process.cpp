@@ -27,7 +27,7 @@ namespace gumtile::assembler {
 namespace {
 
 namespace fs = std::filesystem;
-using io::FileDescriptor;
+using files::FileDescriptor;
 
 /// A program's files follow stdin, stdout and stderr. Ours lie above, so that handing one down cannot replace
 /// another.
@@ -227,7 +227,7 @@ std::optional<std::string> find_cuda_tool(const std::string& name) {
 
 MemoryFile::MemoryFile(std::string_view contents)
     : file_(lifted(FileDescriptor(memfd_create("gumtile", MFD_CLOEXEC)), "no file in memory")) {
-  if (const int error = io::write_all(file_.get(), contents); error != 0) {
+  if (const int error = files::write_all(file_.get(), contents); error != 0) {
     errno = error;
     throw_errno(ErrorCode::cannot_create, "a file in memory cannot be written");
   }

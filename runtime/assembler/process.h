@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "files/posix_file.h"
 #include "gumtile/error.h"
-#include "runtime/io/posix_file.h"
 
 /// Programs run as processes, on files that are only in memory: nothing is left behind however they, or this
 /// process, end.
@@ -27,7 +27,7 @@ class MemoryFile {
   std::string contents() const;
 
  private:
-  io::FileDescriptor file_;
+  files::FileDescriptor file_;
 };
 
 /// The executable file of this name in the first folder that has one, of those of PATH, $CUDA_HOME/bin and

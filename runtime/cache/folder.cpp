@@ -14,7 +14,7 @@
 namespace gumtile::cache {
 namespace {
 
-using io::FileDescriptor;
+using files::FileDescriptor;
 
 constexpr int kMaxLinks = 40;  // what Linux follows in one path
 constexpr mode_t kOthersWrite = S_IWGRP | S_IWOTH;

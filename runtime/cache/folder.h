@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-#include "runtime/io/posix_file.h"
+#include "files/posix_file.h"
 
 namespace gumtile::cache {
 
@@ -17,7 +17,7 @@ struct OpenFolder {
     refused,  ///< it is not ours alone, or cannot be opened or made; `reason` says so
   };
   State state = State::refused;
-  io::FileDescriptor folder;
+  files::FileDescriptor folder;
   std::string reason;  ///< what is wrong and what was expected, to follow "the folder '...'"
 };
 

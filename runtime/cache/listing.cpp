@@ -12,8 +12,8 @@
 #include <memory>
 #include <tuple>
 
+#include "files/posix_file.h"
 #include "runtime/cache/names.h"
-#include "runtime/io/posix_file.h"
 
 namespace gumtile::cache {
 namespace {
@@ -42,7 +42,7 @@ bool is_stale(const ListedFile& file, int64_t now) {
 std::vector<ListedFile> list_files(int folder) {
   std::vector<ListedFile> files;
   // A descriptor of its own: the position in a folder belongs to the open file.
-  io::FileDescriptor copy(openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  files::FileDescriptor copy(openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!copy.is_open()) return files;
   const std::unique_ptr<DIR, CloseFolder> stream(fdopendir(copy.get()));
   if (stream == nullptr) return files;
@@ -61,7 +61,7 @@ std::vector<ListedFile> list_files(int folder) {
 }
 
 bool is_abandoned(int folder, const std::string& temporary) {
-  const io::FileDescriptor file(
+  const files::FileDescriptor file(
       openat(folder, temporary.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   return !file.is_open() || flock(file.get(), LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK;
 }

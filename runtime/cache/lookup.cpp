@@ -8,9 +8,9 @@
 #include <string>
 #include <utility>
 
+#include "files/posix_file.h"
 #include "runtime/cache/entry.h"
 #include "runtime/cache/names.h"
-#include "runtime/io/posix_file.h"
 
 namespace gumtile::cache {
 namespace {
@@ -53,7 +53,7 @@ Lookup look_up(int folder, std::string_view key_text, uint64_t max_bytes) {
   const std::string name = entry_name(key_text);
   // Opened without asking first whether it is there: between the two it could go. O_NONBLOCK: a named pipe
   // must not hold us up.
-  const io::FileDescriptor file(
+  const files::FileDescriptor file(
       openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!file.is_open()) return {std::nullopt, errno != ENOENT};
   struct stat status {};

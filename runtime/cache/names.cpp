@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "runtime/io/posix_file.h"
+#include "files/posix_file.h"
 #include "support/hash.h"
 
 namespace gumtile::cache {
@@ -19,7 +19,7 @@ constexpr size_t kEntryNameSize = kHashDigits + kEntrySuffix.size();
 std::string entry_name(std::string_view key_text) { return hash_hex(key_text).append(kEntrySuffix); }
 
 std::string temporary_name(std::string_view entry) {
-  return fmt::format(".{}.{}-{:016x}{}", entry, getpid(), io::random_bits(), kTemporarySuffix);
+  return fmt::format(".{}.{}-{:016x}{}", entry, getpid(), files::random_bits(), kTemporarySuffix);
 }
 
 bool is_entry_name(std::string_view name) {

@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "files/posix_file.h"
 #include "runtime/cache/names.h"
-#include "runtime/io/posix_file.h"
 
 namespace gumtile::cache {
 namespace {
@@ -20,7 +20,7 @@ class TemporaryFile {
   TemporaryFile(int folder, std::string_view entry) : folder_(folder) {
     do {
       name_ = temporary_name(entry);
-      file_ = io::FileDescriptor(openat(
+      file_ = files::FileDescriptor(openat(
           folder, name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR));
     } while (!file_.is_open() && (errno == EEXIST || errno == EINTR));
     // Says to `is_abandoned` that someone is at work; the system takes it back however the process ends. If
@@ -39,14 +39,14 @@ class TemporaryFile {
   /// Takes the name of the entry; 0 or an errno.
   int rename_to(const std::string& entry) {
     if (renameat(folder_, name_.c_str(), folder_, entry.c_str()) != 0) return errno;
-    file_ = io::FileDescriptor();
+    file_ = files::FileDescriptor();
     return 0;
   }
 
  private:
   int folder_;
   std::string name_;
-  io::FileDescriptor file_;
+  files::FileDescriptor file_;
 };
 
 }  // namespace
@@ -59,13 +59,13 @@ int publish(int folder, const std::string& name, std::string_view bytes, const P
   if (!file.is_open()) return errno;
   reached(PublishStep::created);
   const size_t half = bytes.size() / 2;  // two writes, so that there is a step between
-  if (const int error = io::write_all(file.get(), bytes.substr(0, half)); error != 0) return error;
+  if (const int error = files::write_all(file.get(), bytes.substr(0, half)); error != 0) return error;
   reached(PublishStep::partly_written);
-  if (const int error = io::write_all(file.get(), bytes.substr(half)); error != 0) return error;
+  if (const int error = files::write_all(file.get(), bytes.substr(half)); error != 0) return error;
   reached(PublishStep::written);
   // Else a crash of the machine could leave the name with nothing behind it. The folder is not synced: an
   // entry whose name is lost is only a miss.
-  if (const int error = io::sync(file.get()); error != 0) return error;
+  if (const int error = files::sync(file.get()); error != 0) return error;
   reached(PublishStep::synced);
   if (const int error = file.rename_to(name); error != 0) return error;
   reached(PublishStep::published);

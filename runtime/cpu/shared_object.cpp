@@ -11,10 +11,10 @@
 #include <system_error>
 #include <utility>
 
+#include "files/posix_file.h"
+#include "files/temporary_folder.h"
 #include "gumtile/error.h"
 #include "runtime/cpu/elf_image.h"
-#include "runtime/io/posix_file.h"
-#include "runtime/io/temporary_folder.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U  // Linux 6.3
@@ -23,8 +23,8 @@
 namespace gumtile::cpu {
 namespace {
 
-using io::FileDescriptor;
-using io::write_all;
+using files::FileDescriptor;
+using files::write_all;
 
 std::string error_text(int error) { return std::generic_category().message(error); }
 
@@ -72,7 +72,7 @@ void* load_from_memory(std::span<const std::byte> image, const std::string& name
 
 /// Loads through a temporary file that is unlinked at once. Null with the reason on failure.
 void* load_from_temporary_file(std::span<const std::byte> image, std::string& reason) {
-  std::string path = io::folder_for_temporaries() + "/gumtile-XXXXXX";
+  std::string path = files::folder_for_temporaries() + "/gumtile-XXXXXX";
   const FileDescriptor file(mkostemp(path.data(), O_CLOEXEC));
   if (!file.is_open()) {
     reason = fmt::format("creating {}: {}", path, error_text(errno));

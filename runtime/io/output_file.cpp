@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "fault.h"
-#include "runtime/io/posix_file.h"
+#include "files/posix_file.h"
 
 namespace gumtile::io {
 namespace {
@@ -56,14 +56,14 @@ class NoPipeSignal {
 int write_parts(int file, std::span<const std::string_view> parts) {
   const NoPipeSignal held;
   for (const std::string_view part : parts)
-    if (const int error = write_all(file, part); error != 0) return error;
+    if (const int error = files::write_all(file, part); error != 0) return error;
   return 0;
 }
 
 /// The descriptor of this process that "/dev/stdout", "/dev/fd/3" or "/proc/self/fd/3" stands for; -1: none.
 int descriptor_named(const std::string& link) {
   std::error_code ignored;
-  if (!std::filesystem::equivalent(folder_of(link), "/proc/self/fd", ignored)) return -1;
+  if (!std::filesystem::equivalent(files::folder_of(link), "/proc/self/fd", ignored)) return -1;
   const std::string name = link.substr(link.rfind('/') + 1);
   if (name.empty() || name.size() > 9 || name.find_first_not_of("0123456789") != std::string::npos) return -1;
   return std::atoi(name.c_str());
@@ -125,7 +125,7 @@ void OutputFile::follow_links() {
     const ssize_t size = readlink(target_.c_str(), next.data(), next.size());
     if (size < 0) fail(errno);
     next.resize(static_cast<size_t>(size));
-    target_ = next.starts_with('/') ? next : folder_of(target_) + "/" + next;
+    target_ = next.starts_with('/') ? next : files::folder_of(target_) + "/" + next;
   }
   if (S_ISDIR(status.st_mode)) fail(EISDIR);
   if (S_ISSOCK(status.st_mode)) fail(ENXIO);
@@ -136,9 +136,10 @@ void OutputFile::follow_links() {
 }
 
 void OutputFile::try_regular() const {
-  const FileDescriptor folder(open(folder_of(target_).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const files::FileDescriptor folder(
+      open(files::folder_of(target_).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!folder.is_open()) fail(errno);
-  const NewFile file(folder.get(), S_IRUSR | S_IWUSR);
+  const files::NewFile file(folder.get(), S_IRUSR | S_IWUSR);
   if (!file.is_open() && !(exists_ && refuses_replacement(file.error()))) fail(file.error());
 }
 
@@ -148,7 +149,7 @@ void OutputFile::write(std::span<const std::string_view> parts) const {
     return;
   }
   if (kind_ == Kind::stream) return write_over(parts);
-  const int error = replace_file(target_, parts);
+  const int error = files::replace_file(target_, parts);
   if (error == 0) return;
   if (!refuses_replacement(error) || !is_writable(target_)) fail(error);
   write_over(parts);
@@ -157,9 +158,9 @@ void OutputFile::write(std::span<const std::string_view> parts) const {
 void OutputFile::write(std::string_view bytes) const { write(std::span(&bytes, 1)); }
 
 void OutputFile::write_over(std::span<const std::string_view> parts) const {
-  FileDescriptor file;
+  files::FileDescriptor file;
   do {
-    file = FileDescriptor(open(target_.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY));
+    file = files::FileDescriptor(open(target_.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY));
   } while (!file.is_open() && errno == EINTR);
   if (!file.is_open()) fail(errno);
   if (const int error = write_parts(file.get(), parts); error != 0) fail(error);

@@ -77,8 +77,7 @@ class Members {
 
   [[noreturn]] void wrong(const char* what, const Json& found) const {
     const std::string text = found.dump(-1, ' ', false, Json::error_handler_t::replace);
-    bad_file(file_, "in the index, {} is not what '{}' may be; make the pack anew", io::in_quotes(text),
-             what);
+    bad_file(file_, "in the index, {} is not what '{}' may be; make the pack anew", in_quotes(text), what);
   }
 
  private:
@@ -205,7 +204,7 @@ OpenedFile read_file(std::string_view bytes, const std::string& file) {
   Header header;
   if (bytes.size() < sizeof(header) || !bytes.starts_with(kMagic))
     bad_file(file, "is no pack: its {} bytes begin with {}, expected {}; packs are made by 'gumtile compile'",
-             bytes.size(), io::in_quotes(bytes.substr(0, kMagic.size())), io::in_quotes(kMagic));
+             bytes.size(), in_quotes(bytes.substr(0, kMagic.size())), in_quotes(kMagic));
   std::memcpy(&header, bytes.data(), sizeof(header));
   if (header.format != kPackFormat)
     bad_file(file, "is a pack of format {}, this gumtile reads format {}; {}", header.format, kPackFormat,
@@ -223,7 +222,7 @@ OpenedFile read_file(std::string_view bytes, const std::string& file) {
   const std::string found = hash_hex(bytes.substr(kHashedFrom, start_bytes - kHashedFrom));
   if (found != opened.hash)
     bad_file(file, "the hash of its index is {}, expected {}; it is damaged, copy it again", found,
-             io::in_quotes(opened.hash));
+             in_quotes(opened.hash));
   opened.entries = bytes.substr(start_bytes);
 
   const Json json =

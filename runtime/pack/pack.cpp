@@ -151,7 +151,7 @@ class FilePack : public Pack {
           path_,
           "its kernel for {} with schedule {} is damaged or of another gumtile; copy the pack again, "
           "or make it anew",
-          io::in_quotes(e.entry.target), io::in_quotes(e.entry.schedule));
+          in_quotes(e.entry.target), in_quotes(e.entry.schedule));
     entry->artifact.ready_made = true;
     return std::move(entry->artifact);
   }
@@ -185,10 +185,10 @@ class FilePack : public Pack {
     const PackDescription& d = description();
     const Problem& p = plan.problem;
     const auto error = [&](ErrorCode code, const std::string& what) {
-      return Error(code,
-                   fmt::format("{}: {}; make a pack with it, or give the engine a compiler",
-                               io::in_quotes(path_), what),
-                   contents());
+      return Error(
+          code,
+          fmt::format("{}: {}; make a pack with it, or give the engine a compiler", in_quotes(path_), what),
+          contents());
     };
     const std::vector<Target> usable = candidates(plan.target);
     const bool has_target = std::any_of(entries_.begin(), entries_.end(), [&](const PackEntry& e) {

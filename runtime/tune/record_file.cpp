@@ -9,9 +9,9 @@
 #include <fstream>
 #include <iterator>
 
+#include "files/posix_file.h"
 #include "gumtile/error.h"
 #include "gumtile/tuning.h"
-#include "runtime/io/posix_file.h"
 #include "runtime/tune/digests_0_1.h"
 #include "support/hash.h"
 
@@ -52,7 +52,7 @@ class FolderLock {
   }
 
  private:
-  io::FileDescriptor folder_;
+  files::FileDescriptor folder_;
 };
 
 /// The record in a file; nothing if it is missing, cannot be read or is not a record: then it is written
@@ -150,7 +150,7 @@ SavedTuning save_tuning_record(const fs::path& folder, const TuningRecord& recor
       !saved.record.winner.empty() &&
       (!known.choosing || are_comparable(*known.choosing, record) || replaces(*known.choosing, saved.record));
   if (!saved.chooses) saved.path = partial;
-  if (const int code = io::replace_file(saved.path.string(), tuning_record_text(saved.record)); code != 0)
+  if (const int code = files::replace_file(saved.path.string(), tuning_record_text(saved.record)); code != 0)
     cannot_write(saved.path, std::strerror(code));
   if (saved.chooses) fs::remove(partial, error);
   if (const std::optional<fs::path> old = path_of_0_1(folder, record.key)) {

@@ -93,7 +93,7 @@ class Members {
 
 Workload parse_workload(const std::string& text, const Members& members) {
   const std::optional<Workload> workload = Workload::parse(text);
-  if (!workload) members.fail(fmt::format("'workload' is not a class of Programs: {}", io::in_quotes(text)));
+  if (!workload) members.fail(fmt::format("'workload' is not a class of Programs: {}", in_quotes(text)));
   return *workload;
 }
 
@@ -103,7 +103,7 @@ Workload convert_digest(const std::string& digest, const std::string& source) {
     io::bad_file(source,
                  "is a record of gumtile 0.1 for a Program with the digest {}, which is none of its heads; "
                  "run 'gumtile tune' again and remove this record",
-                 io::in_quotes(digest));
+                 in_quotes(digest));
   return *workload;
 }
 
@@ -225,8 +225,7 @@ tune::ReadRecord tune::read_tuning_record(std::string_view text, const std::stri
   const std::string format = members.text("format");
   const bool is_of_0_1 = format == kFormat01;
   if (format != kFormat && !is_of_0_1)
-    members.fail(
-        fmt::format("has format {}, expected '{}' or '{}'", io::in_quotes(format), kFormat, kFormat01));
+    members.fail(fmt::format("has format {}, expected '{}' or '{}'", in_quotes(format), kFormat, kFormat01));
 
   TuningRecord record;
   Members device(members.get("device"), source, "the device");

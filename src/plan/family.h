@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -60,6 +61,9 @@ std::span<const Family* const> families();
 /// The other way round.
 std::span<const Family* const> fastest_first();
 const Family& family_of(const Schedule& schedule);
+
+/// Columns {8j + 2q + e}: the layout of an m16n8 accumulator, kept by the other loops if a split allows it.
+inline constexpr uint32_t kTensorCoreMask = 0x39;
 
 /// The next multiple of `to`.
 constexpr int aligned(int bytes, int to) { return (bytes + to - 1) / to * to; }

@@ -10,7 +10,7 @@
 #include "gumtile/workload.h"
 #include "ir/analysis.h"
 #include "ir/reduction_kind.h"
-#include "plan/families/tensor_cores.h"
+#include "plan/family.h"
 #include "plan/legality.h"
 
 namespace gumtile {

@@ -8,10 +8,10 @@
 #include <optional>
 #include <utility>
 
+#include "files/temporary_folder.h"
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
 #include "gumtile/version.h"
-#include "runtime/io/temporary_folder.h"
 #include "tools/tune/candidates.h"
 #include "tools/tune/output.h"
 #include "tools/tune/progress.h"
@@ -212,7 +212,7 @@ class TuneRun {
   std::vector<InjectedFault> faults_ = settings_.faults;
   bool saved_ = false;
   std::vector<std::string> unsaved_;
-  io::TemporaryFolder folder_{"gumtile-tune"};
+  files::TemporaryFolder folder_{"gumtile-tune"};
 };
 
 }  // namespace

@@ -1,15 +1,11 @@
 #pragma once
 
-#include <cstdint>
 #include <string>
 
 #include "plan/family.h"
 
 /// What families that multiply on tensor cores share.
 namespace gumtile {
-
-/// Columns {8j + 2q + e}: the layout of an m16n8 accumulator, kept by the other loops if a split allows it.
-inline constexpr uint32_t kTensorCoreMask = 0x39;
 
 /// Why tensor cores cannot take the Program's contraction on any target; empty if they can.
 std::string why_no_tensor_cores(const PlanInput& input);

@@ -2,7 +2,7 @@
 
 #include <string>
 
-namespace gumtile::io {
+namespace gumtile::files {
 
 /// Where temporary files go: TMPDIR if that names a folder in which this process may make files, else /tmp.
 std::string folder_for_temporaries();
@@ -23,4 +23,4 @@ class TemporaryFolder {
   std::string path_;
 };
 
-}  // namespace gumtile::io
+}  // namespace gumtile::files

@@ -1,4 +1,4 @@
-#include "runtime/io/posix_file.h"
+#include "files/posix_file.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <ctime>
 
-namespace gumtile::io {
+namespace gumtile::files {
 namespace {
 
 std::string path_of_descriptor(int file) { return fmt::format("/proc/self/fd/{}", file); }
@@ -135,4 +135,4 @@ int replace_file(const std::string& path, std::string_view bytes, mode_t mode) {
   return replace_file(path, std::span(&bytes, 1), mode);
 }
 
-}  // namespace gumtile::io
+}  // namespace gumtile::files

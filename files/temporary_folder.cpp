@@ -1,5 +1,6 @@
-#include "runtime/io/temporary_folder.h"
+#include "files/temporary_folder.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,9 +9,10 @@
 #include <filesystem>
 #include <system_error>
 
-#include "fault.h"
+#include "gumtile/error.h"
+#include "support/quotes.h"
 
-namespace gumtile::io {
+namespace gumtile::files {
 
 std::string folder_for_temporaries() {
   const char* named = std::getenv("TMPDIR");
@@ -35,4 +37,4 @@ TemporaryFolder::~TemporaryFolder() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-}  // namespace gumtile::io
+}  // namespace gumtile::files

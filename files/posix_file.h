@@ -12,7 +12,7 @@
 
 /// What every writer of files needs from the system. Failures are errno values, since what they mean differs:
 /// an entry of a cache that could not be written is a miss, a result is an error.
-namespace gumtile::io {
+namespace gumtile::files {
 
 /// Owns a file descriptor; negative: none.
 class FileDescriptor {
@@ -84,4 +84,4 @@ class NewFile {
 int replace_file(const std::string& path, std::span<const std::string_view> parts, mode_t mode = 0666);
 int replace_file(const std::string& path, std::string_view bytes, mode_t mode = 0666);
 
-}  // namespace gumtile::io
+}  // namespace gumtile::files

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gumtile {
+
+/// `text` in single quotes for a message. Names come from files, so control characters are escaped and long
+/// text is cut: a message must not drive the reader's terminal or fill it.
+std::string in_quotes(std::string_view text);
+
+/// The first few of `names`, quoted, separated by commas.
+std::string quoted_list(const std::vector<std::string>& names);
+
+}  // namespace gumtile
