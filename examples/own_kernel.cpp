@@ -33,8 +33,8 @@ Classifier classifier(ProgramBuilder& p) {
   const Tensor x = p.input("x", DType::bf16, {rows, features});
   const Tensor w = p.input("w", DType::bf16, {classes, features});
   const Tensor bias = p.optional_input("bias", DType::f32, {classes});
-  const Expr product = p.contract(x, w, features);                // per (row, class)
-  return {classes, product + bias.at({p.index(classes), 0.0f})};  // 0 where no bias is bound
+  const Expr product = p.contract(x, w, features);               // per (row, class)
+  return {classes, product + bias.at({classes.index(), 0.0f})};  // 0 where no bias is bound
 }
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
@@ -45,7 +45,7 @@ struct TopTwo {
   Expr runner_up;
 };
 
-TopTwo top_two(ProgramBuilder& p, Expr x, Expr index, Axis axis) {
+TopTwo top_two(Expr x, Expr index, Axis axis) {
   auto combine = [](std::span<const Expr> a, std::span<const Expr> b) {
     const Expr right_wins = (b[0] > a[0]) | ((b[0] == a[0]) & (b[1] < a[1]));
     const Expr best = select(right_wins, b[0], a[0]);
@@ -53,17 +53,17 @@ TopTwo top_two(ProgramBuilder& p, Expr x, Expr index, Axis axis) {
     const Expr runner_up = max(min(a[0], b[0]), max(a[2], b[2]));
     return std::vector<Expr>{best, best_index, runner_up};
   };
-  const std::vector<Expr> lifted{x, index, p.constant(DType::f32, -kInf)};
-  const std::vector<Expr> identity{-kInf, p.constant_u32(~0u), -kInf};
-  const std::vector<Expr> state = p.reduce("top_two", axis, lifted, identity, combine);
+  const std::vector<Expr> lifted{x, index, -kInf};
+  const std::vector<Expr> identity{-kInf, ~0u, -kInf};
+  const std::vector<Expr> state = reduce("top_two", axis, lifted, identity, combine);
   return {state[0], state[1], state[2]};
 }
 
 Program make_program() {
   ProgramBuilder p("confidence");
   const auto [classes, logit] = classifier(p);
-  const TopTwo top = top_two(p, logit, p.index(classes), classes);  // per row
-  const Expr lse = logsumexp(p, logit, p.split(classes, 0x39));     // per row, in the same sweep
+  const TopTwo top = top_two(logit, classes.index(), classes);  // per row
+  const Expr lse = logsumexp(logit, p.split(classes, 0x39));    // per row, in the same sweep
   p.output("class", cast(top.index, DType::i32));
   p.output("lead", top.best - top.runner_up);
   p.output("probability", exp(top.best - lse));

@@ -161,8 +161,8 @@ class Generator {
     slot_ = p_.axis("slot");
     p_.rows(batch_);
     p_.columns(column_);
-    add(p_.index(batch_), DType::u32, Level::row, range(0, 16));
-    add(p_.index(column_), DType::u32, Level::element, range(0, 2048));
+    add(batch_.index(), DType::u32, Level::row, range(0, 16));
+    add(column_.index(), DType::u32, Level::element, range(0, 2048));
     if (!one_in(4)) make_contraction();
     if (!one_in(3)) make_split();
     make_inputs();
@@ -399,7 +399,7 @@ class Generator {
     if (gathers) index = make_left_index(left_rows);
     const double most = 4.0 * 264 * static_cast<double>(extents_.contracted);
     add(p_.contract(h, w, hidden, operand, index), DType::f32, Level::element, range(-most, most));
-    if (one_in(6)) add(w.at({p_.index(column_), 3}), DType::f32, Level::element, range(-4, 4));
+    if (one_in(6)) add(w.at({column_.index(), 3}), DType::f32, Level::element, range(-4, 4));
   }
 
   /// Rows in any order, repeated ones, and some that are zeros.
@@ -421,14 +421,14 @@ class Generator {
         mask = 1 + static_cast<uint32_t>(below(63));
       } while (std::popcount(mask) > 4);
     split_ = p_.split(column_, mask);
-    add(p_.index(split_->group), DType::u32, Level::group, range(0, 1024));
+    add(split_->group.index(), DType::u32, Level::group, range(0, 1024));
   }
 
   void make_inputs() {
     constexpr DType kMatrix[] = {DType::f32, DType::bf16, DType::f16, DType::f32, DType::i32, DType::u32};
     constexpr DType kVector[] = {DType::f32, DType::i32, DType::u32, DType::u64, DType::bf16, DType::i64};
-    const Expr row = p_.index(batch_);
-    const Expr column = p_.index(column_);
+    const Expr row = batch_.index();
+    const Expr column = column_.index();
     std::optional<Expr> slot;
     if (one_in(2)) {
       inactive_slots_ = one_in(2);
@@ -465,7 +465,7 @@ class Generator {
   void make_guard() {
     if (inactive_slots_) return;
     const Value x = pick(DType::i32, Level::row);
-    const Value row{p_.index(batch_), DType::u32, Level::row, {}};
+    const Value row{batch_.index(), DType::u32, Level::row, {}};
     p_.guard(one_in(2) ? (row.expr & 3) != 1 : (x.expr & 4) == 0);
   }
 
@@ -585,7 +585,7 @@ class Generator {
 
   /// Sums of shifted and masked pieces of a column (or group) index: what packs bits.
   void make_column_bits(Level target) {
-    Expr x = target == Level::group && split_ ? p_.index(split_->group) : p_.index(column_);
+    Expr x = target == Level::group && split_ ? split_->group.index() : column_.index();
     if (target != Level::element && !(target == Level::group && split_)) return;
     auto piece = [&] {
       Expr y = x;
@@ -823,8 +823,7 @@ class Generator {
       level = std::max(level, v.back().level);
     }
     const int rounds = one_in(4) ? 1 + static_cast<int>(below(16)) : one_in(2) ? 7 : 10;
-    const auto words =
-        p_.philox({v[0].expr, v[1].expr, v[2].expr, v[3].expr}, {v[4].expr, v[5].expr}, rounds);
+    const auto words = philox({v[0].expr, v[1].expr, v[2].expr, v[3].expr}, {v[4].expr, v[5].expr}, rounds);
     const size_t which = below(3);
     if (!to_gumbel) {
       add(words[which], DType::u32, level, full_range(DType::u32));
@@ -860,17 +859,17 @@ class Generator {
       case Fold::max:
       case Fold::min: {
         const Value x = sometimes_special(any_f32(from), from);
-        return one_in(2) ? result(reduce_max(p_, x.expr, axis), DType::f32, x.facts)
-                         : result(reduce_min(p_, x.expr, axis), DType::f32, x.facts);
+        return one_in(2) ? result(reduce_max(x.expr, axis), DType::f32, x.facts)
+                         : result(reduce_min(x.expr, axis), DType::f32, x.facts);
       }
       case Fold::bits_or:
-        return result(reduce_or(p_, pick(DType::u32, from).expr, axis), DType::u32, full_range(DType::u32));
+        return result(reduce_or(pick(DType::u32, from).expr, axis), DType::u32, full_range(DType::u32));
       case Fold::sum_u32: {
         const Value x = one_in(3) ? condition(from) : pick(DType::u32, from);
         Facts f = x.facts;
         f.high *= terms;
         f.low = 0;
-        return result(reduce_sum(p_, cast(x.expr, DType::u32), axis), DType::u32, wrapped(DType::u32, f));
+        return result(reduce_sum(cast(x.expr, DType::u32), axis), DType::u32, wrapped(DType::u32, f));
       }
       case Fold::sum_f32: {
         Value x = summand(from, terms);
@@ -880,17 +879,17 @@ class Generator {
         f.high = std::max(f.high, f.high * terms);
         if (!x.facts.exact() || !x.facts.whole || f.magnitude() > kExact)
           f.absolute = terms * (x.facts.error() + terms * x.facts.magnitude() * kEpsilon);
-        return result(reduce_sum(p_, x.expr, axis), DType::f32, f);
+        return result(reduce_sum(x.expr, axis), DType::f32, f);
       }
       case Fold::sum_64: {
         const DType dtype = one_in(2) ? DType::u64 : DType::i64;
         const Value x = pick(dtype, from);
         const Expr key = x.expr >> 12;  // a literal identity must be exact in f64
         const auto state =
-            p_.reduce("sum_and_max", axis, {x.expr, key},
-                      {0, p_.constant(dtype, dtype == DType::u64 ? 0 : -0x1p53)}, [](States a, States b) {
-                        return std::vector<Expr>{a[0] + b[0], max(a[1], b[1])};
-                      });
+            reduce("sum_and_max", axis, {x.expr, key},
+                   {0, p_.constant(dtype, dtype == DType::u64 ? 0 : -0x1p53)}, [](States a, States b) {
+                     return std::vector<Expr>{a[0] + b[0], max(a[1], b[1])};
+                   });
         result(state[0], dtype, full_range(dtype));
         return result(state[1], dtype, full_range(dtype));
       }
@@ -898,8 +897,8 @@ class Generator {
         return fold_argmax(axis, from, to);
       case Fold::max_count: {
         const Value x = exact_f32(from, false);
-        const auto state = p_.reduce(
-            "max_and_count", axis, {x.expr, p_.constant_u32(1)}, {-kInf, 0}, [](States a, States b) {
+        const auto state =
+            reduce("max_and_count", axis, {x.expr, p_.constant_u32(1)}, {-kInf, 0}, [](States a, States b) {
               const Expr count = select(a[0] == b[0], a[1] + b[1], select(a[0] > b[0], a[1], b[1]));
               return std::vector<Expr>{max(a[0], b[0]), count};
             });
@@ -910,10 +909,10 @@ class Generator {
         const Value x = any_f32(from);
         if (x.facts.nan) return;
         const auto state =
-            p_.reduce("top_two", axis, {x.expr, p_.constant(DType::f32, -kInf)}, {-kInf, -kInf},
-                      [](States a, States b) {
-                        return std::vector<Expr>{max(a[0], b[0]), max(min(a[0], b[0]), max(a[1], b[1]))};
-                      });
+            reduce("top_two", axis, {x.expr, p_.constant(DType::f32, -kInf)}, {-kInf, -kInf},
+                   [](States a, States b) {
+                     return std::vector<Expr>{max(a[0], b[0]), max(min(a[0], b[0]), max(a[1], b[1]))};
+                   });
         result(state[0], DType::f32, x.facts);
         Facts second = x.facts;
         second.inf = true;
@@ -922,28 +921,28 @@ class Generator {
       case Fold::bits_pair: {
         const Value x = pick(DType::u32, from);
         const Value y = pick(DType::u32, from);
-        const auto state = p_.reduce("xor_and", axis, {x.expr, y.expr, x.expr}, {0, p_.constant_u32(~0u), 0},
-                                     [](States a, States b) {
-                                       return std::vector<Expr>{a[0] ^ b[0], a[1] & b[1], a[2] + b[2]};
-                                     });
+        const auto state = reduce("xor_and", axis, {x.expr, y.expr, x.expr}, {0, p_.constant_u32(~0u), 0},
+                                  [](States a, States b) {
+                                    return std::vector<Expr>{a[0] ^ b[0], a[1] & b[1], a[2] + b[2]};
+                                  });
         result(state[0], DType::u32, full_range(DType::u32));
         result(state[1], DType::u32, full_range(DType::u32));
         return result(state[2], DType::u32, full_range(DType::u32));
       }
       case Fold::integer_range: {
         const Value x = pick(DType::i32, from);
-        const auto state = p_.reduce("range", axis, {x.expr, x.expr},
-                                     {p_.constant(DType::i32, 0x7fffffff), p_.constant(DType::i32, -0x1p31)},
-                                     [](States a, States b) {
-                                       return std::vector<Expr>{min(a[0], b[0]), max(a[1], b[1])};
-                                     });
+        const auto state = reduce("range", axis, {x.expr, x.expr},
+                                  {p_.constant(DType::i32, 0x7fffffff), p_.constant(DType::i32, -0x1p31)},
+                                  [](States a, States b) {
+                                    return std::vector<Expr>{min(a[0], b[0]), max(a[1], b[1])};
+                                  });
         result(state[0], DType::i32, x.facts);
         return result(state[1], DType::i32, x.facts);
       }
       case Fold::max_u32: {
         const Value x = pick(DType::u32, from);
         const Expr key = x.expr & 0xffffff;
-        const auto state = p_.reduce(
+        const auto state = reduce(
             "max_u32", axis, {key}, {0},
             [](States a, States b) { return std::vector<Expr>{max(a[0], b[0])}; },
             member ? std::nullopt : std::optional(key + static_cast<int>(below(100))));
@@ -971,8 +970,8 @@ class Generator {
       bound = one_in(2) ? key.expr + abs(slack.expr) : key.expr + static_cast<float>(below(5));
     }
     const Expr index =
-        grouped ? (selected_ && one_in(2) ? *selected_ : p_.index(split_->group)) : p_.index(column_);
-    const Pick best = argmax(p_, key.expr, index, axis, carry, bound);
+        grouped ? (selected_ && one_in(2) ? *selected_ : split_->group.index()) : column_.index();
+    const Pick best = argmax(key.expr, index, axis, carry, bound);
     Facts f = key.facts;
     if (f.nan) f.inf = true;  // nothing but NaN: no winner
     f.nan = false;
@@ -987,14 +986,14 @@ class Generator {
     const Expr weights = x.expr & static_cast<int>((2u << below(16)) - 1);
     const Expr threshold =
         one_in(2) ? pick(DType::u32, Level::group).expr & 0xffff
-                  : mulhi(pick(DType::u32, Level::group).expr, reduce_sum(p_, weights, split_->member));
-    selected_ = p_.select_ordered(*split_, weights, threshold);
+                  : mulhi(pick(DType::u32, Level::group).expr, reduce_sum(weights, split_->member));
+    selected_ = select_ordered(*split_, weights, threshold);
     add(*selected_, DType::u32, Level::group, range(0, 2048));
     const Value carried = any_f32(Level::element);
     if (carried.facts.nan) return;
     Facts f = carried.facts;
     f.inf = true;  // none where the group's last column is past the end
-    add(value_at(p_, carried.expr, *selected_, column_, split_->member), DType::f32, Level::group, f);
+    add(value_at(carried.expr, *selected_, column_, split_->member), DType::f32, Level::group, f);
   }
 
   void log_sum_exp() {
@@ -1007,7 +1006,7 @@ class Generator {
       f.inf = true;
     }
     f.absolute = x.facts.error() + 2e-5;
-    add(logsumexp(p_, value, *split_), DType::f32, Level::final, f);
+    add(logsumexp(value, *split_), DType::f32, Level::final, f);
   }
 
   // ---- outputs ----
@@ -1015,7 +1014,7 @@ class Generator {
 
   /// A place of its own for each row, or none.
   Expr make_position() {
-    const Expr row = p_.index(batch_);
+    const Expr row = batch_.index();
     switch (below(4)) {
       case 0:
         return p_.constant(DType::i32, static_cast<double>(extents_.rows)) - cast(row, DType::i32);

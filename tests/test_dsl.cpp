@@ -30,7 +30,7 @@ struct Base {
   Expr x;
 
  private:
-  Expr load() { return p.input("x", DType::f32, {row, col}).at({p.index(row), p.index(col)}); }
+  Expr load() { return p.input("x", DType::f32, {row, col}).at({row.index(), col.index()}); }
 };
 
 size_t count(const Program& program, Op op) {
@@ -58,9 +58,9 @@ TEST_CASE("equal expressions are made once") {
 
 TEST_CASE("equal reductions of equal values are one reduction") {
   Base b;
-  const Expr a = reduce_max(b.p, b.x, b.col);
-  const Expr c = reduce_max(b.p, b.x, b.col);
-  const Expr d = reduce_max(b.p, -b.x, b.col);
+  const Expr a = reduce_max(b.x, b.col);
+  const Expr c = reduce_max(b.x, b.col);
+  const Expr d = reduce_max(-b.x, b.col);
   CHECK(a.id() == c.id());
   CHECK(a.id() != d.id());
   b.p.output("y", a - d);
@@ -71,9 +71,9 @@ TEST_CASE("equal reductions of equal values are one reduction") {
 
 TEST_CASE("what no output needs is removed") {
   Base b;
-  const Expr unused = reduce_sum(b.p, exp(b.x), b.col);
+  const Expr unused = reduce_sum(exp(b.x), b.col);
   (void)(unused * 3.0f);
-  const Expr used = reduce_max(b.p, b.x, b.col);
+  const Expr used = reduce_max(b.x, b.col);
   b.p.output("y", used);
   const Program program = b.p.build();
   CHECK(program.reductions.size() == 1);
@@ -90,7 +90,7 @@ TEST_CASE("a contraction that no output needs is removed, the inputs stay") {
   const Tensor a = p.input("a", DType::f32, {row, k});
   const Tensor w = p.input("w", DType::bf16, {col, k});
   (void)p.contract(a, w, k);
-  p.output("n", p.index(row));
+  p.output("n", row.index());
   const Program program = p.build();
   CHECK(program.contractions.empty());
   CHECK(program.inputs.size() == 2);
@@ -99,8 +99,8 @@ TEST_CASE("a contraction that no output needs is removed, the inputs stay") {
 TEST_CASE("a bound and the guard keep what they need") {
   Base b;
   const Expr limit = b.p.optional_input("limit", DType::i32, {}).at({b.p.constant(DType::i32, 9)});
-  b.p.guard(cast(b.p.index(b.row), DType::i32) < limit);
-  const Pick best = argmax(b.p, b.x, b.p.index(b.col), b.col, {}, b.x + 1.0f);
+  b.p.guard(cast(b.row.index(), DType::i32) < limit);
+  const Pick best = argmax(b.x, b.col.index(), b.col, {}, b.x + 1.0f);
   b.p.output("y", best.index);
   const Program program = b.p.build();
   REQUIRE(program.reductions.size() == 1);
@@ -112,9 +112,9 @@ TEST_CASE("a bound and the guard keep what they need") {
 
 TEST_CASE("building does not spend the builder") {
   Base b;
-  b.p.output("y", reduce_max(b.p, b.x, b.col));
+  b.p.output("y", reduce_max(b.x, b.col));
   const Program first = b.p.build();
-  b.p.output("z", reduce_sum(b.p, b.x, b.col));
+  b.p.output("z", reduce_sum(b.x, b.col));
   const Program second = b.p.build();
   CHECK(first.outputs.size() == 1);
   CHECK(second.outputs.size() == 2);
@@ -123,7 +123,7 @@ TEST_CASE("building does not spend the builder") {
 
 TEST_CASE("mixed types are refused where they are written") {
   Base b;
-  const Expr u = b.p.index(b.col);
+  const Expr u = b.col.index();
   check_bad(error_of([&] { (void)(b.x + u); }), {"'add' of f32 and u32; cast one of them"});
   check_bad(error_of([&] { (void)(b.x < u); }), {"'lt' of f32 and u32"});
   check_bad(error_of([&] { (void)select(b.x < 0.0f, b.x, u); }), {"'select' of f32 and u32"});
@@ -150,7 +150,7 @@ TEST_CASE("types that an op does not take are refused when building") {
   };
   for (const Bad& bad : table) {
     Base b;
-    b.p.tile_output("y", bad.make(b.x, b.p.index(b.col)));
+    b.p.tile_output("y", bad.make(b.x, b.col.index()));
     check_bad(error_of([&] { b.p.build(); }), {"Program 'p'", fmt::format("({})", bad.op)});
   }
 }
@@ -161,6 +161,7 @@ TEST_CASE("operations on literals only have no Program") {
   check_bad(error_of([] { (void)exp(1.0f); }), parts);
   check_bad(error_of([] { (void)cast(1.0f, DType::u32); }), parts);
   check_bad(error_of([] { (void)fma(1.0f, 2.0f, 3.0f); }), parts);
+  check_bad(error_of([] { (void)philox({0, 0, 0, 0}, {0, 0}); }), parts);
 }
 
 TEST_CASE("Exprs of another builder are refused") {
@@ -170,9 +171,9 @@ TEST_CASE("Exprs of another builder are refused") {
   check_bad(error_of([&] { (void)select(a.x < 0.0f, a.x, b.x); }), {"Program 'first'", "another builder"});
   check_bad(error_of([&] { b.p.tile_output("y", a.x); }), {"Program 'second'", "another builder"});
   check_bad(error_of([&] { b.p.guard(a.x < 0.0f); }), {"Program 'second'", "another builder"});
-  check_bad(error_of([&] { reduce_max(b.p, a.x, b.col); }), {"Program 'second'", "another builder"});
+  check_bad(error_of([&] { reduce_max(a.x, b.col); }), {"Program 'second'", "another builder"});
   check_bad(error_of([&] {
-              b.p.philox({0, 0, 0, 0}, {a.p.index(a.col), 0});
+              philox({b.col.index(), 0, 0, 0}, {a.col.index(), 0});
             }),
             {"Program 'second'", "another builder"});
 }
@@ -191,11 +192,16 @@ TEST_CASE("a Tensor of another builder is refused") {
 
 TEST_CASE("a combine sees only its two states and literals") {
   Base b;
-  auto reduce_with = [&](const Combine& combine) { b.p.reduce("mine", b.col, {b.x}, {0.0f}, combine); };
+  auto reduce_with = [&](const Combine& combine) { reduce("mine", b.col, {b.x}, {0.0f}, combine); };
   check_bad(error_of([&] { reduce_with([&](auto l, auto) { return std::vector<Expr>{l[0] + b.x}; }); }),
             {"Program 'p.mine'", "a combine may use only its two states and literals"});
   check_bad(error_of([&] { reduce_with([&](auto l, auto) { return std::vector<Expr>{b.x + l[0]}; }); }),
             {"another builder (or of a combine's outside)"});
+  check_bad(
+      error_of([&] {
+        reduce_with([&](auto l, auto) { return std::vector<Expr>{select(b.col.index() == 0, l[0], 0)}; });
+      }),
+      {"another builder (or of a combine's outside)"});
   check_bad(error_of([&] { reduce_with([&](auto, auto) { return std::vector<Expr>{b.x}; }); }),
             {"Program 'p.mine'", "a combine may use only its two states and literals"});
 }
@@ -205,51 +211,50 @@ TEST_CASE("the parts of a monoid have one length and one type") {
   {
     Base b;
     check_bad(error_of([&] {
-                b.p.reduce("mine", b.col, {b.x, b.x}, {0.0f}, keep);
+                reduce("mine", b.col, {b.x, b.x}, {0.0f}, keep);
               }),
               {"reduction 'mine'", "fewer identities than states"});
   }
   {
     Base b;
-    const auto state = b.p.reduce("mine", b.col, {b.x, b.x}, {0.0f, 0.0f},
-                                  [](auto l, auto) { return std::vector<Expr>{l[0]}; });
+    const auto state =
+        reduce("mine", b.col, {b.x, b.x}, {0.0f, 0.0f}, [](auto l, auto) { return std::vector<Expr>{l[0]}; });
     b.p.output("y", state[1]);
     check_bad(error_of([&] { b.p.build(); }), {"reduction 'mine'", "the same, non-zero length"});
   }
   {
     Base b;
-    const auto state = b.p.reduce("mine", b.col, {b.x}, {0.0f},
-                                  [](auto l, auto) { return std::vector<Expr>{bitcast(l[0], DType::u32)}; });
+    const auto state = reduce("mine", b.col, {b.x}, {0.0f},
+                              [](auto l, auto) { return std::vector<Expr>{bitcast(l[0], DType::u32)}; });
     b.p.output("y", state[0]);
     check_bad(error_of([&] { b.p.build(); }), {"reduction 'mine'", "result 0 of the combine must be f32"});
   }
   {
     Base b;  // an identity is known when the Program is made
-    check_bad(error_of([&] { b.p.reduce("mine", b.col, {b.x}, {b.x}, keep); }),
-              {"reduction 'mine'", "identity"});
+    check_bad(error_of([&] { reduce("mine", b.col, {b.x}, {b.x}, keep); }), {"reduction 'mine'", "identity"});
   }
   {
     Base b;  // … and of its state's type
-    check_bad(error_of([&] { b.p.reduce("mine", b.col, {b.x}, {b.p.constant_u32(1)}, keep); }),
+    check_bad(error_of([&] { reduce("mine", b.col, {b.x}, {b.p.constant_u32(1)}, keep); }),
               {"reduction 'mine'", "identity"});
   }
   {
     Base b;
     check_bad(error_of([&] {
-                b.p.reduce("mine", b.col, {b.x}, {0.0f, 0.0f}, keep);
+                reduce("mine", b.col, {b.x}, {0.0f, 0.0f}, keep);
               }),
               {"reduction 'mine'", "identit"});
   }
   {
     Base b;  // its name is a word of the text
-    b.p.output("y", b.p.reduce("two words", b.col, {b.x}, {0.0f}, keep)[0]);
+    b.p.output("y", reduce("two words", b.col, {b.x}, {0.0f}, keep)[0]);
     check_bad(error_of([&] { b.p.build(); }), {"two words"});
   }
 }
 
 TEST_CASE("literals take the other operand's type or do not fit") {
   Base b;
-  const Expr u = b.p.index(b.col);
+  const Expr u = b.col.index();
   const Expr i = cast(u, DType::i32);
   const Expr l = cast(u, DType::u64);
   check_bad(error_of([&] { (void)(u + 1.5f); }), {"the literal 1.5 does not fit u32"});
@@ -277,7 +282,7 @@ TEST_CASE("literals take the other operand's type or do not fit") {
 TEST_CASE("loads check their indices") {
   Base b;
   const Tensor t = b.p.input("t", DType::f32, {b.row});
-  b.p.tile_output("y", b.x + t.at({b.p.index(b.row), 0}));
+  b.p.tile_output("y", b.x + t.at({b.row.index(), 0}));
   check_bad(error_of([&] { b.p.build(); }), {"(load)", "input 't' takes 1 operands"});
 }
 
@@ -285,7 +290,7 @@ TEST_CASE("an axis that is not split, and one split twice") {
   Base b;
   const Split first = b.p.split(b.col, 0x39);
   (void)b.p.split(b.col, 0x7);
-  b.p.output("y", reduce_max(b.p, reduce_max(b.p, b.x, first.member), first.group));
+  b.p.output("y", reduce_max(reduce_max(b.x, first.member), first.group));
   CHECK_THROWS_AS(b.p.build(), Error);
 }
 
@@ -301,7 +306,7 @@ TEST_CASE("i64 constants of any value") {
   Base b;
   constexpr int64_t kLowest = std::numeric_limits<int64_t>::min();
   b.p.output("y", b.p.constant_i64(kLowest + 1) + -3);
-  b.p.output("z", reduce_max(b.p, b.x, b.col));
+  b.p.output("z", reduce_max(b.x, b.col));
   const Program program = b.p.build();
   CHECK(program.outputs[0].dtype == DType::i64);
   CHECK(program.nodes[0].imm == (uint64_t{1} << 63) + 1);
@@ -311,8 +316,8 @@ TEST_CASE("i64 constants of any value") {
 
 TEST_CASE("an output may say where its rows are stored") {
   Base b;
-  const Expr best = reduce_max(b.p, b.x, b.col);
-  const Expr slot = b.p.optional_input("slot", DType::i32, {b.row}).at({b.p.index(b.row), 7});
+  const Expr best = reduce_max(b.x, b.col);
+  const Expr slot = b.p.optional_input("slot", DType::i32, {b.row}).at({b.row.index(), 7});
   b.p.output("plain", best);
   b.p.scattered_output("by_slot", best, slot + 1, DType::bf16, true);
   b.p.scattered_output("first", best, 0);
@@ -325,7 +330,7 @@ TEST_CASE("an output may say where its rows are stored") {
   CHECK(parse_program(print(program)) == program);
   {
     Base late;
-    const Expr largest = reduce_max(late.p, late.x, late.col);
+    const Expr largest = reduce_max(late.x, late.col);
     late.p.scattered_output("y", largest, cast(largest, DType::i32));
     check_bad(error_of([&] { late.p.build(); }), {"output 'y'", "known per row before the sweep"});
   }
@@ -337,7 +342,7 @@ TEST_CASE("contract may gather its left rows") {
   const Tensor left = b.p.input("left", DType::f32, {b.row, k});
   const Tensor right = b.p.input("right", DType::f32, {b.col, k});
   const Tensor index = b.p.optional_input("index", DType::i32, {b.row});
-  b.p.output("y", reduce_max(b.p, b.p.contract(left, right, k, std::nullopt, index), b.col));
+  b.p.output("y", reduce_max(b.p.contract(left, right, k, std::nullopt, index), b.col));
   const Program program = b.p.build();
   CHECK(program.contractions[0].left_index == index.input());
   CHECK(parse_program(print(program)) == program);
@@ -350,10 +355,10 @@ TEST_CASE("contract may gather its left rows") {
 TEST_CASE("a user's monoid: sum and count") {
   Base b;
   const Expr positive = b.x > 0.0f;
-  const auto state = b.p.reduce("mean", b.col, {select(positive, b.x, 0.0f), cast(positive, DType::u32)},
-                                {0.0f, 0}, [](auto l, auto r) {
-                                  return std::vector<Expr>{l[0] + r[0], l[1] + r[1]};
-                                });
+  const auto state = reduce("mean", b.col, {select(positive, b.x, 0.0f), cast(positive, DType::u32)},
+                            {0.0f, 0}, [](auto l, auto r) {
+                              return std::vector<Expr>{l[0] + r[0], l[1] + r[1]};
+                            });
   b.p.output("mean", state[0] / cast(state[1], DType::f32));
   b.p.output("count", state[1]);
   const Program program = b.p.build();
@@ -367,7 +372,7 @@ TEST_CASE("a user's monoid: sum and count") {
 
 TEST_CASE("a user's monoid: the two largest, ties to the lowest column") {
   Base b;
-  const Expr v = b.p.index(b.col);
+  const Expr v = b.col.index();
   // State: first value, its column, second value, its column.
   auto combine = [](std::span<const Expr> l, std::span<const Expr> r) {
     const Expr right_first = (r[0] > l[0]) | ((r[0] == l[0]) & (r[1] < l[1]));
@@ -381,8 +386,8 @@ TEST_CASE("a user's monoid: the two largest, ties to the lowest column") {
                              select(loser_second, loser_value, other_value),
                              select(loser_second, loser_column, other_column)};
   };
-  const auto top = b.p.reduce("top2", b.col, {b.x, v, -kInf, b.p.constant_u32(~0u)},
-                              {-kInf, b.p.constant_u32(~0u), -kInf, b.p.constant_u32(~0u)}, combine);
+  const auto top = reduce("top2", b.col, {b.x, v, -kInf, b.p.constant_u32(~0u)},
+                          {-kInf, b.p.constant_u32(~0u), -kInf, b.p.constant_u32(~0u)}, combine);
   b.p.output("first", top[1]);
   b.p.output("second", top[3]);
   const Program program = b.p.build();
@@ -426,15 +431,15 @@ TEST_CASE("an argmax is known as one, whatever it carries, and nothing else is")
 TEST_CASE("functions of the library") {
   Base b;
   const Split split = b.p.split(b.col, 0x39);
-  const Pick best = argmax(b.p, b.x, b.p.index(b.col), b.col, {b.x * 2.0f});
-  b.p.output("max", reduce_max(b.p, b.x, b.col));
-  b.p.output("min", reduce_min(b.p, b.x, b.col));
-  b.p.output("sum", reduce_sum(b.p, b.x, b.col));
-  b.p.output("or", reduce_or(b.p, cast(b.x > 0.0f, DType::u32) << (b.p.index(b.col) & 31), b.col));
+  const Pick best = argmax(b.x, b.col.index(), b.col, {b.x * 2.0f});
+  b.p.output("max", reduce_max(b.x, b.col));
+  b.p.output("min", reduce_min(b.x, b.col));
+  b.p.output("sum", reduce_sum(b.x, b.col));
+  b.p.output("or", reduce_or(cast(b.x > 0.0f, DType::u32) << (b.col.index() & 31), b.col));
   b.p.output("argmax", best.index);
   b.p.output("carried", best.carry[0]);
-  b.p.output("lse", logsumexp(b.p, b.x, split));
-  b.p.output("third", value_at(b.p, b.x, b.p.constant_u32(2), b.col, b.col));
+  b.p.output("lse", logsumexp(b.x, split));
+  b.p.output("third", value_at(b.x, b.p.constant_u32(2), b.col, b.col));
   const Program program = b.p.build();
   const std::vector<float> x{-1,    4,     0.5f,  4,
                              -3,  //

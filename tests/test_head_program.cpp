@@ -152,7 +152,7 @@ TEST_CASE("a fragment may take candidates away, fail rows, carry values and add 
   const std::vector<float> logits = some_logits(kRows, kColumns);
   SamplingOptions options = options_of(NoiseScheme::grouped);
   options.fragments = {{"even tokens", HeadStage::candidates,
-                        [](HeadBuilder& h) { h.candidates((h.p.index(h.vocab) & 1) == 0); }},
+                        [](HeadBuilder& h) { h.candidates((h.vocab.index() & 1) == 0); }},
                        {"raw logit", HeadStage::candidates, [](HeadBuilder& h) { h.carry("raw", h.logit); }},
                        {"raw logit", HeadStage::results,
                         [](HeadBuilder& h) { h.output("raw_logit", DType::f32, h.carried("raw")); }},

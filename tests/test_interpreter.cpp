@@ -45,7 +45,7 @@ std::vector<Result> apply(const Function& function, const std::vector<T>&... inp
   p.columns(col);
   int next = 0;
   auto load = [&](DType dtype) {
-    return p.input(fmt::format("in{}", next++), dtype, {row, col}).at({p.index(row), p.index(col)});
+    return p.input(fmt::format("in{}", next++), dtype, {row, col}).at({row.index(), col.index()});
   };
   const std::vector<Expr> loaded{load(dtype_of<T>())...};
   if constexpr (sizeof...(T) == 1)
@@ -102,8 +102,8 @@ TEST_CASE("Philox4x32 gives Random123's known answers") {
     p.columns(col);
     auto word = [&](uint32_t value) { return p.constant_u32(value); };
     const auto words =
-        p.philox({word(a.counter[0]), word(a.counter[1]), word(a.counter[2]), word(a.counter[3])},
-                 {word(a.key[0]), word(a.key[1])}, a.rounds);
+        philox({word(a.counter[0]), word(a.counter[1]), word(a.counter[2]), word(a.counter[3])},
+               {word(a.key[0]), word(a.key[1])}, a.rounds);
     for (size_t i = 0; i < 4; ++i) p.output(fmt::format("w{}", i), words[i]);
     const Program program = p.build();
     std::array<std::vector<uint32_t>, 4> out;
@@ -319,18 +319,18 @@ TEST_CASE("groups at the end of the columns have only the members that exist") {
   const Axis row = p.axis("row");
   const Axis col = p.axis("col");
   p.rows(row);
-  const Expr x = p.input("x", DType::u32, {row, col}).at({p.index(row), p.index(col)});
+  const Expr x = p.input("x", DType::u32, {row, col}).at({row.index(), col.index()});
   const Split split = p.split(col, 0x39);
-  const Expr sum = reduce_sum(p, x, split.member);
-  const Expr least = p.reduce("least", split.member, {x}, {p.constant_u32(~0u)},
-                              [](auto a, auto b) { return std::vector<Expr>{min(a[0], b[0])}; })[0];
-  p.output("total", reduce_sum(p, sum, split.group));
-  p.output("least_sum", p.reduce("least_sum", split.group, {sum}, {p.constant_u32(~0u)},
-                                 [](auto a, auto b) { return std::vector<Expr>{min(a[0], b[0])}; })[0]);
-  p.output("count", reduce_sum(p, p.index(split.group) * 0 + 1, split.group));
-  p.output("last_group", p.reduce("last", split.group, {p.index(split.group)}, {0},
-                                  [](auto a, auto b) { return std::vector<Expr>{max(a[0], b[0])}; })[0]);
-  p.tile_output("mine", least + (p.index(col) & 0));
+  const Expr sum = reduce_sum(x, split.member);
+  const Expr least = reduce("least", split.member, {x}, {p.constant_u32(~0u)},
+                            [](auto a, auto b) { return std::vector<Expr>{min(a[0], b[0])}; })[0];
+  p.output("total", reduce_sum(sum, split.group));
+  p.output("least_sum", reduce("least_sum", split.group, {sum}, {p.constant_u32(~0u)},
+                               [](auto a, auto b) { return std::vector<Expr>{min(a[0], b[0])}; })[0]);
+  p.output("count", reduce_sum(split.group.index() * 0 + 1, split.group));
+  p.output("last_group", reduce("last", split.group, {split.group.index()}, {0},
+                                [](auto a, auto b) { return std::vector<Expr>{max(a[0], b[0])}; })[0]);
+  p.tile_output("mine", least + (col.index() & 0));
   const Program program = p.build();
   for (int64_t columns : {1, 7, 63, 64, 65, 130, 1023, 1025, 2049}) {
     INFO(columns);
@@ -378,10 +378,10 @@ TEST_CASE("select_ordered finds the first member whose running sum exceeds the t
   const Axis row = p.axis("row");
   const Axis col = p.axis("col");
   p.rows(row);
-  const Expr w = p.input("w", DType::u32, {row, col}).at({p.index(row), p.index(col)});
-  const Expr t = p.input("t", DType::u32, {row}).at({p.index(row)});
+  const Expr w = p.input("w", DType::u32, {row, col}).at({row.index(), col.index()});
+  const Expr t = p.input("t", DType::u32, {row}).at({row.index()});
   const Split split = p.split(col, 0x39);
-  p.tile_output("chosen", p.select_ordered(split, w, t) + (p.index(col) & 0));
+  p.tile_output("chosen", select_ordered(split, w, t) + (col.index() & 0));
   const Program program = p.build();
   for (int64_t columns : {1, 7, 65, 130}) {
     constexpr int64_t kRows = 40;
@@ -437,7 +437,7 @@ TEST_CASE("gathered rows: repeated, negative ones are zeros, those of rejected r
   const Tensor a = p.input("a", DType::f32, {row, k});
   const Tensor w = p.input("w", DType::f32, {col, k});
   const Tensor index = p.optional_input("index", DType::i32, {row});
-  p.guard(p.input("active", DType::i32, {row}).at({p.index(row)}) != 0);
+  p.guard(p.input("active", DType::i32, {row}).at({row.index()}) != 0);
   p.tile_output("y", p.contract(a, w, k, std::nullopt, index));
   const Program program = p.build();
   const std::vector<float> values{1, 2, 3, 4, 5, 6};  // three rows
@@ -465,12 +465,12 @@ TEST_CASE("values are stored at their positions, or where those are negative not
     const Axis col = p.axis("col");
     p.rows(row);
     p.columns(col);
-    const Expr x = p.input("x", DType::f32, {row, col}).at({p.index(row), p.index(col)});
+    const Expr x = p.input("x", DType::f32, {row, col}).at({row.index(), col.index()});
     const Expr at =
-        p.optional_input("at", DType::i32, {row}).at({p.index(row), cast(p.index(row), DType::i32)});
-    p.scattered_output("y", cast(reduce_max(p, x, col), DType::i64) - p.constant_i64(int64_t{1} << 60),
+        p.optional_input("at", DType::i32, {row}).at({row.index(), cast(row.index(), DType::i32)});
+    p.scattered_output("y", cast(reduce_max(x, col), DType::i64) - p.constant_i64(int64_t{1} << 60),
                        type == DType::u32 ? cast(max(at, 0), type) : cast(at, type));
-    p.output("z", reduce_max(p, x, col));
+    p.output("z", reduce_max(x, col));
     const Program program = p.build();
     const std::vector<float> values{1, 2, 3, 4};
     const std::vector<int32_t> positions{5, -1, -0x7fffffff, 1};
@@ -495,7 +495,7 @@ TEST_CASE("matrices have row strides; 16-bit values are widened and narrowed") {
   const Axis col = p.axis("col");
   p.rows(row);
   p.columns(col);
-  const Expr x = p.input("x", DType::f16, {row, col}).at({p.index(row), p.index(col)});
+  const Expr x = p.input("x", DType::f16, {row, col}).at({row.index(), col.index()});
   p.tile_output("y", x + 1.0f, DType::bf16);
   const Program program = p.build();
   const std::vector<uint16_t> x_bits{float_to_f16(1), float_to_f16(2), 0x7e00,

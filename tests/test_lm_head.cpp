@@ -445,7 +445,7 @@ TEST_CASE("a guard that is the same for all rows lets no row in that does not ex
     const Expr flag = p.input("flag", DType::i32, {}).at({});
     p.guard(constant ? p.constant(DType::i32, 1) != 0 : flag != 0);
     const Expr logits = p.contract(h, w, hidden);
-    p.output("best", argmax(p, logits, p.index(vocab), vocab).index);
+    p.output("best", argmax(logits, vocab.index(), vocab).index);
     p.tile_output("logits", logits);
     Case c = make_case(p.build(), {5, 200, 64});
     Random random(92);

@@ -30,7 +30,7 @@ struct Columns {
     p.rows(row);
     p.columns(col);
     for (size_t i = 0; i < inputs; ++i)
-      in.push_back(p.input(fmt::format("in{}", i), DType::u32, {row, col}).at({p.index(row), p.index(col)}));
+      in.push_back(p.input(fmt::format("in{}", i), DType::u32, {row, col}).at({row.index(), col.index()}));
   }
   ProgramBuilder p;
   Axis row, col;
@@ -55,7 +55,7 @@ TEST_CASE("Philox4x32 gives Random123's known answers on every engine") {
   for (int rounds : {7, 10}) {
     const std::vector<Row>& rows = rounds == 7 ? seven : ten;
     Columns c("philox", 6);
-    const auto words = c.p.philox({c.in[0], c.in[1], c.in[2], c.in[3]}, {c.in[4], c.in[5]}, rounds);
+    const auto words = philox({c.in[0], c.in[1], c.in[2], c.in[3]}, {c.in[4], c.in[5]}, rounds);
     for (size_t i = 0; i < 4; ++i) c.p.tile_output(fmt::format("w{}", i), words[i]);
     Case run =
         make_case(c.p.build(), {1, 67, 0});  // the answers over and over, to fill vectors and leave a rest
@@ -217,15 +217,15 @@ TEST_CASE("the noise of a token does not depend on the row or the schedule that 
   const Axis col = p.axis("col");
   p.rows(row);
   p.columns(col);
-  const Expr seed = p.input("seed", DType::u64, {row}).at({p.index(row)});
-  const Expr offset = p.input("offset", DType::u64, {row}).at({p.index(row)});
-  const auto stream = random_stream(p, seed, offset, 0);
+  const Expr seed = p.input("seed", DType::u64, {row}).at({row.index()});
+  const Expr offset = p.input("offset", DType::u64, {row}).at({row.index()});
+  const auto stream = random_stream(seed, offset, 0);
   const Split split = p.split(col, 0x39);
-  p.tile_output("per_token", gumbel_per_token(p, stream, col).gumbel);
-  const Expr zero = cast(p.index(col) & 0, DType::f32);
-  const GroupNoise group = gumbel_per_group(p, stream, split.group);
+  p.tile_output("per_token", gumbel_per_token(stream, col).gumbel);
+  const Expr zero = cast(col.index() & 0, DType::f32);
+  const GroupNoise group = gumbel_per_group(stream, split.group);
   p.tile_output("grouped", group.gumbel + zero);
-  p.tile_output("selection", group.selection + (p.index(col) & 0));
+  p.tile_output("selection", group.selection + (col.index() & 0));
   constexpr int64_t kRows = 33;
   constexpr int64_t kColumns = 705;
   Case run = make_case(p.build(), {kRows, kColumns, 0});

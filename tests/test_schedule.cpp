@@ -291,7 +291,7 @@ TEST_CASE("a split that tensor core fragments cut is left to simt") {
   const Axis k = p.axis("k");
   const Expr logits = p.contract(p.input("a", DType::bf16, {row, k}), p.input("w", DType::bf16, {col, k}), k);
   const Split split = p.split(col, 0x0f);
-  p.output("y", reduce_sum(p, reduce_max(p, logits, split.member), split.group));
+  p.output("y", reduce_sum(reduce_max(logits, split.member), split.group));
   const Program program = p.build();
   const Target target = Target::parse("sm_90");
   check_illegal(program, kProblem, {MmaSyncSchedule{}}, "sm_90",
@@ -420,7 +420,7 @@ TEST_CASE("a plan knows which states an atomic operation can join") {
   const Axis batch = p.axis("batch"), vocab = p.axis("vocab"), hidden = p.axis("hidden");
   const Expr x = p.contract(p.input("h", DType::bf16, {batch, hidden}),
                             p.input("w", DType::bf16, {vocab, hidden}), hidden);
-  p.output("carried", argmax(p, x, p.index(vocab), vocab, {x}).carry[0]);
+  p.output("carried", argmax(x, vocab.index(), vocab, {x}).carry[0]);
   CHECK(join(p.build()) == Join::records);
 }
 

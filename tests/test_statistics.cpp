@@ -259,14 +259,14 @@ std::vector<float> noise_of(Engine& engine, NoiseScheme noise, int64_t rows, int
   const Axis col = p.axis("col");
   p.rows(row);
   p.columns(col);
-  const Expr seed = p.input("seed", DType::u64, {row}).at({p.index(row)});
-  const Expr offset = p.input("offset", DType::u64, {row}).at({p.index(row)});
-  const auto stream = random_stream(p, seed, offset, 0);
+  const Expr seed = p.input("seed", DType::u64, {row}).at({row.index()});
+  const Expr offset = p.input("offset", DType::u64, {row}).at({row.index()});
+  const auto stream = random_stream(seed, offset, 0);
   if (noise == NoiseScheme::per_token) {
-    p.tile_output("g", gumbel_per_token(p, stream, col).gumbel);
+    p.tile_output("g", gumbel_per_token(stream, col).gumbel);
   } else {
     const Split split = p.split(col, 0x39);
-    p.tile_output("g", gumbel_per_group(p, stream, split.group).gumbel + cast(p.index(col) & 0, DType::f32));
+    p.tile_output("g", gumbel_per_group(stream, split.group).gumbel + cast(col.index() & 0, DType::f32));
   }
   Case c = make_case(p.build(), {rows, columns, 0});
   c.input("seed") = make_vector(DType::u64, seeds);

@@ -18,9 +18,15 @@ namespace detail {
 struct Graph;
 }
 
+class Expr;
+
 /// A named axis of a Program under construction.
 struct Axis {
   AxisId id = kNone;
+  detail::Graph* graph = nullptr;
+
+  /// The u32 position along the row, column or a group axis.
+  Expr index() const;
 };
 
 /// The two children of a split axis (see `ProgramBuilder::split`).
@@ -69,10 +75,7 @@ class Tensor {
   uint32_t input_;
 };
 
-/// The combine of a commutative monoid: gets two states, returns the joined one.
-using Combine = std::function<std::vector<Expr>(std::span<const Expr> left, std::span<const Expr> right)>;
-
-/// Builds one Program. Not thread safe; Exprs live as long as their builder.
+/// Builds one Program. Not thread safe; axes and Exprs live as long as their builder.
 class ProgramBuilder {
  public:
   explicit ProgramBuilder(std::string name);
@@ -91,8 +94,7 @@ class ProgramBuilder {
   /// An input that may be absent (a null pointer); its loads take a fallback.
   Tensor optional_input(std::string name, DType dtype, std::vector<Axis> axes);
 
-  /// The u32 position along the row, column or a group axis.
-  Expr index(Axis axis);
+  /// A number that does not take its type from another operand.
   Expr constant(DType dtype, double value);
   Expr constant_u32(uint32_t value);
   Expr constant_u64(uint64_t value);
@@ -103,20 +105,6 @@ class ProgramBuilder {
   /// row of `left` takes part as row i (negative: zeros); where it is absent or not bound, row i.
   Expr contract(Tensor left, Tensor right, Axis axis, std::optional<DType> operand_dtype = std::nullopt,
                 std::optional<Tensor> left_index = std::nullopt);
-
-  /// Folds a monoid along the column axis, a group axis (values per group) or a member axis (giving a value
-  /// per group). `lifted` is the state of one element. With `bound`: elements where bound < state 0 so far,
-  /// or where it is NaN, may be skipped. Returns the state's components.
-  std::vector<Expr> reduce(std::string name, Axis axis, const std::vector<Expr>& lifted,
-                           const std::vector<Expr>& identity, const Combine& combine,
-                           std::optional<Expr> bound = std::nullopt);
-
-  /// The column index of the first member, ascending, whose running sum of `weights` (u32) exceeds
-  /// `threshold`; the group's last column where none does.
-  Expr select_ordered(Split split, Expr weights, Expr threshold);
-
-  /// Philox4x32 with the given counter and key (u32).
-  std::array<Expr, 4> philox(std::array<Expr, 4> counter, std::array<Expr, 2> key, int rounds = 10);
 
   /// Nothing of a row where `active` is false is written or reported, and its parameters are not read. Its
   /// contracted operand may be read, never used.
@@ -143,6 +131,23 @@ class ProgramBuilder {
  private:
   std::unique_ptr<detail::Graph> graph_;
 };
+
+/// The combine of a commutative monoid: gets two states, returns the joined one.
+using Combine = std::function<std::vector<Expr>(std::span<const Expr> left, std::span<const Expr> right)>;
+
+/// Folds a monoid along the column axis, a group axis (values per group) or a member axis (giving a value per
+/// group). `lifted` is the state of one element. With `bound`: elements where bound < state 0 so far, or
+/// where it is NaN, may be skipped. Returns the state's components.
+std::vector<Expr> reduce(std::string name, Axis axis, const std::vector<Expr>& lifted,
+                         const std::vector<Expr>& identity, const Combine& combine,
+                         std::optional<Expr> bound = std::nullopt);
+
+/// The column index of the first member, ascending, whose running sum of `weights` (u32) exceeds
+/// `threshold`; the group's last column where none does.
+Expr select_ordered(Split split, Expr weights, Expr threshold);
+
+/// Philox4x32 with the given counter and key (u32), of which one at least is no literal.
+std::array<Expr, 4> philox(std::array<Expr, 4> counter, std::array<Expr, 2> key, int rounds = 10);
 
 // Elementwise operations. Types of operands must match; literals adapt.
 Expr operator+(Expr a, Expr b);

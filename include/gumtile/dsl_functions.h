@@ -13,10 +13,10 @@ namespace gumtile {
 // ---- Reductions as monoids. `axis` is the column axis, a group axis or a member axis.
 // -----------------------
 
-Expr reduce_max(ProgramBuilder& p, Expr x, Axis axis);    ///< NaN if any is; -inf of nothing
-Expr reduce_min(ProgramBuilder& p, Expr x, Axis axis);    ///< NaN if any is; +inf of nothing
-Expr reduce_sum(ProgramBuilder& p, Expr x, Axis axis);    ///< f32 or u32; 0 of nothing
-Expr reduce_or(ProgramBuilder& p, Expr bits, Axis axis);  ///< u32
+Expr reduce_max(Expr x, Axis axis);    ///< NaN if any is; -inf of nothing
+Expr reduce_min(Expr x, Axis axis);    ///< NaN if any is; +inf of nothing
+Expr reduce_sum(Expr x, Axis axis);    ///< f32 or u32; 0 of nothing
+Expr reduce_or(Expr bits, Axis axis);  ///< u32
 
 /// The largest `key` with its `index` (u32) and the carried values; ties go to the lowest index, NaN never
 /// wins.
@@ -26,15 +26,15 @@ struct Pick {
   std::vector<Expr> carry;
 };
 /// With `bound` (>= key, same level): elements where bound < the best so far may be skipped.
-Pick argmax(ProgramBuilder& p, Expr key, Expr index, Axis axis, const std::vector<Expr>& carry = {},
+Pick argmax(Expr key, Expr index, Axis axis, const std::vector<Expr>& carry = {},
             std::optional<Expr> bound = std::nullopt);
 
 /// log(sum(exp(x))) over all columns, through groups: one exponential per column. f32. `group_max`: the
 /// largest x of each group, where it is at hand.
-Expr logsumexp(ProgramBuilder& p, Expr x, Split split, std::optional<Expr> group_max = std::nullopt);
+Expr logsumexp(Expr x, Split split, std::optional<Expr> group_max = std::nullopt);
 
 /// The value of `x` at column `index`, where exactly one member of the group (or column) has it.
-Expr value_at(ProgramBuilder& p, Expr x, Expr index, Axis column, Axis over);
+Expr value_at(Expr x, Expr index, Axis column, Axis over);
 
 // ---- Random numbers (docs/semantics.md)
 // ---------------------------------------------------------------------
@@ -48,7 +48,7 @@ Expr gumbel(Expr hi, Expr lo);
 Expr gumbel_bound(Expr hi);
 
 /// The stream of one (request, position): words S0..S2. seed, offset: u64; draw: u32.
-std::array<Expr, 3> random_stream(ProgramBuilder& p, Expr seed, Expr offset, uint32_t draw);
+std::array<Expr, 3> random_stream(Expr seed, Expr offset, uint32_t draw);
 
 /// What scheme 1 draws for each column.
 struct TokenNoise {
@@ -56,7 +56,7 @@ struct TokenNoise {
   Expr bound;   ///< f32, no less than `gumbel` and cheaper
 };
 /// Noise scheme 1: one Gumbel for each column.
-TokenNoise gumbel_per_token(ProgramBuilder& p, const std::array<Expr, 3>& stream, Axis column);
+TokenNoise gumbel_per_token(const std::array<Expr, 3>& stream, Axis column);
 
 /// What scheme 2 draws for each group of 16 columns.
 struct GroupNoise {
@@ -65,7 +65,7 @@ struct GroupNoise {
   Expr selection;  ///< u32, picks the member
 };
 /// Noise scheme 2: one Gumbel and one selection word for each group of a split with mask 0x39.
-GroupNoise gumbel_per_group(ProgramBuilder& p, const std::array<Expr, 3>& stream, Axis group);
+GroupNoise gumbel_per_group(const std::array<Expr, 3>& stream, Axis group);
 
 /// The members' share of their group as integers: rint(exp2((x - max) * log2(e)) * 2^27), at most 2^27 each.
 Expr softmax_weights(Expr x, Expr group_max);

@@ -81,6 +81,8 @@ Program canonical(const Program& program) {
 
 }  // namespace
 
+Expr Axis::index() const { return graph->add(Op::index, DType::u32, {}, id); }
+
 Expr Tensor::at(std::vector<Expr> indices) const {
   const InputInfo& info = graph_->program.inputs[input_];
   std::vector<NodeId> operands;
@@ -97,7 +99,7 @@ ProgramBuilder::~ProgramBuilder() = default;
 
 Axis ProgramBuilder::axis(std::string name) {
   graph_->program.axes.push_back({std::move(name)});
-  return {static_cast<AxisId>(graph_->program.axes.size() - 1)};
+  return {static_cast<AxisId>(graph_->program.axes.size() - 1), graph_.get()};
 }
 
 Split ProgramBuilder::split(Axis column, uint32_t member_mask) {
@@ -107,7 +109,7 @@ Split ProgramBuilder::split(Axis column, uint32_t member_mask) {
   axes.push_back({base + ".group", AxisInfo::Kind::group, column.id, member_mask});
   axes.push_back({base + ".member", AxisInfo::Kind::member, column.id, member_mask});
   const auto last = static_cast<AxisId>(axes.size() - 1);
-  return {{last - 1}, {last}, column};
+  return {{last - 1, graph_.get()}, {last, graph_.get()}, column};
 }
 
 Tensor ProgramBuilder::input(std::string name, DType dtype, std::vector<Axis> axes) {
@@ -119,8 +121,6 @@ Tensor ProgramBuilder::optional_input(std::string name, DType dtype, std::vector
   graph_->program.inputs.push_back({std::move(name), dtype, ids(axes), true});
   return {graph_.get(), static_cast<uint32_t>(graph_->program.inputs.size() - 1)};
 }
-
-Expr ProgramBuilder::index(Axis axis) { return graph_->add(Op::index, DType::u32, {}, axis.id); }
 
 Expr ProgramBuilder::constant(DType dtype, double value) {
   return graph_->add(Op::constant, dtype, {}, detail::constant_bits(dtype, value));
@@ -143,75 +143,11 @@ Expr ProgramBuilder::contract(Tensor left, Tensor right, Axis axis, std::optiona
   if (l.axes.size() != 2 || r.axes.size() != 2)
     throw Error(ErrorCode::bad_data,
                 fmt::format("contract('{}', '{}'): both inputs must be matrices", l.name, r.name));
-  rows({l.axes[0]});
-  columns({r.axes[0]});
+  p.row_axis = l.axes[0];
+  p.column_axis = r.axes[0];
   p.contractions.push_back({left.input(), right.input(), axis.id, operand_dtype.value_or(r.dtype),
                             left_index ? left_index->input() : kNone});
   return graph_->add(Op::contract, DType::f32, {}, p.contractions.size() - 1);
-}
-
-std::vector<Expr> ProgramBuilder::reduce(std::string reduction_name, Axis axis,
-                                         const std::vector<Expr>& lifted, const std::vector<Expr>& identity,
-                                         const Combine& combine, std::optional<Expr> bound) {
-  Program& p = graph_->program;
-  if (p.axes[axis.id].kind == AxisInfo::Kind::root) columns(axis);
-  ReductionInfo info;
-  info.name = std::move(reduction_name);
-  info.axis = axis.id;
-  std::vector<NodeId> operands;
-  for (size_t i = 0; i < lifted.size(); ++i) {
-    const DType dtype = lifted[i].dtype();
-    info.state.push_back(dtype);
-    operands.push_back(graph_->bind(lifted[i], dtype));
-    if (i >= identity.size())
-      throw Error(ErrorCode::bad_data,
-                  fmt::format("reduction '{}': fewer identities than states", info.name));
-    const Node& constant = p.nodes[graph_->bind(identity[i], dtype)];
-    if (constant.op != Op::constant || constant.dtype != dtype)
-      throw Error(ErrorCode::bad_data,
-                  fmt::format("reduction '{}': identity {} must be a literal or constant of type {}",
-                              info.name, i, name(dtype)));
-    info.identity.push_back(constant.imm);
-  }
-  if (identity.size() > lifted.size())
-    throw Error(ErrorCode::bad_data, fmt::format("reduction '{}': more identities than states", info.name));
-  if (bound) info.bound = graph_->bind(*bound, info.state[0]);
-  Graph lambda;
-  lambda.program.name = p.name + "." + info.name;
-  lambda.is_lambda = true;
-  std::vector<Expr> states;
-  for (size_t i = 0; i < 2 * info.state.size(); ++i)
-    states.push_back(lambda.add(Op::param, info.state[i % info.state.size()], {}, i));
-  const std::span<const Expr> all(states);
-  const auto results = combine(all.first(info.state.size()), all.subspan(info.state.size()));
-  for (size_t i = 0; i < results.size(); ++i)
-    info.combine.results.push_back(lambda.bind(results[i], info.state[std::min(i, info.state.size() - 1)]));
-  info.combine.nodes = std::move(lambda.program.nodes);
-  info.combine = canonical(info.combine);
-  // An equal monoid over equal values is the same reduction.
-  size_t which = 0;
-  while (which < p.reductions.size() && !(p.reductions[which] == info)) ++which;
-  if (which == p.reductions.size()) p.reductions.push_back(info);
-  const Expr node = graph_->add(Op::reduce, info.state[0], operands, which);
-  std::vector<Expr> parts;
-  for (size_t i = 0; i < info.state.size(); ++i)
-    parts.push_back(graph_->add(Op::get, info.state[i], {node.id()}, i));
-  return parts;
-}
-
-Expr ProgramBuilder::select_ordered(Split split, Expr weights, Expr threshold) {
-  const NodeId w = graph_->bind(weights, DType::u32);
-  return graph_->add(Op::select_ordered, DType::u32, {w, graph_->bind(threshold, DType::u32)},
-                     split.member.id);
-}
-
-std::array<Expr, 4> ProgramBuilder::philox(std::array<Expr, 4> counter, std::array<Expr, 2> key, int rounds) {
-  std::vector<NodeId> operands;
-  for (const Expr& e : counter) operands.push_back(graph_->bind(e, DType::u32));
-  for (const Expr& e : key) operands.push_back(graph_->bind(e, DType::u32));
-  const NodeId node = graph_->add(Op::philox, DType::u32, operands, static_cast<uint64_t>(rounds)).id();
-  auto word = [&](uint64_t i) { return graph_->add(Op::get, DType::u32, {node}, i); };
-  return {word(0), word(1), word(2), word(3)};
 }
 
 void ProgramBuilder::guard(Expr active) { graph_->program.row_guard = graph_->bind(active, DType::pred); }
@@ -250,6 +186,72 @@ Program ProgramBuilder::build() {
   recognise_reductions(p);
   verify(p);
   return p;
+}
+
+std::vector<Expr> reduce(std::string reduction_name, Axis axis, const std::vector<Expr>& lifted,
+                         const std::vector<Expr>& identity, const Combine& combine,
+                         std::optional<Expr> bound) {
+  Graph& graph = *axis.graph;
+  Program& p = graph.program;
+  if (p.axes[axis.id].kind == AxisInfo::Kind::root) p.column_axis = axis.id;
+  ReductionInfo info;
+  info.name = std::move(reduction_name);
+  info.axis = axis.id;
+  std::vector<NodeId> operands;
+  for (size_t i = 0; i < lifted.size(); ++i) {
+    const DType dtype = lifted[i].dtype();
+    info.state.push_back(dtype);
+    operands.push_back(graph.bind(lifted[i], dtype));
+    if (i >= identity.size())
+      throw Error(ErrorCode::bad_data,
+                  fmt::format("reduction '{}': fewer identities than states", info.name));
+    const Node& constant = p.nodes[graph.bind(identity[i], dtype)];
+    if (constant.op != Op::constant || constant.dtype != dtype)
+      throw Error(ErrorCode::bad_data,
+                  fmt::format("reduction '{}': identity {} must be a literal or constant of type {}",
+                              info.name, i, name(dtype)));
+    info.identity.push_back(constant.imm);
+  }
+  if (identity.size() > lifted.size())
+    throw Error(ErrorCode::bad_data, fmt::format("reduction '{}': more identities than states", info.name));
+  if (bound) info.bound = graph.bind(*bound, info.state[0]);
+  Graph lambda;
+  lambda.program.name = p.name + "." + info.name;
+  lambda.is_lambda = true;
+  std::vector<Expr> states;
+  for (size_t i = 0; i < 2 * info.state.size(); ++i)
+    states.push_back(lambda.add(Op::param, info.state[i % info.state.size()], {}, i));
+  const std::span<const Expr> all(states);
+  const auto results = combine(all.first(info.state.size()), all.subspan(info.state.size()));
+  for (size_t i = 0; i < results.size(); ++i)
+    info.combine.results.push_back(lambda.bind(results[i], info.state[std::min(i, info.state.size() - 1)]));
+  info.combine.nodes = std::move(lambda.program.nodes);
+  info.combine = canonical(info.combine);
+  // An equal monoid over equal values is the same reduction.
+  size_t which = 0;
+  while (which < p.reductions.size() && !(p.reductions[which] == info)) ++which;
+  if (which == p.reductions.size()) p.reductions.push_back(info);
+  const Expr node = graph.add(Op::reduce, info.state[0], operands, which);
+  std::vector<Expr> parts;
+  for (size_t i = 0; i < info.state.size(); ++i)
+    parts.push_back(graph.add(Op::get, info.state[i], {node.id()}, i));
+  return parts;
+}
+
+Expr select_ordered(Split split, Expr weights, Expr threshold) {
+  Graph& graph = *split.member.graph;
+  const NodeId w = graph.bind(weights, DType::u32);
+  return graph.add(Op::select_ordered, DType::u32, {w, graph.bind(threshold, DType::u32)}, split.member.id);
+}
+
+std::array<Expr, 4> philox(std::array<Expr, 4> counter, std::array<Expr, 2> key, int rounds) {
+  Graph& graph = *detail::graph_of({counter[0], counter[1], counter[2], counter[3], key[0], key[1]});
+  std::vector<NodeId> operands;
+  for (const Expr& e : counter) operands.push_back(graph.bind(e, DType::u32));
+  for (const Expr& e : key) operands.push_back(graph.bind(e, DType::u32));
+  const NodeId node = graph.add(Op::philox, DType::u32, operands, static_cast<uint64_t>(rounds)).id();
+  auto word = [&](uint64_t i) { return graph.add(Op::get, DType::u32, {node}, i); };
+  return {word(0), word(1), word(2), word(3)};
 }
 
 }  // namespace gumtile

@@ -9,9 +9,7 @@ constexpr float kLn2 = std::numbers::ln2_v<float>;
 constexpr float kLog2e = std::numbers::log2e_v<float>;
 
 /// The key of every per-column and per-group call (the first digits of pi, as in Random123's known answers).
-std::array<Expr, 2> fixed_key(ProgramBuilder& p) {
-  return {p.constant_u32(0xA4093822), p.constant_u32(0x299F31D0)};
-}
+std::array<Expr, 2> fixed_key() { return {0xA4093822u, 0x299F31D0u}; }
 
 }  // namespace
 
@@ -36,34 +34,33 @@ Expr gumbel_bound(Expr hi) {
   return fma(cast(bits, DType::f32), -kLn2 * 0x1p-23f, (127.0f + 32.0f) * kLn2 + 1e-3f);
 }
 
-std::array<Expr, 3> random_stream(ProgramBuilder& p, Expr seed, Expr offset, uint32_t draw) {
+std::array<Expr, 3> random_stream(Expr seed, Expr offset, uint32_t draw) {
   auto low = [](const Expr& x) { return cast(x, DType::u32); };
   auto high = [](const Expr& x) { return cast(x >> 32, DType::u32); };
-  const auto words = p.philox({low(offset), high(offset), p.constant_u32(draw), p.constant_u32(0x474D5431)},
-                              {low(seed), high(seed)});
+  const auto words = philox({low(offset), high(offset), draw, 0x474D5431u}, {low(seed), high(seed)});
   return {words[0], words[1], words[2]};
 }
 
-TokenNoise gumbel_per_token(ProgramBuilder& p, const std::array<Expr, 3>& stream, Axis column) {
+TokenNoise gumbel_per_token(const std::array<Expr, 3>& stream, Axis column) {
   // Four columns {16a+2q, 16a+2q+1, 16a+8+2q, 16a+8+2q+1} share one call: what one lane of an m16n8 tensor
   // core tile holds where columns are its N side.
-  const Expr v = p.index(column);
+  const Expr v = column.index();
   const Expr counter = (v >> 4) * 4 + ((v >> 1) & 3);
   const Expr word = ((v >> 3) & 1) * 2 + (v & 1);
   auto pick = [&](const std::array<Expr, 4>& w) {
     return select((word & 2) == 0, select((word & 1) == 0, w[0], w[1]), select((word & 1) == 0, w[2], w[3]));
   };
-  const Expr hi = pick(p.philox({counter, stream[0], stream[1], stream[2]}, fixed_key(p)));
-  const Expr lo = pick(p.philox({counter | 0x80000000u, stream[0], stream[1], stream[2]}, fixed_key(p)));
+  const Expr hi = pick(philox({counter, stream[0], stream[1], stream[2]}, fixed_key()));
+  const Expr lo = pick(philox({counter | 0x80000000u, stream[0], stream[1], stream[2]}, fixed_key()));
   return {gumbel(hi, lo), gumbel_bound(hi)};
 }
 
-GroupNoise gumbel_per_group(ProgramBuilder& p, const std::array<Expr, 3>& stream, Axis group) {
-  const Expr g = p.index(group);
+GroupNoise gumbel_per_group(const std::array<Expr, 3>& stream, Axis group) {
+  const Expr g = group.index();
   const Expr counter = (g >> 3) * 4 + (g & 3);
   const Expr second = (g & 4) != 0;  // two groups share a call
-  const auto w = p.philox({counter | 0x40000000u, stream[0], stream[1], stream[2]}, fixed_key(p));
-  const auto t = p.philox({counter | 0xC0000000u, stream[0], stream[1], stream[2]}, fixed_key(p));
+  const auto w = philox({counter | 0x40000000u, stream[0], stream[1], stream[2]}, fixed_key());
+  const auto t = philox({counter | 0xC0000000u, stream[0], stream[1], stream[2]}, fixed_key());
   const Expr hi = select(second, w[2], w[0]);
   return {gumbel(hi, select(second, t[2], t[0])), gumbel_bound(hi), select(second, w[3], w[1])};
 }

@@ -47,7 +47,7 @@ HeadBuilder::HeadBuilder(ProgramBuilder& builder, const SamplingOptions& samplin
       slots(builder.axis("slot")),
       split(builder.split(vocab_axis, kGroupMask)),
       logit(logits),
-      row_(builder.index(batch_axis)),
+      row_(batch_axis.index()),
       slot_(row_) {
   slot_ = input("row_slot");
   p.guard((slot_ >= 0) & (cast(row_, DType::i32) < input("num_rows")));
@@ -79,7 +79,7 @@ Expr HeadBuilder::read(const std::string& name, DType dtype, Over over, std::opt
       break;
     case Over::vocab:
       axes = {vocab};
-      at = {p.index(vocab)};
+      at = {vocab.index()};
       break;
     case Over::rows_hidden:
       throw Error(ErrorCode::usage,
@@ -128,7 +128,7 @@ Expr HeadBuilder::scaled() const { return logit * known(factor_, "the scaled log
 // The largest scaled logit: multiplying by a positive number and rounding keep the order, so one product
 // does.
 Expr HeadBuilder::group_max() const {
-  return reduce_max(p, logit, split.member) * known(factor_, "a group's maximum", "candidates");
+  return reduce_max(logit, split.member) * known(factor_, "a group's maximum", "candidates");
 }
 
 void HeadBuilder::candidates(Expr keep) { logit = select(keep, logit, -kInf); }
@@ -177,7 +177,7 @@ Expr HeadBuilder::status() {
   const Expr group_status =
       select(top < kInf, p.constant_u32(0),
              select(top == kInf, p.constant_u32(status_inf_logit), p.constant_u32(status_nan_logit)));
-  const Expr seen = reduce_or(p, group_status, split.group);
+  const Expr seen = reduce_or(group_status, split.group);
   failures_.push_back(
       {status_no_candidate, (chosen_->first == -kInf) & ((seen & uint32_t{status_nan_logit}) == 0)});
   std::sort(failures_.begin(), failures_.end(),

@@ -62,7 +62,7 @@ Program sample_logits(const SamplingOptions& options) {
   const Axis vocab = p.axis("vocab");
   p.rows(batch);
   const Tensor logits = p.input("logits", options.hidden_dtype, {batch, vocab});
-  HeadBuilder builder(p, options, batch, vocab, logits.at({p.index(batch), p.index(vocab)}));
+  HeadBuilder builder(p, options, batch, vocab, logits.at({batch.index(), vocab.index()}));
   run_fragments(builder);
   return p.build();
 }

@@ -24,7 +24,7 @@ Head head(ProgramBuilder& p, DType hidden_dtype, DType weights_dtype) {
 Program greedy_argmax(DType hidden_dtype, DType weights_dtype) {
   ProgramBuilder p("greedy_argmax");
   const Head h = head(p, hidden_dtype, weights_dtype);
-  const Pick best = argmax(p, h.logits, p.index(h.vocab), h.vocab);
+  const Pick best = argmax(h.logits, h.vocab.index(), h.vocab);
   p.output("token", cast(best.index, DType::i32));
   p.output("score", best.key);
   return p.build();
@@ -41,8 +41,8 @@ Program row_statistics(DType hidden_dtype, DType weights_dtype) {
   ProgramBuilder p("row_statistics");
   const Head h = head(p, hidden_dtype, weights_dtype);
   const Split split = p.split(h.vocab, 0x39);
-  p.output("max", reduce_max(p, h.logits, h.vocab));
-  p.output("logsumexp", logsumexp(p, h.logits, split));
+  p.output("max", reduce_max(h.logits, h.vocab));
+  p.output("logsumexp", logsumexp(h.logits, split));
   return p.build();
 }
 
@@ -51,8 +51,8 @@ Program cross_entropy(DType hidden_dtype, DType weights_dtype) {
   const Head h = head(p, hidden_dtype, weights_dtype);
   const Tensor target = p.input("target", DType::i32, {h.batch});
   const Split split = p.split(h.vocab, 0x39);
-  const Expr index = cast(target.at({p.index(h.batch)}), DType::u32);
-  p.output("loss", logsumexp(p, h.logits, split) - value_at(p, h.logits, index, h.vocab, h.vocab));
+  const Expr index = cast(target.at({h.batch.index()}), DType::u32);
+  p.output("loss", logsumexp(h.logits, split) - value_at(h.logits, index, h.vocab, h.vocab));
   return p.build();
 }
 
