@@ -11,14 +11,21 @@ namespace gumtile::tools {
 /// Runs a subcommand with the options that were parsed; returns the exit code.
 using Action = std::function<int()>;
 
-Action add_doctor(CLI::App& app);
-Action add_sample(CLI::App& app);
-Action add_inspect(CLI::App& app);
-Action add_bench(CLI::App& app);
-Action add_cache(CLI::App& app);
-Action add_completion(CLI::App& app);
-Action add_compile(CLI::App& app);
-Action add_tune(CLI::App& app);
-Action add_worker(CLI::App& app);  ///< the tuner's helper processes (tools/tune/worker.h)
+/// The subcommands in the order of the help, each with a line that says what it does. `add_NAME` is in the
+/// file of that name.
+#define GUMTILE_COMMANDS(X)                                                                 \
+  X(doctor, "Show what gumtile finds on this machine and check that it computes correctly") \
+  X(sample, "Sample tokens from hidden states and an LM head")                              \
+  X(bench, "Measure the sampling LM head against the machine's own limits")                 \
+  X(tune, "Find the fastest schedules for this machine and record them")                    \
+  X(compile, "Compile kernels into a pack, for applications without a compiler")            \
+  X(inspect, "Show a stage of compilation, or a pack; needs no GPU")                        \
+  X(cache, "Show or clear the compiled kernels that are kept on disk")                      \
+  X(completion, "Print a script that completes the command in bash, zsh or fish")           \
+  X(worker, "A helper process of gumtile tune") /* hidden */
+
+#define X(name, description) Action add_##name(CLI::App& app);
+GUMTILE_COMMANDS(X)
+#undef X
 
 }  // namespace gumtile::tools

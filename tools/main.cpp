@@ -54,16 +54,10 @@ Commands add_commands(CLI::App& app) {
     CLI::App* command = app.add_subcommand(name, description);
     commands.emplace_back(command, register_options(*command));
   };
-  add("doctor", "Show what gumtile finds on this machine and check that it computes correctly", add_doctor);
-  add("sample", "Sample tokens from hidden states and an LM head", add_sample);
-  add("bench", "Measure the sampling LM head against the machine's own limits", add_bench);
-  add("tune", "Find the fastest schedules for this machine and record them", add_tune);
-  add("compile", "Compile kernels into a pack, for applications without a compiler", add_compile);
-  add("inspect", "Show a stage of compilation, or a pack; needs no GPU", add_inspect);
-  add("cache", "Show or clear the compiled kernels that are kept on disk", add_cache);
-  add("completion", "Print a script that completes the command in bash, zsh or fish", add_completion);
+#define X(name, description) add(#name, description, add_##name);
+  GUMTILE_COMMANDS(X)
+#undef X
   add("help", "Show the options of a command", add_help);
-  add("worker", "A helper process of gumtile tune", add_worker);
   return commands;
 }
 
