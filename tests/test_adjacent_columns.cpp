@@ -1,5 +1,5 @@
-// Inputs and outputs with a value per column: loaded and stored for all columns of a lane at once, in pairs if
-// addresses and strides allow it, and never past the end of what is there.
+// Inputs and outputs with a value per column: loaded and stored for all columns of a lane at once, in pairs
+// if addresses and strides allow it, and never past the end of what is there.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -30,8 +30,8 @@ Program make_program() {
   const Axis batch = p.axis("batch"), vocab = p.axis("vocab"), hidden = p.axis("hidden");
   const Axis words = p.axis("words");
   const Expr row = p.index(batch), column = p.index(vocab);
-  const Expr product =
-      p.contract(p.input("x", DType::bf16, {batch, hidden}), p.input("w", DType::bf16, {vocab, hidden}), hidden);
+  const Expr product = p.contract(p.input("x", DType::bf16, {batch, hidden}),
+                                  p.input("w", DType::bf16, {vocab, hidden}), hidden);
   const Expr factor = p.input("factor", DType::f32, {batch}).at({row});
   const Expr count = cast(p.input("counts", DType::i32, {batch, vocab}).at({row, column}), DType::f32);
   const Expr bias = p.optional_input("bias", DType::bf16, {vocab}).at({column, 0.0f});
@@ -52,7 +52,9 @@ Program make_program() {
 class Memory {
  public:
   Memory(Engine& engine, const void* bytes, size_t size, size_t offset)
-      : engine_(engine), start_(engine.allocate(size + offset)), data_(static_cast<std::byte*>(start_) + offset) {
+      : engine_(engine),
+        start_(engine.allocate(size + offset)),
+        data_(static_cast<std::byte*>(start_) + offset) {
     engine.copy_to_device(data_, bytes, size);
   }
   ~Memory() { engine_.release(start_); }
@@ -121,9 +123,11 @@ std::string check(Engine& engine, const Kernel& kernel, const Shape& shape) {
   const Memory x = Memory(engine, d.x.bytes.data(), d.x.bytes.size(), 0),
                w = Memory(engine, d.w.bytes.data(), d.w.bytes.size(), 0),
                bias = moved(d.bias.bytes.data(), d.bias.bytes.size(), 2),
-               counts = moved(d.counts.data(), cells * 4, 4), mask = moved(d.mask.data(), d.mask.size() * 4, 4),
+               counts = moved(d.counts.data(), cells * 4, 4),
+               mask = moved(d.mask.data(), d.mask.size() * 4, 4),
                factor = moved(d.factor.data(), d.factor.size() * 4, 4),
-               values = moved(untouched.data(), cells * 4, 4), halves = moved(untouched_halves.data(), cells * 2, 2),
+               values = moved(untouched.data(), cells * 4, 4),
+               halves = moved(untouched_halves.data(), cells * 2, 2),
                best = moved(no_best.data(), kRows * 4, 4);
   std::map<std::string, Binding> named{{"x", {x.data(), kHidden}},
                                        {"w", {w.data(), kHidden}},
@@ -132,7 +136,8 @@ std::string check(Engine& engine, const Kernel& kernel, const Shape& shape) {
                                        {"bias", {shape.has_bias ? bias.data() : nullptr, 1}},
                                        {"mask", {mask.data(), 1}}};
   std::vector<Binding> in;
-  for (const LaunchSpec::Argument& input : kernel.artifact().launch.inputs) in.push_back(named.at(input.name));
+  for (const LaunchSpec::Argument& input : kernel.artifact().launch.inputs)
+    in.push_back(named.at(input.name));
   const std::vector<Binding> out{{values.data(), d.stride}, {halves.data(), d.stride}, {best.data(), 1}};
   const size_t bytes = kernel.workspace_bytes(kRows);
   const Memory workspace(engine, std::vector<std::byte>(bytes).data(), bytes, 0);
@@ -153,14 +158,15 @@ std::string check(Engine& engine, const Kernel& kernel, const Shape& shape) {
       const float expected = exists ? expected_value(d, shape, r, c) : -7.0f;
       const uint16_t half = exists ? float_to_bf16(expected) : 0x5a5a;
       if (got[at] != expected || got_halves[at] != half)
-        return fmt::format("row {}, column {}: {} and {:#x}, expected {} and {:#x}", r, c, got[at], got_halves[at],
-                           expected, half);
+        return fmt::format("row {}, column {}: {} and {:#x}, expected {} and {:#x}", r, c, got[at],
+                           got_halves[at], expected, half);
       const int64_t global = shape.first_column + c;
       if (exists && ((d.mask[static_cast<size_t>(global / 32)] >> (global % 32)) & 1) != 0)
         expected_best = std::max(expected_best, expected);
     }
     if (got_best[static_cast<size_t>(r)] != expected_best)
-      return fmt::format("row {}: the best is {}, expected {}", r, got_best[static_cast<size_t>(r)], expected_best);
+      return fmt::format("row {}: the best is {}, expected {}", r, got_best[static_cast<size_t>(r)],
+                         expected_best);
   }
   return "";
 }
@@ -168,13 +174,12 @@ std::string check(Engine& engine, const Kernel& kernel, const Shape& shape) {
 TEST_CASE("columns are loaded and stored whatever their alignment and the range's ends") {
   const Program program = make_program();
   for (const std::shared_ptr<Engine>& engine : engines())
-    for (const auto& [columns, first_column] :
-         std::vector<std::pair<int64_t, int64_t>>{{512, 0}, {500, 0}, {467, 0}, {256, 64}, {301, 37}, {300, 128}}) {
+    for (const auto& [columns, first_column] : std::vector<std::pair<int64_t, int64_t>>{
+             {512, 0}, {500, 0}, {467, 0}, {256, 64}, {301, 37}, {300, 128}}) {
       const Problem problem{columns, kHidden, kRows, 16, first_column};
       Random random(static_cast<uint64_t>(columns));
-      for (const Schedule& schedule :
-           sample_schedules(program, problem, engine->device().target, random,
-                            engine->device().target.is_cuda() ? 6 : 2)) {
+      for (const Schedule& schedule : sample_schedules(program, problem, engine->device().target, random,
+                                                       engine->device().target.is_cuda() ? 6 : 2)) {
         const Kernel kernel = engine->load(make_plan(program, problem, schedule, engine->device().target));
         for (const int64_t padding : {0, 1, 4})
           for (const size_t offset : {0, 1})
@@ -182,7 +187,8 @@ TEST_CASE("columns are loaded and stored whatever their alignment and the range'
               const std::string fault =
                   check(*engine, kernel, {columns, first_column, padding, offset, has_bias});
               CHECK_MESSAGE(fault.empty(), engine->device().id, " ", schedule.str(), ", ", columns,
-                            " columns from ", first_column, ", padding ", padding, ", offset ", offset, ": ", fault);
+                            " columns from ", first_column, ", padding ", padding, ", offset ", offset, ": ",
+                            fault);
             }
       }
     }
@@ -210,15 +216,17 @@ TEST_CASE("nothing is read past the words of a mask") {
     std::memset(mask, 0xff, size);
     const std::vector<float> logits(static_cast<size_t>(columns), 1.0f);
     float sum = 0;
-    const Kernel kernel = engine->load(
-        make_plan(program, {columns, 0, 1, 16}, {HostSchedule{}}, engine->device().target));
+    const Kernel kernel =
+        engine->load(make_plan(program, {columns, 0, 1, 16}, {HostSchedule{}}, engine->device().target));
     const size_t bytes = kernel.workspace_bytes(1);
     const Memory workspace(*engine, std::vector<std::byte>(bytes).data(), bytes, 0);
     std::vector<Binding> in;
     for (const LaunchSpec::Argument& input : kernel.artifact().launch.inputs)
-      in.push_back(input.name == "mask" ? Binding{mask, 1} : Binding{const_cast<float*>(logits.data()), columns});
+      in.push_back(input.name == "mask" ? Binding{mask, 1}
+                                        : Binding{const_cast<float*>(logits.data()), columns});
     REQUIRE(kernel.workspace_init(nullptr, workspace.data(), bytes) == Status::ok);
-    REQUIRE(kernel.launch(nullptr, 1, in, std::vector<Binding>{{&sum, 1}}, workspace.data(), bytes) == Status::ok);
+    REQUIRE(kernel.launch(nullptr, 1, in, std::vector<Binding>{{&sum, 1}}, workspace.data(), bytes) ==
+            Status::ok);
     CHECK(sum == static_cast<float>(columns));
   }
   munmap(pages, 2 * page);

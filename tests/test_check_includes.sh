@@ -32,8 +32,8 @@ passes() {
 # a_tree: a made-up tree that passes, and reaches files in all the ways in which the sources do.
 a_tree() {
   rm -rf "$tree"
-  mkdir -p "$tree"/{include/gumtile,src/ir,files,codegen/host,runtime/engine,tools/tune}
-  touch "$tree"/{include/gumtile/program.h,src/ir/ops.h,files/posix_file.h,codegen/dump.h}
+  mkdir -p "$tree"/{include/gumtile,src/ir,src/files,codegen/host,runtime/engine,tools/tune}
+  touch "$tree"/{include/gumtile/program.h,src/ir/ops.h,src/files/posix_file.h,codegen/dump.h}
   printf '#include <vector>\n#include "gumtile/program.h"\n#include "ops.h"\n' >"$tree/src/ir/ops.cpp"
   printf '#include "ir/ops.h"\n#include "files/posix_file.h"\n#include "../dump.h"\n' >"$tree/codegen/host/link.cpp"
   printf '#include "source_digest.h"\n' >"$tree/codegen/compile.cpp" # generated
@@ -46,7 +46,7 @@ passes 'a made-up tree'
 
 a_tree
 printf '#pragma once\n\n#include "files/posix_file.h"\n' >"$tree/src/ir/ops.h"
-fails 'src includes files' 'src/ir/ops.h:3: src must not include files, but includes files/posix_file.h'
+fails 'src includes files' 'src/ir/ops.h:3: src must not include src/files, but includes src/files/posix_file.h'
 
 a_tree
 printf '#include "codegen/dump.h"\n' >"$tree/runtime/engine/engine.cpp"
@@ -74,8 +74,8 @@ printf '#include "a.h"\n' >"$tree/src/ir/c.h"
 fails 'a circle of files' 'circle: src/ir/a.h -> src/ir/b.h -> src/ir/c.h -> src/ir/a.h' 'src/ir/b.h:2 includes src/ir/c.h'
 
 a_tree
-rm -r "$tree/files"
-fails 'a tree without a layer' 'lacks files'
+rm -r "$tree/src/files"
+fails 'a tree without a layer' 'lacks src/files'
 
 "$check" || failed=1
 exit "$failed"

@@ -10,8 +10,9 @@ import re
 import sys
 from pathlib import Path
 
-# From the lowest up. Layers side by side do not include each other. include/gumtile is the public interface.
-LAYERS = [["include/gumtile"], ["src"], ["files"], ["codegen", "runtime"], ["tools"]]
+# From the lowest up. Layers side by side do not include each other. include/gumtile is the public interface; a folder
+# inside of a layer may be a layer of its own.
+LAYERS = [["include/gumtile"], ["src"], ["src/files"], ["codegen", "runtime"], ["tools"]]
 SUFFIXES = {".c", ".cpp", ".h", ".hpp", ".inc"}
 INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')
 MOST_SHOWN = 3  # of the includes that make one step of a circle of folders
@@ -20,7 +21,7 @@ HEIGHTS = {layer: height for height, layers in enumerate(LAYERS) for layer in la
 
 
 def layer_of(file):
-    return next(layer for layer in HEIGHTS if layer in map(str, file.parents))
+    return max((layer for layer in HEIGHTS if layer in map(str, file.parents)), key=len)
 
 
 def normal(path):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs clang-tidy with .clang-tidy over src, files, codegen, runtime and tools, as many files at a time as there are processors.
+# Runs clang-tidy with .clang-tidy over src, codegen, runtime and tools, as many files at a time as there are processors.
 # Compile commands come from build/tidy, configured here: without precompiled headers, which are GCC's in other builds.
 #
 #   tools/check_tidy.sh              all files
@@ -23,7 +23,7 @@ mapfile -t files < <(sed -n 's/^ *"file": "\(.*\)",\{0,1\}$/\1/p' "$build/compil
 wanted=()
 for file in "${files[@]}"; do
   relative=${file#"$root"/}
-  if [[ ! $relative =~ ^(src|files|codegen|runtime|tools)/ ]]; then continue; fi
+  if [[ ! $relative =~ ^(src|codegen|runtime|tools)/ ]]; then continue; fi
   if (($#)) && ! grep -qE "$(IFS='|' && printf '%s' "$*")" <<<"$relative"; then continue; fi
   wanted+=("$relative")
 done

@@ -20,7 +20,8 @@ Value* ExpressionEmitter::index_valid(NodeId node, const Place& place) {
     const Known own = known(node, place, 0);
     for (int member = 0; !own.value && member < place.member; ++member) {
       const Known other = known(node, {place.row, place.block, member}, 0);
-      if (other.value || other.split.base != own.split.base || other.split.offset != own.split.offset) continue;
+      if (other.value || other.split.base != own.split.base || other.split.offset != own.split.offset)
+        continue;
       first.member = member;
       break;
     }
@@ -78,8 +79,9 @@ Value* ExpressionEmitter::load(const Node& node, const Place& place) {
 
 /// Where the columns of several members lie in an input over the columns, with or without rows that are known
 /// before the sweep. Nothing for other inputs and indices.
-std::optional<ExpressionEmitter::ColumnRun> ExpressionEmitter::column_run(const Node& node, const Place& place,
-                                                                         const std::vector<int>& members) {
+std::optional<ExpressionEmitter::ColumnRun> ExpressionEmitter::column_run(const Node& node,
+                                                                          const Place& place,
+                                                                          const std::vector<int>& members) {
   const auto input = static_cast<uint32_t>(node.imm);
   const InputInfo& info = program_.inputs[input];
   const size_t rank = info.axes.size();
