@@ -1,23 +1,23 @@
-/* gumtile's stable interface: C, and whatever can call C. gumtile.hpp wraps it for C++17.
+/* gumtile's stable interface: C, and any language that can call C. gumtile.hpp wraps it for C++17.
  *
  * Conventions
- * - Functions return a gumtile_status. Where it is not GUMTILE_OK, gumtile_last_error() has the words, on the
- * same thread. No C++ exception leaves the library. It never ends the process or touches signals, and prints
- * only what the environment variable GUMTILE_LOG asks for (docs/logging.md).
+ * - Functions return a gumtile_status. If it is not GUMTILE_OK, gumtile_last_error() has a text, on the same
+ *   thread. No C++ exception leaves the library. It never ends the process or touches signals, and prints
+ *   only what the environment variable GUMTILE_LOG requests (docs/logging.md).
  * - Structs start with `struct_size`: set it to sizeof(the struct), or begin with the struct's _INIT macro.
- * Fields that a program was compiled without have their documented defaults; a program may be compiled
- * against an older or a newer header than the library's. A newer struct is accepted where what the library
- * does not know is zero.
+ *   Fields that a program was compiled without have their documented defaults; a program may be compiled
+ *   against an older or a newer header than the library's. A newer struct is accepted if the fields that the
+ *   library does not know are zero.
  * - Handles are opaque. A head keeps its engine alive: they may be destroyed in any order.
  * - Device memory is memory that the engine's device can read: device, managed or mapped pinned memory on a
- * GPU, ordinary memory on the CPU. It is always the caller's.
+ *   GPU, ordinary memory on the CPU. It always belongs to the caller.
  * - Engines may be used from any number of threads. A head may be launched from any number of threads at
- * once, with a workspace for each stream; gumtile_head_prepare and gumtile_head_set_… must not run
- * beside its launches.
+ *   once, with a workspace per stream; gumtile_head_prepare and gumtile_head_set_… must not run at the same
+ *   time as its launches.
  *
- * Compatibility: within one major version of the library's soname symbols are only added, struct fields only
- * appended, and enumerators keep their values. What is to go is marked deprecated for at least one minor
- * release before the major version that drops it.
+ * Compatibility: within one major version of the library's soname symbols are only added, struct fields are
+ * only appended, and enumerators keep their values. Anything that will be removed is marked deprecated for at
+ * least one minor release before the major version that drops it.
  */
 #ifndef GUMTILE_GUMTILE_H
 #define GUMTILE_GUMTILE_H
@@ -33,7 +33,7 @@
 #define GUMTILE_API
 #endif
 
-/* Where structs lie is part of the interface: what is appended must move nothing. */
+/* The layout of structs is part of the interface: an appended field must not move others. */
 #if UINTPTR_MAX == UINT64_MAX && defined(__cplusplus)
 #define GUMTILE_LAYOUT(holds) static_assert(holds, "a struct's layout is part of gumtile's interface")
 #elif UINTPTR_MAX == UINT64_MAX && defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
@@ -49,25 +49,25 @@ extern "C" {
 
 typedef enum gumtile_status {
   GUMTILE_OK = 0,
-  /* Of a launch. It did nothing: the stream, and a capture on it, are as they were. */
-  GUMTILE_NOT_PREPARED = 1,        /* no kernel was prepared for what is asked: gumtile_head_prepare */
+  /* From a launch, which did nothing: the stream, and a capture on it, are as they were. */
+  GUMTILE_NOT_PREPARED = 1,        /* no kernel was prepared for this request: gumtile_head_prepare */
   GUMTILE_TOO_MANY_ROWS = 2,       /* more rows than prepared for */
-  GUMTILE_WORKSPACE_TOO_SMALL = 3, /* gumtile_head_workspace_size says how much is needed */
+  GUMTILE_WORKSPACE_TOO_SMALL = 3, /* gumtile_head_workspace_size gives the size */
   GUMTILE_INVALID_ARGUMENT =
-      4,                     /* a null or misaligned pointer, a negative count: gumtile_head_validate tells */
-  GUMTILE_LAUNCH_FAILED = 5, /* the driver refused, before the kernel ran */
+      4,                     /* a null or misaligned pointer, a negative count: see gumtile_head_validate */
+  GUMTILE_LAUNCH_FAILED = 5, /* the driver refused the launch before the kernel ran */
   GUMTILE_CONTEXT_LOST = 6,  /* an earlier fault on the device made its context unusable: no retry helps. Also
-                                of set-up calls that need the device */
+                                from set-up calls that need the device */
   GUMTILE_FORKED = 7,        /* the engine was opened in a parent process: open one in this process */
-  /* Of set-up. */
+  /* From set-up. */
   GUMTILE_USAGE = 64,              /* an option or argument is wrong */
   GUMTILE_BAD_DATA = 65,           /* a file or text is wrong */
-  GUMTILE_DEVICE_UNAVAILABLE = 69, /* the device asked for is not there or cannot run the kernel */
-  GUMTILE_INTERNAL = 70,           /* a fault of gumtile itself */
+  GUMTILE_DEVICE_UNAVAILABLE = 69, /* the requested device is not there or cannot run the kernel */
+  GUMTILE_INTERNAL = 70,           /* a bug in gumtile itself */
   GUMTILE_OUT_OF_MEMORY = 71,
   GUMTILE_CANNOT_CREATE = 73, /* an output could not be written */
   GUMTILE_IO = 74,            /* reading failed */
-  GUMTILE_CANCELLED = 130     /* the progress callback said so */
+  GUMTILE_CANCELLED = 130     /* the progress callback cancelled */
 } gumtile_status;
 
 typedef enum gumtile_dtype {
@@ -78,10 +78,10 @@ typedef enum gumtile_dtype {
   GUMTILE_I64 = 5
 } gumtile_dtype;
 
-/* How noise is drawn. Part of what a seed means: the two give different, equally exact, tokens. */
+/* How noise is drawn. Part of the meaning of a seed: the two give different, equally exact tokens. */
 typedef enum gumtile_noise {
-  GUMTILE_NOISE_GROUPED = 0,  /* one Gumbel for 16 tokens: faster */
-  GUMTILE_NOISE_PER_TOKEN = 1 /* one Gumbel for each token */
+  GUMTILE_NOISE_GROUPED = 0,  /* one Gumbel per 16 tokens: faster */
+  GUMTILE_NOISE_PER_TOKEN = 1 /* one Gumbel per token */
 } gumtile_noise;
 
 /* clang-format off */
@@ -115,31 +115,31 @@ typedef struct gumtile_head gumtile_head;
 GUMTILE_API const char* gumtile_version(void);
 /* GUMTILE_ABI_VERSION of the header that the library was built with. */
 GUMTILE_API int gumtile_abi_version(void);
-/* 1 where the library can compile kernels, 0 where it only runs those of packs (libgumtile_runtime). */
+/* 1 if the library can compile kernels, 0 if it only runs those of packs (libgumtile_runtime). */
 GUMTILE_API int gumtile_has_jit(void);
 /* "not_prepared"; static. "unknown" for another number. */
 GUMTILE_API const char* gumtile_status_name(gumtile_status status);
-/* What the last call on this thread that failed in set-up says: what was expected, what was found, what to
- * do, and details on further lines. Empty before any. Valid until the next failure on this thread. Launches
- * set it only to their status's meaning, which costs nothing. */
+/* The text of the last set-up call that failed on this thread: what was expected, what was found, what to do,
+ * and details on further lines. Empty before any failure. Valid until the next failure on this thread. A
+ * launch that fails sets it only to the meaning of its status, which costs nothing. */
 GUMTILE_API const char* gumtile_last_error(void);
 
 /* ---- Engine: one device ---- */
 
 enum { GUMTILE_LOG_DEBUG = 0, GUMTILE_LOG_INFO = 1, GUMTILE_LOG_WARNING = 2 };
-/* Called on the thread that noticed, from set-up calls only; must be thread safe and must not call back. Gets
- * every message, whatever GUMTILE_LOG says. */
+/* Called from set-up calls only, on the thread that noticed the event; must be thread safe and must not call
+ * gumtile. Gets every message, whatever GUMTILE_LOG says. */
 typedef void (*gumtile_log_fn)(void* user, int level, const char* message);
 
 enum {
   /* GPU: work in the context that is current on the calling thread, which must outlive the engine, instead of
-   * the device's primary context (the one of the CUDA runtime and PyTorch). */
+   * the device's primary context (that of the CUDA runtime and PyTorch). */
   GUMTILE_ENGINE_CURRENT_CONTEXT = 1,
-  GUMTILE_ENGINE_NO_JIT = 2,    /* only what packs have, even where the library could compile */
+  GUMTILE_ENGINE_NO_JIT = 2,    /* only what packs have, even if the library can compile */
   GUMTILE_ENGINE_NO_CACHE = 4,  /* compiled kernels are kept in memory only */
-  GUMTILE_ENGINE_NO_TUNING = 8, /* no tuning record is looked at */
-  /* GPU: no ptxas is run, even where $GUMTILE_PTXAS, PATH, $CUDA_HOME/bin or /usr/local/cuda/bin has one. The
-   * driver then assembles what is compiled, which takes longer, and does so again in processes without its
+  GUMTILE_ENGINE_NO_TUNING = 8, /* no tuning record is used */
+  /* GPU: no ptxas is run, even if $GUMTILE_PTXAS, PATH, $CUDA_HOME/bin or /usr/local/cuda/bin has one. The
+   * driver then assembles compiled kernels, which takes longer, and does so again in processes without its
    * own cache. */
   GUMTILE_ENGINE_NO_ASSEMBLER = 16
 };
@@ -148,11 +148,11 @@ typedef struct gumtile_engine_options {
   size_t struct_size;
   const char* device;  /* "auto" (the first GPU, else the CPU), "cpu" or "cuda:N". Null: "auto" */
   uint32_t flags;      /* GUMTILE_ENGINE_… */
-  int32_t max_blocks;  /* GPU: blocks that work side by side along the vocabulary, to share the card, but at
-                          least one for each block of rows; 0: as many as the card runs */
+  int32_t max_blocks;  /* GPU: the most blocks that work side by side along the vocabulary, to share the card;
+                          at least one per block of rows is used. 0: as many as the card runs */
   int32_t cpu_threads; /* CPU: 0: all that this process may use */
   int32_t reserved;    /* 0 */
-  const char* const* packs; /* paths of packs, looked into in this order before anything is compiled */
+  const char* const* packs; /* paths of packs, searched in this order before anything is compiled */
   size_t pack_count;
   /* Null: $GUMTILE_CACHE_DIR, else $XDG_CACHE_HOME/gumtile, else ~/.cache/gumtile. */
   const char* cache_folder;
@@ -173,7 +173,7 @@ GUMTILE_API void gumtile_engine_close(gumtile_engine* engine);
 
 typedef struct gumtile_device_info {
   size_t struct_size;
-  const char* name;   /* "NVIDIA H200", or the CPU's brand. These texts live as long as the engine */
+  const char* name;   /* "NVIDIA H200", or the CPU's brand. These texts are valid as long as the engine */
   const char* id;     /* "cuda:0" or "cpu" */
   const char* target; /* "sm_90a" or "host" */
   int32_t workers;    /* multiprocessors, or CPU threads */
@@ -191,11 +191,11 @@ typedef struct gumtile_engine_stats {
   uint64_t cache_hits; /* kernels from the cache */
   uint64_t loads;      /* kernels loaded onto the device */
   uint64_t shared;     /* kernels that were loaded already */
-  /* Held by gumtile_engine_allocate; nothing else holds device memory but for code. */
+  /* Held by gumtile_engine_allocate; beside it only code holds device memory. */
   uint64_t allocated_bytes;
   double compile_ms;
   double cache_ms;
-  double load_ms;      /* with what the driver takes to assemble PTX */
+  double load_ms;      /* including the time that the driver takes to assemble PTX */
   uint64_t ready_made; /* kernels from packs */
 } gumtile_engine_stats;
 #define GUMTILE_ENGINE_STATS_INIT \
@@ -203,8 +203,9 @@ typedef struct gumtile_engine_stats {
 GUMTILE_API gumtile_status gumtile_engine_get_stats(const gumtile_engine* engine,
                                                     gumtile_engine_stats* stats);
 
-/* Device memory for programs that have no other way to it; aligned to 256 bytes. Copies are synchronous, and
- * wait for earlier work on the default stream only: synchronise others first. No bytes: null. */
+/* Device memory for programs that cannot allocate it themselves; aligned to 256 bytes. Copies are
+ * synchronous, and wait only for earlier work on the default stream: synchronise other streams first. No
+ * bytes: null. */
 GUMTILE_API gumtile_status gumtile_engine_allocate(gumtile_engine* engine, size_t bytes, void** memory);
 GUMTILE_API gumtile_status gumtile_engine_release(gumtile_engine* engine, void* memory);
 GUMTILE_API gumtile_status gumtile_engine_copy_to_device(gumtile_engine* engine, void* to, const void* from,
@@ -284,15 +285,15 @@ typedef int (*gumtile_progress_fn)(void* user, int done, int total);
 typedef struct gumtile_prepare_options {
   size_t struct_size;
   int64_t max_rows;
-  /* Kernels are made for each set; a launch takes the one with the fewest features of those that have what it
-   * asks for. Null: one set, {GUMTILE_FEATURE_LOGPROB}. */
+  /* Kernels are prepared for each set; a launch takes, of those with all features that it requests, the one
+   * with the fewest. Null: one set, {GUMTILE_FEATURE_LOGPROB}. */
   const uint32_t* feature_sets;
   size_t feature_set_count;
   gumtile_progress_fn progress; /* may be null */
   void* progress_user;
-  int32_t threads;  /* that compile at a time; 0: as many as there are processors, up to 16 */
+  int32_t threads;  /* that compile at the same time; 0: as many as there are processors, up to 16 */
   int32_t reserved; /* 0 */
-  /* The same in 64 bits each, in place of feature_sets. */
+  /* The same in 64 bits each, instead of feature_sets. */
   const uint64_t* wide_feature_sets;
   size_t wide_feature_set_count;
 } gumtile_prepare_options;
@@ -300,33 +301,34 @@ typedef struct gumtile_prepare_options {
   { sizeof(gumtile_prepare_options), 1, NULL, 0, NULL, NULL, 0, 0, NULL, 0 }
 
 /* The set of features that `text` names: "token" for none beyond tokens and status words, else names joined
- * by '+', such as "logprob". Thread safe. GUMTILE_USAGE for another text. */
+ * by '+', such as "logprob". Thread safe. GUMTILE_USAGE for any other text. */
 GUMTILE_API gumtile_status gumtile_parse_features(const char* text, uint64_t* features);
 
-/* Readies kernels for every batch up to max_rows. After it no launch compiles or allocates. May be called
+/* Prepares kernels for every batch up to max_rows. After it no launch compiles or allocates. May be called
  * again for more; what was prepared, and graphs that were captured, stay valid. */
 GUMTILE_API gumtile_status gumtile_head_prepare(gumtile_head* head, const gumtile_prepare_options* options);
 
-/* Other weights of the same shape from the next launch on; nothing is compiled. Captured graphs keep the old
- * address. */
+/* Uses other weights of the same shape from the next launch on; nothing is compiled. Captured graphs keep the
+ * old address. */
 GUMTILE_API gumtile_status gumtile_head_set_weights(gumtile_head* head, const void* weights,
                                                     int64_t row_stride);
 
-/* Another array of the head's options by its member's name, such as "bias", of the same type, from the next
- * launch on; the head must have been made with one. Captured graphs keep the old address. */
+/* Replaces an array of the head's options, given by the name of its member, such as "bias", by another of the
+ * same type, from the next launch on; the head must have been created with one. Captured graphs keep the old
+ * address. */
 GUMTILE_API gumtile_status gumtile_head_set_array(gumtile_head* head, const char* name, const void* data);
 
 /* Bytes of workspace for launches of up to `max_rows` rows (at most as many as prepared), and their
  * alignment. One workspace serves all launches and graphs in the order of one stream; concurrent streams need
- * one each. All launches on a workspace must be told the same size. Heads that share one need the sum of
- * their sizes: with less, what one leaves at the end could lie in what another relies on at the start. */
+ * one each. All launches on a workspace must be given the same size. Heads that share one need the sum of
+ * their sizes: with less, the scratch of one at the end could overlap the state of another at the start. */
 GUMTILE_API gumtile_status gumtile_head_workspace_size(const gumtile_head* head, int64_t max_rows,
                                                        size_t* bytes, size_t* alignment);
-/* Before a workspace's first launch, and again after a launch that failed or when its contents were lost.
- * Launches leave it ready for the next one. On a GPU, a launch on one that is not ready, and every later one
- * until this call, returns GUMTILE_OK and leaves outputs unwritten or writes arbitrary ones, tokens outside
- * of the vocabulary among them; it neither hangs nor faults, and writes nothing else. On the CPU it makes no
- * difference. */
+/* Initialises a workspace. To be called before its first launch, and again after a launch that failed or if
+ * its contents were lost. Launches leave it ready for the next one. On a GPU, a launch on a workspace that is
+ * not initialised, and every later one until this call, returns GUMTILE_OK and leaves outputs unwritten or
+ * writes arbitrary ones, including tokens outside of the vocabulary; it neither hangs nor faults, and writes
+ * nothing else. On the CPU it makes no difference. */
 GUMTILE_API gumtile_status gumtile_head_workspace_init(const gumtile_head* head, void* stream,
                                                        void* workspace, size_t workspace_bytes);
 
@@ -412,41 +414,42 @@ GUMTILE_LAYOUT(sizeof(gumtile_sample_args) == 152);
 /* END generated: gumtile_sample_args */
 /* clang-format on */
 
-/* Samples one token a row on `stream` (a CUstream or cudaStream_t; null: the legacy default stream; on the
- * CPU it is ignored, and the tokens are there on return). On a GPU one kernel, and one before it where hidden
- * states have to be copied first. Does not allocate, synchronise, lock or compile, and may be captured into a
- * graph: what the pointers point to is read when the graph runs, the pointers themselves, rows and the
- * weights' address are those of the capture. */
+/* Samples one token per row on `stream` (a CUstream or cudaStream_t; null: the legacy default stream; on the
+ * CPU it is ignored, and the tokens are there on return). On a GPU it launches one kernel, preceded by
+ * another if hidden states have to be copied first. Does not allocate, synchronise, lock or compile, and may
+ * be captured into a graph: what the pointers point to is read when the graph runs; the pointers themselves,
+ * rows and the weights' address are those of the capture. */
 GUMTILE_API gumtile_status gumtile_head_sample(const gumtile_head* head, void* stream,
                                                const gumtile_sample_args* args);
 
-/* GUMTILE_OK, or GUMTILE_INVALID_ARGUMENT with every fault of `args` on a line of gumtile_last_error(). Asks
- * the driver about every pointer: for debugging. `slots`: length of the arrays over slots; 0: as many as
- * rows. On the CPU it also looks at the values: num_rows must be 0 to rows, row_slot below `slots`, and what
- * hidden_index and token_position name must be memory of the process; how long those arrays are it does not
- * know.
+/* Returns GUMTILE_OK, or GUMTILE_INVALID_ARGUMENT with every fault of `args` on a line of
+ * gumtile_last_error(). Asks the driver about every pointer: for debugging. `slots`: length of the arrays
+ * over slots; 0: as many as rows. On the CPU it also checks the values: num_rows must be 0 to rows, row_slot
+ * below `slots`, and what hidden_index and token_position name must be memory of the process; the lengths of
+ * those arrays are not known.
  *
- * Null seeds of rows that are not greedy are no fault, but rarely meant: the first time that a head is asked
- * about them, gumtile_last_error() says so beside GUMTILE_OK, and so does the engine's log as a warning. */
+ * Null seeds of rows that are not greedy are not a fault, but rarely intended: the first time that a head
+ * validates them, gumtile_last_error() says so although the status is GUMTILE_OK, and the engine's log gets a
+ * warning. */
 GUMTILE_API gumtile_status gumtile_head_validate(const gumtile_head* head, const gumtile_sample_args* args,
                                                  int64_t slots);
 
-/* One prepared kernel, and who chose it. */
+/* One prepared kernel, and what chose its schedule. */
 typedef struct gumtile_kernel_choice {
   size_t struct_size;
   uint32_t features;
   uint32_t reserved;    /* 0 */
   int64_t max_rows;     /* the upper end of the batch bucket */
-  const char* schedule; /* these texts live until the head is prepared again or destroyed */
+  const char* schedule; /* these texts are valid until the head is prepared again or destroyed */
   const char* rule; /* "option", "user record …", "pack record …", "shipped record …", "built-in heuristic" or
                        "what the source has"; a record may be "…, of the nearest class (…)" */
-  const char* note;       /* why something else was not taken, or "" */
-  uint64_t wide_features; /* all of the set, of which `features` has the lower 32 bits */
+  const char* note;       /* why another schedule was not used, or "" */
+  uint64_t wide_features; /* the whole set, of which `features` has the lower 32 bits */
 } gumtile_kernel_choice;
 #define GUMTILE_KERNEL_CHOICE_INIT \
   { sizeof(gumtile_kernel_choice), 0, 0, 0, NULL, NULL, NULL, 0 }
 GUMTILE_API size_t gumtile_head_choice_count(const gumtile_head* head);
-/* GUMTILE_USAGE where there is no such choice. */
+/* GUMTILE_USAGE if there is no such choice. */
 GUMTILE_API gumtile_status gumtile_head_get_choice(const gumtile_head* head, size_t index,
                                                    gumtile_kernel_choice* choice);
 

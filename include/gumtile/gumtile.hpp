@@ -1,4 +1,4 @@
-// gumtile.h for C++17: handles that own, failures that throw. Header only; everything goes through the C interface,
+// gumtile.h for C++17: owning handles, and failures that throw. Header only; everything goes through the C interface,
 // so that a program may be built with another compiler or standard library than gumtile.
 //
 //     #include <gumtile/gumtile.hpp>
@@ -32,7 +32,7 @@
 namespace gumtile {
 namespace embed {
 
-/// What a set-up call failed with. `what()` is gumtile_last_error().
+/// The failure of a set-up call. `what()` is gumtile_last_error().
 class Error : public std::runtime_error {
  public:
   Error(gumtile_status status, const std::string& message) : std::runtime_error(message), status_(status) {}
@@ -47,7 +47,7 @@ inline void check(gumtile_status status) {
   if (status != GUMTILE_OK) throw Error(status, gumtile_last_error());
 }
 
-/// The structs of gumtile.h with their defaults; all fields are theirs.
+/// The structs of gumtile.h with their defaults; they add no fields.
 struct EngineOptions : gumtile_engine_options {
   EngineOptions() : gumtile_engine_options GUMTILE_ENGINE_OPTIONS_INIT {}
 };
@@ -126,7 +126,7 @@ class Head {
     head_.reset(made);
   }
 
-  /// `progress(done, total)` returns whether to go on; it must not throw.
+  /// `progress(done, total)` returns whether to continue; it must not throw.
   void prepare(std::int64_t max_rows, const std::vector<std::uint32_t>& feature_sets = {GUMTILE_FEATURE_LOGPROB},
                const std::function<bool(int, int)>& progress = {}, int threads = 0) {
     gumtile_prepare_options options = GUMTILE_PREPARE_OPTIONS_INIT;
@@ -163,7 +163,7 @@ class Head {
     check(gumtile_head_workspace_init(get(), stream, workspace, bytes));
   }
 
-  /// The hot path: returns its status and does not throw.
+  /// The hot path: returns a status and does not throw.
   gumtile_status sample(void* stream, const SampleArgs& args) const noexcept {
     return gumtile_head_sample(get(), stream, &args);
   }
@@ -172,7 +172,7 @@ class Head {
     check(gumtile_head_validate(get(), &args, slots));
   }
 
-  /// The texts live until the head is prepared again.
+  /// The texts are valid until the head is prepared again.
   std::vector<KernelChoice> choices() const {
     std::vector<KernelChoice> all(gumtile_head_choice_count(get()));
     for (std::size_t i = 0; i < all.size(); ++i) check(gumtile_head_get_choice(get(), i, &all[i]));

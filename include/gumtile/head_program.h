@@ -12,15 +12,15 @@
 #include "gumtile/dsl.h"
 #include "gumtile/head_settings.h"
 
-/// How a sampling Program is put together: fragments, one for each thing that a request may ask for, run over
-/// a HeadBuilder in a fixed order. That order is the semantics (docs/semantics.md). A program that embeds
-/// gumtile may add fragments of its own (`SamplingOptions::fragments`).
+/// How a sampling Program is built: fragments, one per feature that a request may use, run over a HeadBuilder
+/// in a fixed order. That order is the semantics (docs/semantics.md). A program that embeds gumtile may add
+/// fragments of its own (`SamplingOptions::fragments`).
 namespace gumtile {
 
 /// The two ways to draw (docs/semantics.md). They are different streams: part of a sample's contract.
 enum class NoiseScheme : uint8_t {
-  per_token,  ///< scheme 1: one Gumbel for each token
-  grouped,    ///< scheme 2: one Gumbel for each 16 tokens: fewer instructions per token
+  per_token,  ///< scheme 1: one Gumbel per token
+  grouped,    ///< scheme 2: one Gumbel per 16 tokens: fewer instructions per token
 };
 std::string_view name(NoiseScheme scheme);
 std::optional<NoiseScheme> parse_noise_scheme(std::string_view text);
@@ -48,11 +48,11 @@ inline constexpr Features kAllFeatures = feature_logprob;
 
 /// When a fragment runs. Fragments of one stage run in the order of their list, the user's after gumtile's.
 enum class HeadStage : uint8_t {
-  logits,      ///< changes `logit`, for all rows alike or per row
-  scores,      ///< makes `scaled` of `logit`: the temperature
-  candidates,  ///< takes tokens out of the choice; says what the chosen token brings along
-  choice,      ///< draws the token
-  results,     ///< outputs
+  logits,      ///< change `logit`, for all rows alike or per row
+  scores,      ///< compute `scaled` from `logit`: the temperature
+  candidates,  ///< exclude tokens; name the values that are kept of the chosen token
+  choice,      ///< draw the token
+  results,     ///< write outputs
 };
 
 class HeadBuilder;
@@ -69,8 +69,8 @@ struct SamplingOptions {
   NoiseScheme noise = NoiseScheme::grouped;
   DType hidden_dtype = DType::bf16;
   DType weights_dtype = DType::bf16;
-  /// What it returns and takes beyond tokens and their status. Without `feature_logprob` backends skip
-  /// hopeless groups.
+  /// What it takes and returns beyond tokens and their status. Without `feature_logprob` backends skip groups
+  /// that cannot win.
   Features features = feature_logprob;
   DType token_dtype = DType::i32;        ///< of the output `token`: i32 or i64
   HeadSettings settings = {};            ///< of all rows alike
@@ -87,8 +87,8 @@ enum class Over : uint8_t {
 };
 
 /// A sampling Program under construction: what fragments read and change. Valid while the Program is built,
-/// on one thread. Its functions throw Error(usage) for names that no field has, and for what a stage does not
-/// have yet.
+/// on one thread. Its functions throw Error(usage) for names that no field has, and for values that do not
+/// exist yet at a stage.
 class HeadBuilder {
  public:
   ProgramBuilder& p;
@@ -100,13 +100,14 @@ class HeadBuilder {
 
   Expr logit;  ///< per (row, token), f32, as it stands: fragments of HeadStage::logits replace it
 
-  /// The input of a field of gumtile's table, for the row or token at hand; its value if it is absent is the
-  /// table's.
+  /// The input of a field of gumtile's table, for the current row or token; if it is absent at a launch, the
+  /// table's default.
   Expr input(std::string_view field);
-  /// An input of the user's own, bound by its name at a launch; if there is no `absent`, it must be bound.
+  /// A user's own input, bound by its name at a launch. `absent` is its value if it is not bound; without it,
+  /// it must be bound.
   Expr input(const std::string& name, DType dtype, Over over, std::optional<double> absent);
 
-  /// The array of a head's option, for the token at hand; null if the head has none.
+  /// The array of a head's option, for the current token; null if the head has none.
   std::optional<Expr> array(std::string_view option);
 
   /// Sets `scaled` to the logits times a positive number per row; `greedy` rows take their largest logit.
@@ -114,12 +115,12 @@ class HeadBuilder {
   void scale(Expr greedy, Expr factor);
   Expr greedy() const;     ///< pred, per row
   Expr scaled() const;     ///< per (row, token)
-  Expr group_max() const;  ///< the largest `scaled` of each group; NaN if one is
+  Expr group_max() const;  ///< the largest `scaled` of each group; NaN if any is NaN
 
-  /// Leaves tokens where `keep` (pred) is false out of the choice: they count as -inf.
+  /// Excludes tokens for which `keep` (pred) is false: they count as -inf.
   void candidates(Expr keep);
 
-  /// Asks for the chosen token's value of `value` (f32, per (row, token)), which `carried` returns in
+  /// Requests the chosen token's value of `value` (f32, per (row, token)), which `carried` returns in
   /// HeadStage::results.
   void carry(const std::string& name, Expr value);
   Expr carried(std::string_view name) const;
@@ -128,19 +129,19 @@ class HeadBuilder {
   void choose(Expr key, Expr token, const std::vector<Expr>& values);
   std::vector<Expr> carries() const;
 
-  /// Sets a status bit of the table in rows where `when` (pred, per row) holds. A row fails if the table says
-  /// so of the bit.
+  /// Sets a status bit of the table in rows for which `when` (pred, per row) holds. A row fails if the table
+  /// says so for the bit.
   void fail(std::string_view status, Expr when);
-  /// The row's status word (u32), in HeadStage::results; nothing may `fail` after it was asked for.
+  /// The row's status word (u32), in HeadStage::results; do not call `fail` after it.
   Expr status();
   Expr failed();       ///< pred, per row
   Expr token() const;  ///< u32: the chosen token
 
   /// The output of a field of the table: per row, or for a field over `one` the bitwise or over all rows.
   void output(std::string_view field, Expr value);
-  /// The same, stored at an element of its own for each row.
+  /// The same, stored at the element `position` of each row.
   void output_at(std::string_view field, Expr value, Expr position);
-  /// An output per row of the user's own; a launch may leave it out.
+  /// A user's own output per row; a launch may leave it out.
   void output(const std::string& name, DType dtype, Expr value);
 
   HeadBuilder(ProgramBuilder& builder, const SamplingOptions& sampling, Axis batch_axis, Axis vocab_axis,
@@ -166,7 +167,7 @@ class HeadBuilder {
 
   Expr row_;
   Expr slot_;
-  std::vector<Input> inputs_;  ///< that were read already
+  std::vector<Input> inputs_;  ///< those that were read already
   std::optional<Expr> greedy_, factor_;
   std::optional<std::pair<Expr, Expr>> chosen_;  ///< key and token
   std::vector<Carried> carried_;

@@ -32,10 +32,10 @@ struct BoundOutput {
 /// as the bits of its type.
 using Observations = std::map<NodeId, std::vector<uint32_t>>;
 
-/// The reference: evaluates `program` one node at a time, contractions accumulated in float64, all else in
-/// the types the Program names. Slow and obviously right. Inputs and outputs are in the Program's order. Rows
-/// that the guard rejects are not written. Throws Error(bad_data) for a missing input. Thread safe.
-/// `observe`: nodes (32-bit types, element or group level) to record.
+/// The reference: evaluates `program` one node at a time, contractions accumulated in float64, everything
+/// else in the types that the Program names. Slow and obviously correct. Inputs and outputs are in the
+/// Program's order. Rows that the guard rejects are not written. Throws Error(bad_data) for a missing input.
+/// Thread safe. `observe`: nodes (32-bit types, element or group level) to record.
 void interpret(const Program& program, const Extents& extents, std::span<const BoundInput> inputs,
                std::span<const BoundOutput> outputs, Observations* observe = nullptr);
 

@@ -7,8 +7,8 @@
 
 namespace gumtile {
 
-/// A KernelSource that compiles (LLVM in process) and remembers in memory what it compiled; `log` is for
-/// warnings of `compile`. Thread safe.
+/// A KernelSource that compiles (LLVM in process) and keeps compiled kernels in memory; `log` is for warnings
+/// of `compile`. Thread safe.
 std::unique_ptr<KernelSource> make_jit(Log log = {});
 
 }  // namespace gumtile

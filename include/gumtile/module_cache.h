@@ -12,14 +12,15 @@
 
 namespace gumtile {
 
-/// Where and how large a cache on disk is.
+/// Where a cache on disk is, and how large it may become.
 struct ModuleCacheOptions {
-  /// Empty: `default_cache_folder()`. Made, with mode 0700, when the first entry is stored. A relative one is
-  /// taken from the working directory at the time the cache is opened.
+  /// Empty: `default_cache_folder()`. Created, with mode 0700, when the first entry is stored. A relative
+  /// path is resolved against the working directory when the cache is opened.
   std::filesystem::path folder;
-  uint64_t max_bytes = uint64_t{1} << 30;  ///< of all entries on disk; least recently used ones go first
-  /// Of the artifacts that are kept in memory, too, so that this process reads no file twice and has them
-  /// where there is no disk to use.
+  uint64_t max_bytes =
+      uint64_t{1} << 30;  ///< of all entries on disk; the least recently used are removed first
+  /// Of the artifacts that are also kept in memory, so that this process reads no file twice and has them
+  /// even if there is no usable disk.
   uint64_t max_memory_bytes = uint64_t{256} << 20;
   Log log;
 };
@@ -28,26 +29,27 @@ struct ModuleCacheOptions {
 struct ModuleCacheCounts {
   uint64_t hits = 0;  ///< from memory or disk
   uint64_t misses = 0;
-  uint64_t stores = 0;    ///< on disk
-  uint64_t rejected = 0;  ///< entries that were there but damaged, foreign or of another format: misses, too
-  uint64_t failed_stores = 0;  ///< kept in memory only, since the disk could not take them
+  uint64_t stores = 0;  ///< on disk
+  uint64_t rejected =
+      0;  ///< entries that are damaged, foreign or of another format; they also count as misses
+  uint64_t failed_stores = 0;  ///< kept in memory only, since they could not be written
 };
 
-/// What lies in a cache's folder.
+/// What is in a cache's folder.
 struct ModuleCacheContents {
   uint64_t entries = 0;
   uint64_t bytes = 0;      ///< of the entries
   uint64_t leftovers = 0;  ///< temporary files of writers that were interrupted
 };
 
-/// Compiled kernels on disk, one self-contained file for each, shared by any number of processes. Nothing in
-/// it is trusted: a file that is damaged, cut short, foreign or of a newer format is a miss. Where the folder
-/// is not ours alone, or cannot be written, one warning is logged and nothing is kept on disk. Nobody waits
-/// for anybody: files are published by renaming them, and any process may remove them at any time. Thread
-/// safe; nothing throws but std::bad_alloc.
+/// Compiled kernels on disk, one self-contained file per kernel, shared by any number of processes. Nothing
+/// in it is trusted: a file that is damaged, truncated, foreign or of a newer format is a miss. If others can
+/// write to the folder, or if it cannot be written, one warning is logged and nothing is kept on disk. No
+/// process waits for another: files are published by renaming them, and any process may remove them at any
+/// time. Thread safe; throws only std::bad_alloc.
 class ModuleCache {
  public:
-  /// Makes nothing on disk yet.
+  /// Creates nothing on disk yet.
   explicit ModuleCache(ModuleCacheOptions options = {});
   ~ModuleCache();
   ModuleCache(const ModuleCache&) = delete;
@@ -56,15 +58,15 @@ class ModuleCache {
   /// The artifact that was stored under exactly this text, by this process or another.
   std::optional<KernelArtifact> get(std::string_view key_text);
   /// Publishes an artifact atomically: a reader sees all of it or nothing. A failure leaves nothing behind;
-  /// it is counted, and the first one is logged. Then, as in any case, this process has it in memory.
+  /// it is counted, and the first one is logged. In either case this process keeps the artifact in memory.
   void put(std::string_view key_text, const KernelArtifact& artifact);
 
   const std::filesystem::path& folder() const;  ///< absolute; empty: nothing is kept on disk
   ModuleCacheCounts counts() const;
   ModuleCacheContents contents() const;
-  /// Removes all entries, of memory too, and what interrupted writers left, and says what went; with
-  /// `dry_run`, what would go. Files that are not the cache's stay; of its own that cannot be removed, one is
-  /// named in a warning.
+  /// Removes all entries, also from memory, and temporary files of interrupted writers. Returns what was
+  /// removed; with `dry_run`, what would be. Files that are not the cache's stay. If some of its own cannot
+  /// be removed, a warning names one.
   ModuleCacheContents clear(bool dry_run = false);
 
  private:
@@ -72,8 +74,8 @@ class ModuleCache {
   std::unique_ptr<Impl> impl_;
 };
 
-/// $GUMTILE_CACHE_DIR, else $XDG_CACHE_HOME/gumtile (absolute only), else ~/.cache/gumtile; empty where none
-/// of them names a folder.
+/// $GUMTILE_CACHE_DIR, else $XDG_CACHE_HOME/gumtile (absolute only), else ~/.cache/gumtile; empty if none of
+/// them names a folder.
 std::filesystem::path default_cache_folder();
 
 }  // namespace gumtile

@@ -29,10 +29,10 @@ struct PackDescription {
   std::vector<Features> feature_sets;
   int64_t max_rows = 0;  ///< the largest batch whose bucket has schedules of its own
   std::string gumtile_version;
-  std::string compiler;  ///< "LLVM 22.1.x"; with the assembler where there are cubins
+  std::string compiler;  ///< "LLVM 22.1.x"; with the assembler's version if there are cubins
 };
 
-/// A kernel in a pack. One that exists as PTX and as a cubin is two of them.
+/// A kernel in a pack. A kernel that exists as PTX and as a cubin is two entries.
 struct PackEntry {
   std::string target;   ///< Target::str()
   std::string program;  ///< digest(Program)
@@ -51,11 +51,11 @@ struct PackEntry {
   uint64_t bytes = 0;  ///< in the file
 };
 
-/// A file of compiled kernels, for applications without a compiler. A pack is taken for what its makers say:
-/// its hashes tell damage, not malice, and its kernels are code that runs in the process. Thread safe. The
-/// file is mapped: replace it by renaming another one over it, never change it in place.
+/// A file of compiled kernels, for applications without a compiler. A pack is trusted: its hashes detect
+/// damage, not malice, and its kernels are code that runs in the process. Thread safe. The file is mapped:
+/// replace it by renaming another one over it, never change it in place.
 ///
-/// - GPU: a kernel for exactly `plan.target`; its cubin where there is one, with the PTX behind it
+/// - GPU: a kernel for exactly `plan.target`; its cubin if there is one, with the PTX as fallback
 ///   (`find_ptx`).
 /// - host: the best variant for this processor (`x86-64-v2` to `x86-64-v4+avx512bf16`), or the one that
 ///   `plan.target` names.
@@ -65,15 +65,15 @@ class Pack : public KernelSource {
  public:
   virtual const PackDescription& description() const = 0;
   virtual const std::vector<PackEntry>& entries() const = 0;
-  /// The JSON texts of the tuning records that travelled along.
+  /// The JSON texts of the tuning records in the pack.
   virtual const std::vector<std::string>& tuning_records() const = 0;
   /// 32 hex digits: equal for equal contents.
   virtual const std::string& hash() const = 0;
 };
 
-/// Maps a pack and verifies its index; kernels are verified when they are taken. Throws Error(io) where the
-/// file cannot be read, Error(bad_data) naming it and what was found where it is damaged, cut short,
-/// something else, or of another format version.
+/// Maps a pack and verifies its index; kernels are verified when they are used. Throws Error(io) if the file
+/// cannot be read, and Error(bad_data), naming it and what was found, if it is damaged, truncated, not a
+/// pack, or of another format version.
 std::shared_ptr<Pack> open_pack(const std::filesystem::path& path);
 
 /// The same for a pack's bytes in memory; `name` stands for its path in messages.
@@ -84,10 +84,11 @@ std::shared_ptr<const TuningRecords> load_tuning(const std::vector<std::shared_p
                                                  const std::filesystem::path& folder = {},
                                                  const Log& log = {});
 
-/// Asks each source in turn; the first one that has a kernel gives it. Null pointers are left out. Where none
-/// has it, the last one's error is thrown, with those of the others as notes. A source that has a kernel and
-/// cannot give it, e.g. from a damaged file, is passed over; where no other one has it, its error is thrown.
-/// Where a device refuses a cubin that no source has the PTX of, a source that makes PTX is asked.
+/// A source that asks each of `sources` in turn; the first one that has a kernel gives it. Null pointers are
+/// ignored. If none has it, the last one's error is thrown, with those of the others as notes. A source that
+/// has a kernel and cannot give it, e.g. from a damaged file, is passed over; if no other source has it, its
+/// error is thrown. If a device refuses a cubin and no source has its PTX, a source that compiles PTX is
+/// asked.
 std::shared_ptr<KernelSource> make_chain(std::vector<std::shared_ptr<KernelSource>> sources);
 
 /// What to put into a pack.
@@ -96,7 +97,7 @@ struct PackRequest {
   std::vector<Features> feature_sets = {kNoFeatures, feature_logprob};
   std::vector<DType> token_dtypes;  ///< heads for each of them; empty: for head.token_dtype
   int64_t max_rows = 64;
-  /// GPUs in the form that devices ask for (sm_90a, not sm_90). "host" stands for all variants of it.
+  /// GPUs in the form that devices use (sm_90a, not sm_90). "host" stands for all variants of it.
   std::vector<Target> targets;
   std::shared_ptr<const TuningRecords> tuning;  ///< null: none
 };
@@ -110,8 +111,8 @@ struct PackPlan {
 };
 
 /// The kernels that a pack needs: for every target, feature set, type of tokens and bucket the schedules that
-/// were tuned for, and that the built-in heuristic chooses on, each card known of the target's architecture.
-/// The same schedule is there once. Throws Error(usage) for a request that cannot be.
+/// were tuned for each known card of the target's architecture, and those that the built-in heuristic chooses
+/// on it. Each schedule is listed once. Throws Error(usage) for an impossible request.
 std::vector<PackPlan> plan_pack(const PackRequest& request);
 
 /// The JSON texts of the tuning records that belong to a pack: those for its Programs, problems and targets,
@@ -119,25 +120,25 @@ std::vector<PackPlan> plan_pack(const PackRequest& request);
 std::vector<std::string> pack_tuning_records(const PackRequest& request);
 
 /// The host targets that packs hold, the best last, and those of them that this process can run, the best
-/// first. Both empty on machines other than x86-64.
+/// first. Both are empty on machines other than x86-64.
 std::vector<Target> host_pack_targets();
 std::vector<Target> runnable_host_targets();
 
-/// A pack in the making. Not thread safe.
+/// Builds a pack. Not thread safe.
 class PackWriter {
  public:
   explicit PackWriter(const PackRequest& request, std::string compiler);
   ~PackWriter();
 
-  /// One artifact of a plan; a plan may have its PTX and its cubin.
+  /// Adds an artifact of a plan; a plan may have PTX and a cubin.
   void add(const PackPlan& plan, const KernelArtifact& artifact);
-  /// The JSON text of a tuning record.
+  /// Adds the JSON text of a tuning record.
   void add_tuning_record(std::string text);
 
-  /// The pack's bytes. The order of what was added does not matter.
+  /// The pack's bytes. They do not depend on the order of additions.
   std::string bytes() const;
-  /// Writes the pack; a reader of `path` sees what was there before or all of it. A device or a pipe is
-  /// written to, and what a symbolic link leads to is replaced. Returns the pack's size. Throws
+  /// Writes the pack; a reader of `path` sees the old file or all of the new one. A device or a pipe is
+  /// written to, and the target of a symbolic link is replaced. Returns the pack's size. Throws
   /// Error(cannot_create).
   uint64_t write(const std::filesystem::path& path) const;
 

@@ -18,20 +18,20 @@ struct ProgramAnalysis;
 struct Problem {
   int64_t columns = 0;         ///< vocab size, or the size of the caller's range of a larger vocabulary
   int64_t contracted = 0;      ///< hidden size; 0 for a Program without a contraction
-  int64_t max_rows = 1;        ///< the largest batch: the schedule's hint, not a limit
+  int64_t max_rows = 1;        ///< the largest batch: a hint for the schedule, not a limit
   int weights_alignment = 16;  ///< bytes that divide the weights' address and row stride: 16, 8, 4 or 2
   int64_t first_column = 0;    ///< the global index of the range's first column: what `index` gives for it
 
   bool operator==(const Problem&) const = default;
 };
 
-/// The coordinates that one lane holds: `members` columns of each aligned block of 64, the same in every row.
-/// `mask` has 4 of the 6 low bits; a lane's two other bits are its number modulo 4.
+/// The coordinates that one lane holds: 16 columns of each aligned block of 64, the same in every row. `mask`
+/// has 4 of the 6 low bits; a lane's two other bits are its number modulo 4.
 struct FragmentLayout {
   uint32_t mask = 0x39;
-  int rows = 1;            ///< rows a lane holds (GPU: in pairs 8 apart)
+  int rows = 1;            ///< rows per lane (GPU: in pairs 8 apart)
   int row_pair_step = 16;  ///< GPU: from one pair of rows to the next
-  int blocks = 1;          ///< blocks of 64 columns a lane takes part in
+  int blocks = 1;          ///< blocks of 64 columns in which a lane holds columns
 };
 
 /// A value that many lanes read, kept in 32-bit words.
@@ -41,8 +41,8 @@ struct Slot {
   int words = 1;
 };
 
-/// How the blocks that share a row join their states. `packed`: every state fits a word that an atomic
-/// operation joins. `records`: each block writes its states.
+/// How the blocks that share a row join their states. `packed`: every state fits a word, and atomic
+/// operations join them. `records`: each block writes its states.
 enum class Join : uint8_t { records, packed };
 
 /// A Schedule made concrete for a Program, a Problem and a Target: what code generation needs to know. A
@@ -58,7 +58,7 @@ struct KernelPlan {
   FragmentLayout fragment;
   std::vector<Slot> row_table;  ///< row-level values that the sweep reads: computed once per row
   int row_table_words = 0;
-  std::vector<Slot> record;  ///< the sweep reductions' states: what one worker hands to the finish
+  std::vector<Slot> record;  ///< the sweep reductions' states: what one block or thread passes to the finish
   int record_words = 0;
   bool stages_left =
       false;  ///< the contraction's left input may be staged: converted, or gathered, into the workspace
@@ -67,15 +67,15 @@ struct KernelPlan {
   Join join = Join::records;
   int bounded = -1;      ///< the sweep reduction whose progress the blocks of a row share; -1: none
   int warps_n = 1;       ///< warps (or warpgroups) side by side along the columns
-  int turns = 1;         ///< groups of consumers that take whole tiles in turn
-  int consumers = 0;     ///< threads that hold fragments; the others copy, or make the row table
-  int tile_columns = 0;  ///< columns of a tile
+  int turns = 1;         ///< groups of consumers that take whole tiles in turn (1: all work on one tile)
+  int consumers = 0;     ///< threads that hold fragments; the others copy, or compute the row table
+  int tile_columns = 0;  ///< columns per tile
   // Shared memory, in bytes from its start.
   int threads = 0;
   int shared_stage = 0;  ///< one pipeline stage
   int shared_barriers = 0;
   int shared_row_table = 0;
-  int shared_exchange = 0;  ///< states on their way between warps
+  int shared_exchange = 0;  ///< states that warps exchange
   int shared_bytes = 0;     ///< all of it
 
   LaunchSpec launch;
@@ -91,22 +91,23 @@ struct KernelPlan {
   std::string str() const;
 };
 
-/// Checks that the schedule is legal for this program on this target. Throws Error(usage) naming the limit
-/// that it breaks and by how much.
+/// Makes a plan; checks that the schedule is legal for this program on this target. Throws Error(usage)
+/// naming the limit that it breaks and by how much.
 KernelPlan make_plan(const Program& program, const Problem& problem, const Schedule& schedule,
                      const Target& target);
 
-/// The canonical text of all that decides the generated code beside the compiler itself: Program, problem,
-/// schedule and target. Equal texts, equal code.
+/// The canonical text of everything that decides the generated code beside the compiler itself: Program,
+/// problem, schedule and target. Equal texts give equal code.
 std::string key_text(const KernelPlan& plan);
 
-/// What the built-in choice of a schedule looks at beside the architecture: cards of one architecture differ.
+/// What the built-in choice of a schedule depends on beside the architecture: cards of one architecture
+/// differ.
 struct Card {
   int multiprocessors = 132;
   double memory_bytes_per_second = 0;  ///< peak; 0: unknown
 };
 
-/// A schedule that is legal and good without tuning.
+/// The built-in choice: a schedule that is legal, and good without tuning.
 Schedule default_schedule(const Program& program, const Problem& problem, const Target& target,
                           const Card& card = {});
 

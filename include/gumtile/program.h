@@ -82,7 +82,7 @@ struct Node {
   bool operator==(const Node&) const = default;
 };
 
-/// A named axis. A root axis has an extent that the problem gives; `split` makes two children of one: `group`
+/// A named axis. A root axis has an extent that the problem gives; `split` gives it two children: `group`
 /// (one position per group) and `member` (the positions inside a group, ascending). The bits of the parent's
 /// index that are set in `member_mask` count the members.
 struct AxisInfo {
@@ -106,16 +106,15 @@ struct InputInfo {
   bool operator==(const InputInfo&) const = default;
 };
 
-/// sum over `axis` of left[i, axis] * right[j, axis]; both are rounded to `operand_dtype` first (exact where
-/// they have it already), products are accumulated in f32.
+/// sum over `axis` of left[i, axis] * right[j, axis]; both are rounded to `operand_dtype` first (exact if
+/// they have it already), and products are accumulated in f32.
 struct ContractionInfo {
   uint32_t left = kNone;   ///< input [row, axis]
   uint32_t right = kNone;  ///< input [column, axis]
   AxisId axis = kNone;
   DType operand_dtype = DType::f32;
-  /// kNone, or an i32 input [row] that says which row of the left input takes part as row i; a negative one:
-  /// a row of zeros. Where it is optional and absent, row i itself. That of a row which the guard rejects is
-  /// not read.
+  /// kNone, or an i32 input [row]: the row of the left input that is used as row i; negative: a row of zeros.
+  /// If it is optional and absent, row i itself. The index of a row that the guard rejects is not read.
   uint32_t left_index = kNone;
 
   bool operator==(const ContractionInfo&) const = default;
@@ -137,18 +136,18 @@ enum class ReductionKind : uint8_t {
 };
 
 /// A commutative monoid folded along an axis. The state is a tuple; `identity` holds its bits; `combine`
-/// takes two states (params 0..n-1 and n..2n-1). Lanes, warps and workers hold scattered columns, so the
-/// order in which states are joined is fixed by the schedule and the launch, not by the axis: argmax breaks
-/// ties by an index it carries.
+/// takes two states (params 0..n-1 and n..2n-1). Lanes, warps and workers (the blocks or threads that share
+/// the columns) hold scattered columns, so the schedule and the launch fix the order in which states are
+/// joined, not the axis: argmax breaks ties by an index that it carries.
 struct ReductionInfo {
   std::string name;
   AxisId axis = kNone;
   std::vector<DType> state;
   std::vector<uint64_t> identity;
   Lambda combine;
-  /// Optional: a node at the level of the lifted values. Where `bound < component 0 of the state so far`, the
-  /// element cannot change the state and a backend may skip it. So it may where the bound is NaN: nothing but
-  /// NaN is bounded by that, and such an element must not change the state.
+  /// Optional: a node at the level of the lifted values. If `bound < component 0 of the state so far`, the
+  /// element cannot change the state and a backend may skip it. It may also skip if the bound is NaN: NaN
+  /// bounds nothing but NaN, and such an element must not change the state.
   NodeId bound = kNone;
   /// Follows from the combine: `ProgramBuilder::build` and `parse_program` recognise it. Not printed.
   ReductionKind kind = ReductionKind::other;
@@ -156,26 +155,26 @@ struct ReductionInfo {
   bool operator==(const ReductionInfo&) const = default;
 };
 
-/// A result. `per_row`: [row], or where there is a `position`, the elements that it names; `tile`: [row,
-/// column] with a row stride; `any`: one word, the bitwise or over all active rows.
+/// A result. `per_row`: [row], or if there is a `position`, the elements that it names; `tile`: [row, column]
+/// with a row stride; `any`: one word, the bitwise or over all active rows.
 struct OutputInfo {
   enum class Kind : uint8_t { per_row, tile, any };
   std::string name;
   DType dtype;
   NodeId node = kNone;
   Kind kind = Kind::per_row;
-  bool optional = false;  ///< a null pointer means that the caller does not want it
+  bool optional = false;  ///< a null pointer at launch means that it is not written
   /// `per_row` only: the node (row level; i32, u32 or i64) of the element at which a row's value is stored;
-  /// kNone: the row. A negative one: the value is not stored. Two rows that name one element: either value
+  /// kNone: the row. If it is negative, the value is not stored. If two rows name one element, either value
   /// may remain.
   NodeId position = kNone;
 
   bool operator==(const OutputInfo&) const = default;
 };
 
-/// What to compute: a typed graph over named axes, in topological order. It says nothing of tiles, threads or
-/// machines. Made by `ProgramBuilder` (gumtile/dsl.h) or `parse_program`; both verify it. A value type; const
-/// use from many threads is safe.
+/// What to compute: a typed graph over named axes, in topological order. It says nothing about tiles, threads
+/// or machines. Built by `ProgramBuilder` (gumtile/dsl.h) or `parse_program`; both verify it. A value type;
+/// const use from many threads is safe.
 struct Program {
   std::string name;
   std::vector<AxisInfo> axes;
@@ -186,7 +185,7 @@ struct Program {
   std::vector<OutputInfo> outputs;
   AxisId row_axis = kNone;     ///< the axis of independent rows (a batch)
   AxisId column_axis = kNone;  ///< the axis that is swept and reduced (a vocabulary)
-  NodeId row_guard = kNone;    ///< optional: where this is false, nothing of the row is written or reported
+  NodeId row_guard = kNone;    ///< optional: if it is false, nothing of the row is written or reported
 
   bool operator==(const Program&) const = default;
 };

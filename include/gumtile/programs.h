@@ -10,13 +10,13 @@
 namespace gumtile {
 
 /// LM head with sampling (src/head), with the fields of src/head/fields.cpp. Inputs: hidden_states [batch,
-/// hidden] (rounded to the weights' type where it is another), weights [vocab, hidden]; over slots
-/// temperature f32 (absent: 1), seed u64 (absent: 0); per row offset u64 (absent: 0), row_slot i32 (absent:
-/// the row itself; negative: inactive), token_position i32 (the element of `token` that the row's token is
-/// stored at; absent: the row; negative: it is not stored) and hidden_index i32 (the row of hidden_states
-/// that the row takes; absent: the same row; negative: zeros); scalars num_rows i32 and invalid_token i32
-/// (absent: -1). Outputs: token of type `token_dtype`, logprob f32 (if asked for), status u32 [batch],
-/// any_status u32. Throws Error(usage) for another token_dtype.
+/// hidden] (rounded to the weights' type if it differs), weights [vocab, hidden]; over slots temperature f32
+/// (absent: 1), seed u64 (absent: 0); per row offset u64 (absent: 0), row_slot i32 (absent: the row itself;
+/// negative: inactive), token_position i32 (the element of `token` that the row's token is stored at; absent:
+/// the row; negative: it is not stored) and hidden_index i32 (the row of hidden_states that the row takes;
+/// absent: the same row; negative: zeros); scalars num_rows i32 and invalid_token i32 (absent: -1). Outputs:
+/// token of type `token_dtype`, logprob f32 (if requested), status u32 [batch], any_status u32. Throws
+/// Error(usage) for another token_dtype.
 Program lm_head_sample(const SamplingOptions& options);
 
 /// The same from logits [batch, vocab] of type `options.hidden_dtype` that exist already, without
@@ -38,9 +38,9 @@ Program cross_entropy(DType hidden_dtype, DType weights_dtype);
 /// A built-in Program by its name, which is also the Program's own.
 struct BuiltinProgram {
   std::string_view name;
-  /// Of the options each Program takes what it has; `output_dtype` is gemm's.
+  /// Each Program uses only the options that it has; `output_dtype` is gemm's.
   Program (*make)(const SamplingOptions& options, DType output_dtype);
-  bool samples = false;  ///< it has all of `options`, settings and fragments among them
+  bool samples = false;  ///< it uses all of `options`, including settings and fragments
 };
 
 /// All of the above, lm_head_sample first.

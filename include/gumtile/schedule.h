@@ -34,27 +34,27 @@ struct MmaSyncSchedule {
 };
 
 /// Hopper's warpgroup MMA (wgmma m64nNk16) fed by TMA through an mbarrier pipeline: bf16 and f16, sm_90a. One
-/// producer thread streams both operands; consumer warpgroups multiply and fold. One persistent block a
+/// producer thread streams both operands; consumer warpgroups multiply and fold. One persistent block per
 /// multiprocessor takes a contiguous range of columns.
 struct WgmmaSchedule {
   int block_rows = 64;     ///< rows per block: 64 * warpgroups_m, or 128 * warpgroups_m
   int block_vocab = 128;   ///< columns per tile, a multiple of 64 * warpgroups_n
   int block_k = 64;        ///< columns of the contracted axis per stage: 64 or 128
-  int stages = 9;          ///< shared-memory stages: what is in flight
+  int stages = 9;          ///< shared-memory stages: the copies in flight
   int warpgroups_m = 1;    ///< consumer warpgroups along the rows
   int warpgroups_n = 1;    ///< consumer warpgroups along the columns
   int cluster_m = 1;       ///< blocks along the rows that share the weights by multicast: 1 or 2
   int cluster_n = 1;       ///< blocks along the columns that share the hidden states by multicast: 1 or 2
   int l2_promotion = 128;  ///< bytes that L2 fetches for a read of the weights: 64, 128 or 256
-  int box_rows = 64;       ///< rows of the weights that one copy takes: 32, 64, 128 or 256
+  int box_rows = 64;       ///< rows of the weights per copy: 32, 64, 128 or 256
   int turns = 1;  ///< groups of consumer warpgroups that take whole tiles in turn: one multiplies, one folds
   bool operator==(const WgmmaSchedule&) const = default;
 };
 
-/// How to compute: tile shapes and their mapping onto a machine. Nothing in it changes what is computed.
-/// A value type; text forms: "host:b4,v256", "simt:b8,v256,k32",
+/// How to compute: tile shapes and their mapping onto a machine. Nothing in it changes what is computed. A
+/// value type; text forms: "host:b4,v256", "simt:b8,v256,k32",
 /// "mma_sync:b64,v256,stages=4,warps=2x4,copy=16",
-/// "wgmma:b128,v256,k64,stages=4,wg=2x1,cluster=1x1,l2=128,box=64" (",turns=2" after it where there are two).
+/// "wgmma:b128,v256,k64,stages=4,wg=2x1,cluster=1x1,l2=128,box=64" (followed by ",turns=2" if there are two).
 struct Schedule {
   std::variant<HostSchedule, SimtSchedule, MmaSyncSchedule, WgmmaSchedule> family;
 

@@ -7,7 +7,7 @@
 
 namespace gumtile {
 
-/// What a NVIDIA architecture can do, as far as plans depend on it.
+/// What an NVIDIA architecture can do, as far as plans depend on it.
 struct GpuCapability {
   int sm;                  ///< compute capability, 10 * major + minor
   int shared_bytes;        ///< shared memory that one block may have
@@ -27,7 +27,7 @@ struct Target {
 
   /// "host", "host:x86-64-v3", "host:x86-64-v4+avx512bf16", "sm_80", "sm_90a", …
   std::string str() const;
-  /// Throws Error(usage) naming the targets known.
+  /// Throws Error(usage) naming the known targets.
   static Target parse(std::string_view text);
   bool is_cuda() const { return kind == Kind::cuda; }
   const GpuCapability& gpu() const;
@@ -35,10 +35,10 @@ struct Target {
   bool operator==(const Target&) const = default;
 };
 
-/// All GPU architectures known, ascending.
+/// All known GPU architectures, ascending.
 const std::vector<GpuCapability>& gpu_capabilities();
 
-/// The target for a device of the given compute capability: its own architecture where known, else the newest
+/// The target for a device of the given compute capability: its own architecture if known, else the newest
 /// known one below it (PTX is forward compatible).
 Target target_for_device(int major, int minor);
 

@@ -12,16 +12,12 @@
 namespace gumtile {
 
 /// What a schedule's speed depends on in a Program, beside the sizes of the matrices: the key of tuning
-/// records. Programs that differ in nothing else share their records.
+/// records. Programs that are equal in this share their records.
 struct Workload {
-  enum class Bound : uint8_t {
-    none,
-    group,
-    element
-  };  ///< the level of what a sweep's reduction is bounded by
+  enum class Bound : uint8_t { none, group, element };  ///< the level at which a sweep's reduction is bounded
 
-  std::optional<DType> left, right;  ///< the product's operands as they are stored; none: there is no product
-  std::optional<DType> operands;     ///< and as they are multiplied
+  std::optional<DType> left, right;  ///< the product's operands as stored; none: there is no product
+  std::optional<DType> operands;     ///< as multiplied
   int sweeps = 1;                    ///< over the columns
   Join join = Join::records;         ///< how blocks join their states on a GPU
   int record_words = 0;              ///< 32-bit words of the states of a row
@@ -41,9 +37,9 @@ struct Workload {
 /// A Program's class. The Program must be verified.
 Workload workload_of(const Program& program);
 
-/// How far apart two classes are: 0 for equal ones; empty if a schedule for one says nothing of the other,
-/// since they multiply other types, sweep another number of times or are bounded otherwise. Another join
-/// counts for more than all else.
+/// How far apart two classes are: 0 for equal ones; empty if a schedule for one says nothing about the other,
+/// since they multiply other types, sweep another number of times or have other bounds. A different join
+/// counts for more than everything else.
 std::optional<int> distance(const Workload& a, const Workload& b);
 
 }  // namespace gumtile
