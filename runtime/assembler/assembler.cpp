@@ -15,7 +15,7 @@
 namespace gumtile {
 namespace {
 
-/// Adds the cubins to what another source makes.
+/// Adds cubins to the kernels that another source compiles.
 class AssemblingSource final : public KernelSource {
  public:
   AssemblingSource(std::shared_ptr<KernelSource> source, std::string ptxas, Log log)
@@ -55,7 +55,7 @@ class AssemblingSource final : public KernelSource {
   std::string ptxas_;
   Log log_;
   std::mutex mutex_;
-  std::map<std::string, std::string> cubins_;  ///< by KernelArtifact::key; empty: it could not be made
+  std::map<std::string, std::string> cubins_;  ///< by KernelArtifact::key; empty: it could not be assembled
 };
 
 }  // namespace

@@ -13,22 +13,23 @@
 
 namespace gumtile::assembler {
 
-/// An assembler is not run again, since it took too long before.
+/// The assembler is not run again, since it took too long before.
 class GivenUp : public Error {
   using Error::Error;
 };
 
-/// One assembler for as long as it answers. The first time that it takes too long it is given up: what it
-/// works on at that time is ended, too, and no kernel waits for it again.
+/// One assembler, until it takes too long for the first time. It is then given up: its running processes are
+/// ended, too, and no kernel waits for it again.
 class AssemblerRun {
  public:
   explicit AssemblerRun(std::string ptxas, std::chrono::milliseconds deadline = std::chrono::minutes(1))
       : ptxas_(std::move(ptxas)), deadline_(deadline) {}
 
-  /// As `gumtile::assemble`; a `TookTooLong` first, `GivenUp` from then on. Thread safe.
+  /// As `gumtile::assemble`; throws `TookTooLong` the first time that it takes too long, and `GivenUp` from
+  /// then on. Thread safe.
   std::string assemble(const std::string& ptx, const Target& target, const std::function<bool()>& stop = {});
 
-  /// Whether it took too long once. Thread safe.
+  /// Whether it has taken too long. Thread safe.
   bool is_given_up() const { return given_up_; }
 
  private:
@@ -39,10 +40,10 @@ class AssemblerRun {
   std::atomic<bool> given_up_{false};
 };
 
-/// As `gumtile::add_cubin`, by this run.
+/// As `gumtile::add_cubin`, with this run.
 void add_cubin(KernelArtifact& artifact, AssemblerRun& run, const Log& log);
 
-/// The one of this process for an assembler's path.
+/// This process's run for an assembler's path.
 std::shared_ptr<AssemblerRun> run_of(const std::string& ptxas);
 
 }  // namespace gumtile::assembler

@@ -20,7 +20,7 @@ bool lies_within(uint64_t offset, uint64_t bytes, uint64_t total) {
   return offset <= total && bytes <= total - offset;
 }
 
-/// A structure of the file, wherever it lies.
+/// A structure of the file, at any alignment.
 template <typename T>
 std::optional<T> read_at(std::string_view bytes, uint64_t offset) {
   if (!lies_within(offset, sizeof(T), bytes.size())) return std::nullopt;
@@ -29,16 +29,16 @@ std::optional<T> read_at(std::string_view bytes, uint64_t offset) {
   return value;
 }
 
-/// Sections, and the kernels that they define.
+/// An ELF image: its sections, and the kernels that they define.
 class Image {
  public:
-  /// `why_not()` says whether it is one.
+  /// `why_not()` says whether it is valid.
   explicit Image(std::string_view bytes) : bytes_(bytes) { why_not_ = read(); }
 
   const std::string& why_not() const { return why_not_; }
   const Elf64_Ehdr& header() const { return header_; }
 
-  /// A global function whose code lies in a section of this file.
+  /// Whether there is a global function of this name with its code in a section of this file.
   bool defines(std::string_view name) const {
     return std::ranges::any_of(sections_, [&](const Elf64_Shdr& s) {
       return s.sh_type == SHT_SYMTAB && s.sh_link < sections_.size() && defines_in(s, name);

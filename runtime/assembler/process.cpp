@@ -29,8 +29,8 @@ namespace {
 namespace fs = std::filesystem;
 using files::FileDescriptor;
 
-/// A program's files follow stdin, stdout and stderr. Ours lie above, so that handing one down cannot replace
-/// another.
+/// A program's files follow stdin, stdout and stderr. Ours have higher numbers, so that passing one on cannot
+/// replace another.
 constexpr int kFirstFile = 3;
 constexpr int kLowestDescriptor = 32;
 
@@ -38,7 +38,7 @@ constexpr int kLowestDescriptor = 32;
   throw Error(code, fmt::format("{}: {}", what, std::strerror(errno)));
 }
 
-/// What a program is given in place of this process's descriptors.
+/// The descriptors that a program gets instead of this process's.
 class FileActions {
  public:
   FileActions() { posix_spawn_file_actions_init(&actions_); }
@@ -71,7 +71,7 @@ std::vector<fs::path> folders_of_tools() {
   return folders;
 }
 
-/// How the program is started: what this process does with signals is not the program's business.
+/// How the program is started: it does not inherit this process's signal settings.
 class SpawnAttributes {
  public:
   SpawnAttributes() {
@@ -81,7 +81,7 @@ class SpawnAttributes {
     posix_spawnattr_setsigmask(&attributes_, &signals);
     sigfillset(&signals);
     posix_spawnattr_setsigdefault(&attributes_, &signals);
-    posix_spawnattr_setpgroup(&attributes_, 0);  // a group of its own, which can be killed whole
+    posix_spawnattr_setpgroup(&attributes_, 0);  // a group of its own, which can be killed as a whole
     posix_spawnattr_setflags(&attributes_,
                              POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
   }
@@ -97,7 +97,7 @@ class SpawnAttributes {
 
 using Clock = std::chrono::steady_clock;
 
-/// A descriptor above those that are handed down.
+/// A descriptor above those that are passed on.
 FileDescriptor lifted(FileDescriptor low, const char* what) {
   if (!low.is_open()) throw_errno(ErrorCode::cannot_create, what);
   FileDescriptor high(fcntl(low.get(), F_DUPFD_CLOEXEC, kLowestDescriptor));
@@ -105,8 +105,8 @@ FileDescriptor lifted(FileDescriptor low, const char* what) {
   return high;
 }
 
-/// Text that a program writes into a pipe: its beginning is kept, all of it is read. The pipe's end is not
-/// waited for, since processes that the program leaves behind may keep it open.
+/// Text that a program writes into a pipe: all of it is read, and the beginning is kept. It does not wait for
+/// the pipe's end, since processes that the program leaves behind may keep it open.
 class BoundedText {
  public:
   explicit BoundedText(size_t most_kept) : most_kept_(most_kept) {
@@ -120,12 +120,12 @@ class BoundedText {
   }
 
   int write_end() const { return write_end_.get(); }
-  /// Once the program has it.
+  /// To be called once the program has the write end.
   void close_write_end() { write_end_ = FileDescriptor(); }
-  /// For poll(2), which passes over a negative one.
+  /// For poll(2), which ignores a negative descriptor.
   int waits_on() const { return read_end_.get(); }
 
-  /// Takes what is there, a pipe's fill at most.
+  /// Reads what is there, at most one full pipe.
   void read_some() {
     std::array<char, 1 << 16> part;
     while (read_end_.is_open()) {
@@ -154,7 +154,7 @@ class BoundedText {
   size_t all_ = 0;
 };
 
-/// The leaders of the groups that run, for a signal handler; 0: free. More than these are not known to it.
+/// The leaders of the running groups, for a signal handler; 0: free. It does not know of more than these.
 std::array<std::atomic<pid_t>, 256> running{};
 static_assert(std::atomic<pid_t>::is_always_lock_free);
 
@@ -165,7 +165,7 @@ void replace_running(pid_t old, pid_t now) {
   }
 }
 
-/// A process group that this process started. It is gone when this object is.
+/// A process group that this process started. It ends with this object.
 class ProcessGroup {
  public:
   explicit ProcessGroup(pid_t leader) : leader_(leader) { replace_running(0, leader); }
@@ -175,7 +175,7 @@ class ProcessGroup {
   ProcessGroup(const ProcessGroup&) = delete;
   ProcessGroup& operator=(const ProcessGroup&) = delete;
 
-  /// Whether the leader has ended. Until it is waited for, its number stays the group's.
+  /// Whether the leader has ended. Until it is waited for, its number remains the group's.
   bool has_ended() {
     siginfo_t info{};
     const int result = waitid(P_PID, static_cast<id_t>(leader_), &info, WEXITED | WNOHANG | WNOWAIT);
@@ -186,7 +186,7 @@ class ProcessGroup {
     return unknown_ || (result == 0 && info.si_pid == leader_);
   }
 
-  /// Kills what is left of it. Returns how the leader ended; nothing: nobody can tell.
+  /// Kills what is left of the group. Returns how the leader ended; nothing: that is unknown.
   std::optional<int> end() {
     if (unknown_) return std::nullopt;
     kill(-leader_, SIGKILL);
@@ -203,10 +203,10 @@ class ProcessGroup {
  private:
   pid_t leader_;
   bool reaped_ = false;
-  bool unknown_ = false;  ///< somebody else has waited for it
+  bool unknown_ = false;  ///< another part of the process has waited for it
 };
 
-/// Why the program failed; empty: it did not.
+/// Why the program failed; empty if it did not.
 std::string fault_of(int status) {
   if (WIFSIGNALED(status)) return fmt::format("was ended by signal {}", WTERMSIG(status));
   if (WEXITSTATUS(status) != 0) return fmt::format("failed with exit code {}", WEXITSTATUS(status));
@@ -292,7 +292,7 @@ ProgramOutput run_program(std::vector<std::string> arguments,
   out.close_write_end();
   err.close_write_end();
 
-  // Ends it; what the Error says, and its notes.
+  // Ends it; returns the Error's text and notes.
   const auto ended = [&](std::string_view why) {
     group.end();
     std::vector<std::string> notes;
@@ -320,7 +320,7 @@ ProgramOutput run_program(std::vector<std::string> arguments,
     err.read_some();
   }
   const std::optional<int> status = group.end();
-  // What it wrote last; a pipe holds 64 KiB, and what survived the group's end shall not keep us here.
+  // The last output; a pipe holds 64 KiB, and processes that survived the group's end must not keep us here.
   constexpr int kLastReads = 16;
   for (int i = 0; i < kLastReads; ++i) {
     out.read_some();

@@ -11,8 +11,8 @@
 #include "files/posix_file.h"
 #include "gumtile/error.h"
 
-/// Programs run as processes, on files that are only in memory: nothing is left behind however they, or this
-/// process, end.
+/// Programs run as processes, on files that are only in memory: nothing is left behind, however they or this
+/// process end.
 namespace gumtile::assembler {
 
 /// A file in memory.
@@ -30,19 +30,19 @@ class MemoryFile {
   files::FileDescriptor file_;
 };
 
-/// The executable file of this name in the first folder that has one, of those of PATH, $CUDA_HOME/bin and
+/// The executable file of this name in the first folder that has one: those of PATH, $CUDA_HOME/bin,
 /// /usr/local/cuda/bin.
 std::optional<std::string> find_cuda_tool(const std::string& name);
 
-/// What a program wrote to its end.
+/// What a program wrote until it ended.
 struct ProgramOutput {
-  std::string out;         ///< the beginning, as much as may be kept
+  std::string out;         ///< the beginning, up to the limit
   std::string err;         ///< likewise
-  bool ended_well = true;  ///< false: nobody can tell how it ended
+  bool ended_well = true;  ///< false: it is unknown how it ended
 };
 
-/// The beginning of a program's words, for a message: it can be printed, and has an end. `all_bytes` is how
-/// many there were, if more than are kept.
+/// The beginning of a program's output, for a message: printable and of limited length. `all_bytes` is how
+/// many bytes there were, if more than are kept.
 std::string quoted(std::string_view words, size_t all_bytes = 0);
 
 /// How long a program may take and how much it may write.
@@ -50,29 +50,30 @@ struct ProgramLimits {
   std::chrono::milliseconds deadline = std::chrono::minutes(1);
   size_t file_bytes = size_t{256} << 20;  ///< in each of its files
   size_t kept_bytes = size_t{64} << 10;   ///< of what it writes to stdout and to stderr
-  /// Asked some hundred times a second; `true` ends the program.
+  /// Called about a hundred times per second; `true` ends the program.
   std::function<bool()> stop;
 };
 
-/// Under this name a program opens `files[index]` of `run_program`.
+/// The name under which a program opens `files[index]` of `run_program`.
 std::string program_file(size_t index);
 
-/// A program that had to be ended, since it took longer than it may.
+/// A program was ended because it took too long.
 class TookTooLong : public Error {
   using Error::Error;
 };
 
-/// Runs a program to its end, without the signal mask of this thread and what this process does with signals.
-/// `arguments[0]` is its path. It is the leader of a process group, all of which is killed when it has ended,
-/// exceeds `limits` or is to stop. Throws Error: device_unavailable if it cannot be started, `TookTooLong`,
-/// cancelled, or internal if it fails, with the beginning of its words as notes. If the application awaits
-/// all its children itself, or ignores their ends, nobody can tell how it ended. Thread safe.
+/// Runs a program to its end, without this thread's signal mask and this process's signal settings.
+/// `arguments[0]` is its path. It is the leader of a process group, all of which is killed when the program
+/// has ended, exceeds `limits` or is to stop. Throws Error: device_unavailable if it cannot be started,
+/// `TookTooLong`, cancelled, or internal if it fails, with the beginning of its messages as notes. If the
+/// application waits for all its children itself, or ignores SIGCHLD, it is unknown how the program ended.
+/// Thread safe.
 ProgramOutput run_program(std::vector<std::string> arguments,
                           const std::vector<std::reference_wrapper<const MemoryFile>>& files,
                           const ProgramLimits& limits = {});
 
-/// Kills all programs that `run_program` runs at this time, with their groups: for a process that is about to
-/// end by a signal, which does not reach them. May be called from a signal handler.
+/// Kills all programs that `run_program` is running, with their groups: for a process that is about to end by
+/// a signal, which does not reach them. May be called from a signal handler.
 void kill_running_programs() noexcept;
 
 }  // namespace gumtile::assembler

@@ -21,9 +21,9 @@ using Json = nlohmann::json;
 
 constexpr std::string_view kMagic = "gumtile\n";
 
-/// Fixed-size start of an entry. Every format has these `magic`, `hash` and `format`, and its hash is over
-/// all that follows `hash`, so that entries of other formats can be told from damaged ones. Integers are
-/// little-endian, as on all machines that there are kernels for.
+/// The fixed-size start of an entry. Every format has `magic`, `hash` and `format`, and its hash covers
+/// everything after `hash`, so that entries of other formats can be distinguished from damaged ones. Integers
+/// are little-endian, as on all machines that have kernels.
 struct Header {
   std::array<char, 8> magic{};
   std::array<char, 32> hash{};
@@ -36,7 +36,7 @@ struct Header {
 static_assert(sizeof(Header) == 64);
 constexpr size_t kHashedFrom = offsetof(Header, format);
 
-/// The header of bytes that are as some gumtile wrote them.
+/// The header, if the bytes are undamaged.
 std::optional<Header> intact_header(std::string_view bytes) {
   Header header;
   if (bytes.size() < sizeof(header)) return std::nullopt;
@@ -47,7 +47,7 @@ std::optional<Header> intact_header(std::string_view bytes) {
   return header;
 }
 
-/// The library's own conversions wrap numbers that are out of range, and take `true` for 1.
+/// The JSON library's own conversions wrap numbers that are out of range, and accept `true` as 1.
 template <typename T>
 T integer(const Json& json) {
   if (!json.is_number_integer()) throw std::invalid_argument("not an integer");
@@ -57,7 +57,7 @@ T integer(const Json& json) {
   return json.get<T>();
 }
 
-/// Names every field once, for writing and for reading: `field(name, member)`.
+/// Lists every field once, for writing and for reading: `field(name, member)`.
 template <typename Spec, typename Field>
 void for_each_number(Spec& spec, const Field& field) {
   field("threads", spec.threads);
@@ -120,7 +120,7 @@ Json to_json(const KernelArtifact& artifact) {
           {"schedule", artifact.schedule},
           {"key", artifact.key},
           {"ptx_version", artifact.ptx_version},
-          // JSON has no infinities; an entry with null here would never be read.
+          // JSON has no infinities; an entry with null here could never be read.
           {"compile_ms", std::isfinite(artifact.compile_ms) ? artifact.compile_ms : 0.0},
           {"launch", launch}};
 }
@@ -175,7 +175,7 @@ std::optional<KernelArtifact::Format> parse_format(std::string_view text) {
 }
 
 std::string encode_entry(std::string_view key_text, const KernelArtifact& artifact) {
-  const std::string metadata = to_json(artifact).dump();  // throws for what JSON cannot hold: not stored
+  const std::string metadata = to_json(artifact).dump();  // throws for text that JSON cannot hold: not stored
   for (const size_t size : {key_text.size(), metadata.size(), artifact.cubin.size()})
     if (!std::in_range<uint32_t>(size)) throw std::length_error("a part of an entry exceeds 4 GiB");
   Header header;

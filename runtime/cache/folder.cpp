@@ -16,7 +16,7 @@ namespace {
 
 using files::FileDescriptor;
 
-constexpr int kMaxLinks = 40;  // what Linux follows in one path
+constexpr int kMaxLinks = 40;  // the most that Linux follows in one path
 constexpr mode_t kOthersWrite = S_IWGRP | S_IWOTH;
 
 OpenFolder refused(std::string reason) {
@@ -27,7 +27,8 @@ OpenFolder refused(std::string_view what, int error) {
   return refused(fmt::format("{}: {}", what, std::generic_category().message(error)));
 }
 
-/// The names along a path, without empty ones and "."; so a last "/" cannot make a link be followed.
+/// The names along a path, without empty ones and ".", so that a trailing "/" cannot cause a link to be
+/// followed.
 std::deque<std::string> names_along(std::string_view path) {
   std::deque<std::string> names;
   while (!path.empty()) {
@@ -39,7 +40,7 @@ std::deque<std::string> names_along(std::string_view path) {
   return names;
 }
 
-/// O_PATH: folders above the cache need not be readable, and a link is opened itself.
+/// O_PATH: folders above the cache need not be readable, and a link itself is opened.
 FileDescriptor open_path(int folder, const char* name, int flags) {
   return FileDescriptor(openat(folder, name, O_PATH | O_CLOEXEC | flags));
 }
@@ -52,7 +53,7 @@ bool only_root_and_we_write(int folder) {
          (status.st_mode & kOthersWrite) == 0;
 }
 
-/// What is wrong with the folder itself; empty: nothing.
+/// What is wrong with the folder itself; empty if nothing is.
 std::string why_not_ours(const struct stat& status) {
   if (!S_ISDIR(status.st_mode)) return "is not a folder";
   if (status.st_uid != geteuid())
@@ -62,7 +63,8 @@ std::string why_not_ours(const struct stat& status) {
   return {};
 }
 
-/// One step down; `rest` is what follows. Puts the names of a link's target before `rest`.
+/// Walks down a path, one step at a time; `rest` is what follows. Puts the names of a link's target before
+/// `rest`.
 class Walk {
  public:
   Walk(const std::filesystem::path& path, IfAbsent if_absent)
@@ -76,13 +78,13 @@ class Walk {
   }
 
  private:
-  /// Goes on by one name. "usable" stands for: so far.
+  /// Follows one name. "usable" means usable so far.
   OpenFolder step() {
     const std::string name = rest_.front();
     FileDescriptor next = open_path(here_.get(), name.c_str(), O_NOFOLLOW);
     if (!next.is_open() && errno == ENOENT) {
       if (if_absent_ == IfAbsent::leave) return {OpenFolder::State::absent, FileDescriptor(), {}};
-      // Another process may be making it at the same time.
+      // Another process may be creating it at the same time.
       if (mkdirat(here_.get(), name.c_str(), S_IRWXU) != 0 && errno != EEXIST)
         return refused("cannot be made", errno);
       next = open_path(here_.get(), name.c_str(), O_NOFOLLOW);

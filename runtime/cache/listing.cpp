@@ -24,15 +24,16 @@ struct CloseFolder {
   void operator()(DIR* stream) const { closedir(stream); }
 };
 
-/// When an entry counts as used. A time far in the future comes from a clock that was wrong: it says nothing,
-/// and must not keep an entry for years. A use sets it right. Within an hour, it is another machine's clock.
+/// When an entry counts as used. A time far in the future comes from a wrong clock: it says nothing, and must
+/// not keep an entry for years; the next use corrects it. Within an hour, it may come from another machine's
+/// clock.
 auto last_use(const ListedFile& file, int64_t now) {
   const bool meaningless = file.used > now + kStaleSeconds;
   return std::tuple(!meaningless, file.used, file.used_ns);
 }
 
-/// Writers take milliseconds, and where locks do not work this alone protects them. A time in the future is
-/// as far off as one in the past.
+/// Writers take milliseconds; if locks do not work, only this protects them. A time in the future counts like
+/// one equally far in the past.
 bool is_stale(const ListedFile& file, int64_t now) {
   return file.used < now - kStaleSeconds || file.used > now + kStaleSeconds;
 }
@@ -41,7 +42,7 @@ bool is_stale(const ListedFile& file, int64_t now) {
 
 std::vector<ListedFile> list_files(int folder) {
   std::vector<ListedFile> files;
-  // A descriptor of its own: the position in a folder belongs to the open file.
+  // A separate descriptor: the position in a folder belongs to the open file.
   files::FileDescriptor copy(openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!copy.is_open()) return files;
   const std::unique_ptr<DIR, CloseFolder> stream(fdopendir(copy.get()));
@@ -79,7 +80,7 @@ void tidy(int folder, uint64_t max_bytes, const std::string& keep) {
     }
   }
   if (sum <= max_bytes) return;
-  // Somewhat below the bound, so that not every store has to remove something.
+  // Somewhat below the limit, so that not every store has to remove something.
   const uint64_t target = max_bytes - max_bytes / 10;
   std::sort(entries.begin(), entries.end(),
             [now](const ListedFile& a, const ListedFile& b) { return last_use(a, now) < last_use(b, now); });

@@ -19,7 +19,7 @@ bool is_ours(const struct stat& status) {
   return S_ISREG(status.st_mode) && status.st_uid == geteuid() && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
-/// Up to `size` bytes; fewer where the file is shorter or fails.
+/// Up to `size` bytes; fewer if the file is shorter or reading fails.
 std::string read_bytes(int file, size_t size) {
   std::string bytes(size, '\0');
   size_t done = 0;
@@ -42,7 +42,7 @@ void remove_damaged(int folder, const std::string& name, const struct stat& open
 }
 
 /// The time of last use is the time of modification: access times are often switched off, and backups change
-/// them. A failure (read-only file system) matters to nobody.
+/// them. A failure (read-only file system) does not matter.
 void note_use(int file) { futimens(file, nullptr); }
 
 Lookup rejected() { return {std::nullopt, true}; }
@@ -51,8 +51,8 @@ Lookup rejected() { return {std::nullopt, true}; }
 
 Lookup look_up(int folder, std::string_view key_text, uint64_t max_bytes) {
   const std::string name = entry_name(key_text);
-  // Opened without asking first whether it is there: between the two it could go. O_NONBLOCK: a named pipe
-  // must not hold us up.
+  // Opened without checking first whether it is there: it could be removed in between. O_NONBLOCK: a named
+  // pipe must not block us.
   const files::FileDescriptor file(
       openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!file.is_open()) return {std::nullopt, errno != ENOENT};

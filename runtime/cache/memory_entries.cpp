@@ -14,7 +14,7 @@ std::shared_ptr<const KernelArtifact> MemoryEntries::get(std::string_view key_te
 }
 
 void MemoryEntries::put(std::string_view key_text, KernelArtifact artifact) {
-  // What the launch specification takes is small beside the code.
+  // The launch specification is small compared to the code.
   const uint64_t bytes =
       sizeof(Item) + sizeof(KernelArtifact) + key_text.size() + artifact.code.size() + artifact.cubin.size();
   Items added;

@@ -12,14 +12,15 @@
 
 namespace gumtile::cache {
 
-/// The artifacts that this process got or stored last. Thread safe.
+/// The artifacts that this process loaded or stored last. Thread safe.
 class MemoryEntries {
  public:
   explicit MemoryEntries(uint64_t max_bytes) : max_bytes_(max_bytes) {}
 
-  /// Null where there is none.
+  /// Null if there is none.
   std::shared_ptr<const KernelArtifact> get(std::string_view key_text);
-  /// Replaces what is there. Least recently used ones go first; one larger than the bound is not kept.
+  /// Replaces an existing one. The least recently used are removed first; one larger than the limit is not
+  /// kept.
   void put(std::string_view key_text, KernelArtifact artifact);
   void clear();
 

@@ -27,7 +27,7 @@ using cache::OpenFolder;
 
 std::string error_text(int error) { return std::generic_category().message(error); }
 
-/// Counts of ModuleCacheCounts, as several threads change them.
+/// The counts of ModuleCacheCounts, changed by several threads.
 struct Counters {
   std::atomic<uint64_t> hits = 0;
   std::atomic<uint64_t> misses = 0;
@@ -88,7 +88,8 @@ struct ModuleCache::Impl {
       return failed_to_store(
           fmt::format("its {} bytes are more than all may have together, {}", bytes.size(), max_bytes));
     const std::string name = cache::entry_name(key_text);
-    // Someone may remove the folder, or all that is in it, at any time; hardly several times in a row.
+    // Another process may remove the folder, or everything in it, at any time, but hardly several times in a
+    // row.
     constexpr int kAttempts = 5;
     int error = 0;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
@@ -107,7 +108,7 @@ struct ModuleCache::Impl {
     failed_to_store(error_text(error));
   }
 
-  /// Calls `counts(folder, file)` for every entry and leftover, and sums up those for which it holds.
+  /// Calls `counts(folder, file)` for every entry and leftover, and sums up those for which it returns true.
   template <typename Counts>
   ModuleCacheContents visit(const Counts& counts) {
     ModuleCacheContents sum;

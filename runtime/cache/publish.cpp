@@ -23,8 +23,8 @@ class TemporaryFile {
       file_ = files::FileDescriptor(openat(
           folder, name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR));
     } while (!file_.is_open() && (errno == EEXIST || errno == EINTR));
-    // Says to `is_abandoned` that someone is at work; the system takes it back however the process ends. If
-    // it cannot be had, the file might be cleared away, and the caller tries again.
+    // Tells `is_abandoned` that a writer is working; the system releases it however the process ends. If the
+    // lock cannot be taken, the file might be removed, and the caller tries again.
     if (file_.is_open()) flock(file_.get(), LOCK_EX | LOCK_NB);
   }
   ~TemporaryFile() {
@@ -63,7 +63,7 @@ int publish(int folder, const std::string& name, std::string_view bytes, const P
   reached(PublishStep::partly_written);
   if (const int error = files::write_all(file.get(), bytes.substr(half)); error != 0) return error;
   reached(PublishStep::written);
-  // Else a crash of the machine could leave the name with nothing behind it. The folder is not synced: an
+  // Otherwise a crash of the machine could leave the name without contents. The folder is not synced: an
   // entry whose name is lost is only a miss.
   if (const int error = files::sync(file.get()); error != 0) return error;
   reached(PublishStep::synced);

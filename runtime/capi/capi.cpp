@@ -48,7 +48,7 @@ gumtile_status fail(gumtile_status status, std::string text) noexcept {
   return status;
 }
 
-/// Words for the exception in flight, and its status. Throws where there is no memory for the words.
+/// A text for the exception in flight, and its status. Throws if there is no memory for the text.
 gumtile_status fail_with_current_exception() {
   try {
     throw;
@@ -131,7 +131,8 @@ gumtile_status launched(gumtile::Status status) noexcept {
   return static_cast<gumtile_status>(status);
 }
 
-/// The number in a field of an enum type: callers in C may put any int there, one in C++ may not hold it.
+/// The number in a field of an enum type: callers in C may put any int there, which an enum in C++ may not
+/// hold.
 template <typename Enum>
 int number_in(const Enum& field) {
   static_assert(sizeof(Enum) == sizeof(int));
@@ -156,7 +157,7 @@ gumtile::DType dtype_of(int dtype, gumtile_dtype absent, const char* field) {
   throw Error(ErrorCode::usage, fmt::format("{} is {}, which is no gumtile_dtype", field, dtype));
 }
 
-/// A dtype that matrices may have; `absent`: the one that is meant where none is given.
+/// A dtype that matrices may have; `absent`: the default if none is given.
 gumtile::DType matrix_dtype_of(int dtype, gumtile::DType absent, const char* field) {
   if (dtype == 0) return absent;
   if (dtype == GUMTILE_I32 || dtype == GUMTILE_I64)
@@ -181,7 +182,7 @@ std::vector<std::shared_ptr<gumtile::Pack>> packs_of(const gumtile_engine_option
   return packs;
 }
 
-/// The packs in their order, then the compiler; null where there is neither.
+/// The packs in their order, then the compiler; null if there is neither.
 std::shared_ptr<gumtile::KernelSource> source_of(const gumtile_engine_options& given,
                                                  const std::vector<std::shared_ptr<gumtile::Pack>>& packs,
                                                  const gumtile::Log& log) {

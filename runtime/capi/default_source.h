@@ -7,8 +7,8 @@
 
 namespace gumtile::capi {
 
-/// What compiles kernels in this library; null in the one without a compiler. Each library links one
-/// definition.
+/// The source that compiles kernels in this library; null in the library without a compiler. Each library
+/// links one definition.
 std::shared_ptr<KernelSource> default_source(const Log& log);
 extern const bool kHasCompiler;
 

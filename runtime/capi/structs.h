@@ -9,12 +9,12 @@
 
 namespace gumtile::capi {
 
-/// More than any version of a struct will have: a larger struct_size was never set, and is not to be read up
-/// to.
+/// More than any version of a struct will have: a larger struct_size is uninitialised, and so much must not
+/// be read.
 inline constexpr size_t kMaxStructSize = 4096;
 
-/// Copies a size-prefixed struct of the caller, whose header may be older (what it lacks keeps the value in
-/// `known`) or newer (what we do not know must be zero). False where it is neither.
+/// Copies a size-prefixed struct of the caller, whose header may be older (fields that it lacks keep their
+/// value in `known`) or newer (fields that we do not know must be zero). Returns false if it is neither.
 template <typename Struct>
 bool read_struct(const Struct* given, Struct& known) noexcept {
   constexpr size_t kSize = sizeof(Struct);

@@ -18,7 +18,7 @@ namespace {
 constexpr size_t kPageBytes = 4096;
 constexpr int kPasses = 8;
 
-/// Anonymous memory in huge pages where the system has them.
+/// Anonymous memory in huge pages if the system has them.
 class Pages {
  public:
   explicit Pages(size_t bytes)

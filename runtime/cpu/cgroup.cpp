@@ -37,7 +37,7 @@ bool contains(const std::string& comma_list, std::string_view name) {
   return std::ranges::any_of(split(comma_list, ','), [&](const std::string& part) { return part == name; });
 }
 
-/// mountinfo has blanks and the like as "\040".
+/// mountinfo escapes blanks and similar characters as "\040".
 std::string unescaped(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -68,12 +68,12 @@ std::vector<Mount> mounts(const fs::path& root) {
   return found;
 }
 
-/// The folders of this process's group and of those above it, as far as they are mounted.
+/// The folders of this process's group and of the groups above it, as far as they are mounted.
 std::vector<fs::path> folders(const fs::path& root, const Mount& mount, const std::string& group) {
   const fs::path top = root / fs::path(mount.folder).relative_path();
   std::string below = group;
   if (mount.group != "/") {
-    // A container may see its own group, or a part of it, as the topmost.
+    // A container may see its own group, or a part of it, as the topmost group.
     const bool inside = group == mount.group || group.starts_with(mount.group + "/");
     below = inside ? group.substr(mount.group.size()) : "";
   }
@@ -81,7 +81,7 @@ std::vector<fs::path> folders(const fs::path& root, const Mount& mount, const st
   fs::path folder = top;
   for (const std::string& name : split(below, '/')) {
     if (name.empty()) continue;
-    if (name == "..") break;  // a group outside of what this process may see
+    if (name == "..") break;  // a group that this process may not see
     folder /= name;
     all.push_back(folder);
   }
@@ -95,7 +95,7 @@ std::string first_line(const fs::path& path) {
   return line;
 }
 
-/// Nothing for "max", for -1 and for what is not there.
+/// Nothing for "max", for -1 and for a missing file.
 std::optional<uint64_t> number_in(const std::string& text) {
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -104,7 +104,7 @@ std::optional<uint64_t> number_in(const std::string& text) {
 }
 std::optional<uint64_t> number(const fs::path& path) { return number_in(first_line(path)); }
 
-/// Pages of files: the system drops them before it kills anyone.
+/// Pages of files: the system drops them before it kills a process.
 uint64_t droppable_bytes(const fs::path& folder, bool version_2) {
   std::ifstream file(folder / "memory.stat");
   uint64_t sum = 0;
@@ -126,7 +126,7 @@ void read_cpu(CgroupLimits& limits, const fs::path& folder, bool version_2) {
 }
 
 void read_memory(CgroupLimits& limits, const fs::path& folder, bool version_2) {
-  constexpr uint64_t kNone = uint64_t{1} << 60;  // version 1 has a very large number for no limit
+  constexpr uint64_t kNone = uint64_t{1} << 60;  // in version 1 a very large number means no limit
   const std::optional<uint64_t> limit = number(folder / (version_2 ? "memory.max" : "memory.limit_in_bytes"));
   if (!limit || *limit >= kNone) return;
   keep_least(limits.memory_bytes, *limit);

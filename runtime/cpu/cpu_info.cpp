@@ -26,7 +26,7 @@
 namespace gumtile::cpu {
 namespace {
 
-/// The CPUs of this process's affinity mask; empty if the system does not tell.
+/// The CPUs of this process's affinity mask; empty if the system does not say.
 std::vector<int> affinity_cpus() {
   // The kernel refuses (EINVAL) a set smaller than its own, and that may exceed cpu_set_t's 1024.
   for (size_t capacity = CPU_SETSIZE; capacity <= size_t{1} << 20; capacity *= 2) {
@@ -68,7 +68,7 @@ size_t cache_bytes(int sysconf_name) {
   return bytes > 0 ? static_cast<size_t>(bytes) : 0;
 }
 
-/// The first "model name" (or another name of it) of /proc/cpuinfo.
+/// The first "model name" (or an equivalent member) of /proc/cpuinfo.
 std::string brand_from_proc() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
@@ -94,7 +94,7 @@ Registers cpuid(unsigned leaf, unsigned subleaf = 0) {
 
 constexpr bool bit(uint64_t value, int index) { return ((value >> index) & 1) != 0; }
 
-/// The register sets that the operating system saves (XCR0). Only valid where CPUID reports OSXSAVE.
+/// The register sets that the operating system saves (XCR0). Only valid if CPUID reports OSXSAVE.
 uint64_t enabled_register_sets() {
   uint32_t low = 0;
   uint32_t high = 0;
@@ -115,7 +115,7 @@ std::string brand_from_cpuid() {
   return brand;
 }
 
-/// The level by the lists of the x86-64 psABI, section 3.1.1 (Low-Level System Information).
+/// The level according to the x86-64 psABI, section 3.1.1 (Low-Level System Information).
 int x86_level(const Registers& leaf1, const Registers& leaf7, const Registers& extended, bool ymm, bool zmm) {
   const auto all = [](unsigned value, std::initializer_list<int> bits) {
     return std::all_of(bits.begin(), bits.end(), [&](int index) { return bit(value, index); });
@@ -191,7 +191,7 @@ int affinity_threads() {
 }
 
 int threads_for(int affinity, std::optional<double> quota) {
-  // Rounded up: a thread that waits for the quota now and then costs less than CPU time that nobody uses.
+  // Rounded up: a thread that sometimes waits for the quota costs less than unused CPU time.
   if (!quota || *quota >= affinity) return affinity;
   return std::max(1, static_cast<int>(std::ceil(*quota)));
 }

@@ -6,9 +6,8 @@
 
 namespace gumtile::cpu {
 
-/// Why the bytes cannot be a complete 64-bit shared object for this kind of machine; empty if nothing speaks
-/// against it. The dynamic loader checks the rest, but maps a truncated file without complaint and then dies
-/// of SIGBUS.
+/// Why the bytes cannot be a complete 64-bit shared object for this kind of machine; empty if they can. The
+/// dynamic loader checks the rest, but maps a truncated file without complaint and then dies of SIGBUS.
 std::string why_not_loadable(std::span<const std::byte> image);
 
 }  // namespace gumtile::cpu

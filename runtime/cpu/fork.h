@@ -4,21 +4,21 @@
 
 namespace gumtile::cpu {
 
-/// How many forks lie between this process and the one that first called `watch_forks`. Threads and CUDA
-/// contexts do not survive a fork: what was made in an earlier generation must not be used.
+/// The number of forks between this process and the one that first called `watch_forks`. Threads and CUDA
+/// contexts do not survive a fork: objects created in an earlier generation must not be used.
 uint32_t fork_generation() noexcept;
 
-/// Starts counting, once a process. Thread safe.
+/// Starts counting, once per process. Thread safe.
 void watch_forks();
 
-/// Remembers the generation that it was made in.
+/// Remembers the generation in which it was created.
 class ForkMark {
  public:
   ForkMark() {
     watch_forks();
     generation_ = fork_generation();
   }
-  /// Whether this process is a child of the one that made the mark.
+  /// Whether this process is a child of the one that created the mark.
   bool forked() const noexcept { return fork_generation() != generation_; }
 
  private:

@@ -15,7 +15,7 @@ bool is_mapped(const void* data, size_t bytes) noexcept {
   const uintptr_t start = address - address % static_cast<uintptr_t>(page_bytes);
   if (address + bytes < address) return false;
   const int before = errno;
-  // MS_ASYNC does nothing since Linux 2.6.19 but to look for gaps: msync(2).
+  // Since Linux 2.6.19 MS_ASYNC only looks for gaps: msync(2).
   const bool has_gap =
       msync(reinterpret_cast<void*>(start), address - start + bytes, MS_ASYNC) != 0 && errno == ENOMEM;
   errno = before;

@@ -4,8 +4,8 @@
 
 namespace gumtile::cpu {
 
-/// Whether this process has memory at every address from `data` to `data` + `bytes`. That it may be read or
-/// written is not asked. One system call that looks at no page. True where the system cannot tell.
+/// Whether this process has memory at every address from `data` to `data` + `bytes`. Does not check whether
+/// it may be read or written. One system call, which touches no page. True if the system cannot say.
 bool is_mapped(const void* data, size_t bytes) noexcept;
 
 }  // namespace gumtile::cpu

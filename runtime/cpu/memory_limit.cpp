@@ -12,7 +12,7 @@
 namespace gumtile::cpu {
 namespace {
 
-/// For what comes on top: tables of pages, stacks, and a compiler at work.
+/// A reserve for page tables, stacks, and a running compiler.
 constexpr uint64_t kReserve = uint64_t{32} << 20;
 
 uint64_t machine_bytes() {
@@ -21,7 +21,7 @@ uint64_t machine_bytes() {
   return pages > 0 && page_bytes > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page_bytes) : 0;
 }
 
-/// What the machine could still give, swap included; nothing: it does not tell.
+/// The memory that the machine still has, including swap; nothing if the system does not say.
 std::optional<uint64_t> machine_free_bytes() {
   std::ifstream file("/proc/meminfo");
   std::optional<uint64_t> free;

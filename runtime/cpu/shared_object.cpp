@@ -39,7 +39,7 @@ void* dlopen_or_reason(const std::string& path, std::string& reason) {
 
 /// Loads through an anonymous file in memory. Null with the reason on failure.
 void* load_from_memory(std::span<const std::byte> image, const std::string& name, std::string& reason) {
-  // MFD_EXEC is refused (EINVAL) by kernels that do not know it, and needed by those that default to noexec.
+  // Kernels that do not know MFD_EXEC refuse it (EINVAL), and those that default to noexec need it.
   const std::string label = "gumtile-" + name.substr(0, 200);  // the kernel allows 249 bytes
   FileDescriptor file(memfd_create(label.c_str(), MFD_CLOEXEC | MFD_EXEC));
   if (!file.is_open()) file = FileDescriptor(memfd_create(label.c_str(), MFD_CLOEXEC));
@@ -51,8 +51,8 @@ void* load_from_memory(std::span<const std::byte> image, const std::string& name
     reason = fmt::format("writing to memory: {}", error_text(error));
     return nullptr;
   }
-  // The loader recognises what is loaded already by its path. Descriptor numbers are used again after
-  // closing, so a path may still belong to an earlier object: take the next number until it does not.
+  // The loader recognises loaded objects by their path. Descriptor numbers are reused after closing, so a
+  // path may still belong to an earlier object: take the next number until it does not.
   for (;;) {
     const std::string path = fmt::format("/proc/self/fd/{}", file.get());
     void* earlier = dlopen(path.c_str(), RTLD_NOW | RTLD_NOLOAD);
@@ -100,7 +100,7 @@ SharedObject::SharedObject(std::span<const std::byte> image, const std::string& 
   handle_ = load_from_memory(image, name, memory_reason);
   if (handle_ == nullptr) handle_ = load_from_temporary_file(image, file_reason);
   if (handle_ != nullptr) return;
-  // An object that lacks a symbol is refused either way; any other failure lies with the system.
+  // An object that lacks a symbol is refused in either case; any other failure is the system's.
   const bool lacks_symbol = file_reason.find("undefined symbol") != std::string::npos;
   const char* advice = lacks_symbol ? "" : "; set TMPDIR to a folder that may hold executable files";
   throw Error(lacks_symbol ? ErrorCode::internal : ErrorCode::cannot_create,

@@ -6,15 +6,15 @@
 
 namespace gumtile::cpu {
 
-/// A shared object loaded from its bytes (the ELF image of a .so held in memory), unloaded by the destructor.
+/// A shared object loaded from its bytes (the ELF image of a .so in memory), unloaded by the destructor.
 /// Nothing stays behind in the file system and no file descriptor is kept. Movable. The bytes are code that
-/// will run in this process: only load what is trusted.
+/// will run in this process: load only trusted bytes.
 class SharedObject {
  public:
-  /// Loads a copy of `image`; `name` appears in error messages and, where the system allows, in
-  /// /proc/self/maps. The same bytes may be loaded several times, each with its own data. Throws `Error`:
-  /// `bad_data` if the bytes are no complete shared object for this machine, `internal` if it needs symbols
-  /// that the process lacks, `cannot_create` if the system offers no place to load code from. Thread safe.
+  /// Loads a copy of `image`; `name` appears in error messages and, if the system allows, in /proc/self/maps.
+  /// The same bytes may be loaded several times, each with its own data. Throws `Error`: `bad_data` if the
+  /// bytes are not a complete shared object for this machine, `internal` if it needs symbols that the process
+  /// lacks, `cannot_create` if the system offers no place to load code from. Thread safe.
   SharedObject(std::span<const std::byte> image, const std::string& name);
   ~SharedObject();
   SharedObject(SharedObject&& other) noexcept;

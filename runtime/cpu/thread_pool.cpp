@@ -13,16 +13,17 @@
 
 // How a call runs. The caller fills in job_, opens inside_, announces the job's number and takes tasks. A
 // worker that notices the number enters (adds itself to inside_, only while that is open), takes tasks until
-// none is left, and leaves. When the caller finds no more tasks it closes inside_ and waits for those within.
-// So a worker that the system schedules late delays nobody: it finds the door closed, or enters a later job,
-// which is as good.
+// none is left, and leaves. When the caller finds no more tasks it closes inside_ and waits for the workers
+// within. So a worker that the system schedules late delays nothing: it finds inside_ closed, or enters a
+// later job, which is also correct.
 
 namespace gumtile::cpu {
 namespace {
 
 constexpr uint32_t kOpen = uint32_t{1} << 31;
 
-/// Looks at a shared value before sleeping on it: 20 to 50 us, about what waking a sleeping thread costs.
+/// How often a shared value is polled before sleeping on it: 20 to 50 us, about what waking a sleeping thread
+/// costs.
 constexpr int kSpins = 1000;
 
 void pause_briefly() {
@@ -33,7 +34,7 @@ void pause_briefly() {
 #endif
 }
 
-/// Waits until `value` is no longer `old`, and returns what it is then.
+/// Waits until `value` is no longer `old`, and returns the new value.
 template <typename T>
 T wait_while(const std::atomic<T>& value, T old) {
   for (int spin = 0; spin < kSpins; ++spin) {
@@ -54,7 +55,7 @@ void wait_until_zero(const std::atomic<T>& value) {
 }
 
 /// Blocks the signals that a program handles on threads of its own choice, so that threads started meanwhile
-/// never run its handlers. Faults stay deliverable where they happen.
+/// never run its handlers. Faults are still delivered to the thread that causes them.
 class BlockedSignals {
  public:
   BlockedSignals() {
@@ -96,7 +97,7 @@ ThreadPool::ThreadPool(int threads) : threads_(threads > 0 ? threads : default_t
 
 ThreadPool::~ThreadPool() {
   if (fork_mark_.forked()) {
-    // The threads stayed behind in the parent: joining them would never end.
+    // The threads exist only in the parent: joining them would never end.
     for (std::thread& worker : workers_) worker.detach();
     return;
   }
@@ -166,7 +167,7 @@ void ThreadPool::worker_main(int worker) {
     seen = wait_while(announced_, seen);
     if (stopping_.load(std::memory_order_relaxed)) return;
     if (!enter()) continue;
-    // The job within may be a later one than `seen`, and then will be entered again.
+    // The current job may be later than `seen`; it is then entered again.
     if (!job_.each_worker) {
       take_tasks(worker);
     } else if (job_.number != each_done) {
@@ -200,7 +201,7 @@ bool ThreadPool::enter() {
 }
 
 void ThreadPool::leave() {
-  // Only the caller of `run` sleeps on inside_, and only once it has closed it.
+  // Only the caller of `run` sleeps on inside_, and only after it has closed it.
   if (inside_.fetch_sub(1, std::memory_order_acq_rel) == 1) inside_.notify_all();
 }
 

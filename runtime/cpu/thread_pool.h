@@ -13,20 +13,20 @@ namespace gumtile::cpu {
 
 /// Threads that share the tasks of one call after another. The calling thread takes part as worker 0; the
 /// others sleep between calls, after spinning for some microseconds. `run` and `run_on_each_worker` allocate
-/// nothing, may be called from several threads (one call runs at a time, the others wait their turn), and
-/// return when all tasks are done; everything that the tasks wrote is then visible to the caller. They must
-/// not be used in a forked child (which may destroy the pool), nor called from within a task of the same pool
-/// (deadlock), and tasks must not throw (std::terminate).
+/// nothing, may be called from several threads (one call runs at a time, the others wait), and return when
+/// all tasks are done; everything that the tasks wrote is then visible to the caller. They must not be called
+/// in a forked child (which may destroy the pool) or from a task of the same pool (deadlock), and tasks must
+/// not throw (std::terminate).
 class ThreadPool {
  public:
-  /// What runs a task: `context` as given to `run`, the task's number, and the number of the worker it runs
-  /// on, both from 0.
+  /// Runs a task: `context` as given to `run`, the task's number, and the number of the worker that runs it,
+  /// both from 0.
   using Task = void (*)(void* context, int task, int worker);
 
-  /// The threads that affinity and a quota of CPU time leave this process (`usable_threads`), at least 1.
+  /// The number of threads that affinity and a quota of CPU time allow (`usable_threads`), at least 1.
   static int default_threads();
 
-  /// A pool of `threads` workers, the caller of `run` included; 0 or less means `default_threads()`. Throws
+  /// A pool of `threads` workers, including the caller of `run`; 0 or less means `default_threads()`. Throws
   /// `Error` (device_unavailable) if the system refuses to start that many threads.
   explicit ThreadPool(int threads = 0);
 
@@ -35,14 +35,14 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  /// Workers, the caller of `run` included.
+  /// The number of workers, including the caller of `run`.
   int threads() const { return threads_; }
 
   /// Runs tasks 0 to `tasks` - 1, each once, on whichever workers are free.
   void run(int tasks, Task task, void* context);
 
-  /// Runs one task on every worker, numbered as the worker: for memory that the thread which will use it
-  /// should touch first.
+  /// Runs one task on every worker, with the worker's number: for memory that should be touched first by the
+  /// thread that will use it.
   void run_on_each_worker(Task task, void* context);
 
   /// As above for any callable `body(int task, int worker)`.
@@ -56,7 +56,7 @@ class ThreadPool {
   }
 
  private:
-  /// What the workers do until the next call. Written by the caller of `run` while no worker can read it.
+  /// The workers' job until the next call. Written by the caller of `run` while no worker can read it.
   struct Job {
     Task task = nullptr;
     void* context = nullptr;
@@ -93,8 +93,8 @@ class ThreadPool {
   alignas(64) std::atomic<uint32_t> announced_{
       0};                                        ///< low half of the latest job's number; workers sleep on it
   alignas(64) std::atomic<uint32_t> inside_{0};  ///< workers within the job, and kOpen while more may enter
-  alignas(64) std::atomic<int64_t> next_task_{0};  ///< the next task nobody took
-  alignas(64) std::atomic<int> absent_{0};         ///< workers that have yet to do their part (each_worker)
+  alignas(64) std::atomic<int64_t> next_task_{0};  ///< the next task that nobody has taken
+  alignas(64) std::atomic<int> absent_{0};  ///< workers that have not done their part yet (each_worker)
   std::atomic<bool> stopping_{false};
 };
 

@@ -18,9 +18,10 @@ constexpr int kThreads = 512;
 constexpr int kBlocksPerMultiprocessor = 4;
 constexpr size_t kPasses = 21;
 constexpr size_t kEnough = size_t{1} << 30;  // several times the largest last-level caches
-constexpr int kUnroll = 8;                   // independent 16-byte loads of a thread in flight
+constexpr int kUnroll = 8;                   // independent 16-byte loads in flight per thread
 
-/// Every thread xors 16-byte words a grid apart; the store never happens but keeps the loads alive.
+/// Every thread xors 16-byte words that are one grid apart; the store never happens, but keeps the loads
+/// alive.
 std::string read_kernel() {
   std::string loads;
   std::string folds;

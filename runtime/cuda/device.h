@@ -8,7 +8,7 @@
 
 namespace gumtile::cuda {
 
-/// What is known of a GPU without creating a context on it.
+/// What is known about a GPU without creating a context on it.
 struct DeviceInfo {
   int ordinal = 0;                           ///< the driver's number, after CUDA_VISIBLE_DEVICES
   std::string name;                          ///< e.g. "NVIDIA H200"
@@ -17,10 +17,10 @@ struct DeviceInfo {
   int multiprocessors = 0;                   ///< SMs
   size_t memory_bytes = 0;                   ///< total device memory
   size_t l2_bytes = 0;                       ///<
-  int max_smem_per_block_optin = 0;          ///< bytes of shared memory a CTA may have after opting in
+  int max_smem_per_block_optin = 0;          ///< bytes of shared memory that a CTA may have after opting in
   int max_smem_per_multiprocessor = 0;       ///< bytes
   int max_registers_per_multiprocessor = 0;  ///< 32-bit registers
-  int memory_clock_khz = 0;                  ///< peak; 0 where the driver does not tell
+  int memory_clock_khz = 0;                  ///< peak; 0 if the driver does not say
   int memory_bus_bits = 0;                   ///<
   int driver_version = 0;                    ///< as `Driver::version`
 };
@@ -45,16 +45,16 @@ class ScopedContext {
   const Driver& driver_;
 };
 
-/// The context that a device is used through. Either its primary context, the one that the CUDA runtime,
-/// PyTorch and others use, held until the end; or one of the caller's, borrowed. Outlive everything made in
-/// it.
+/// The context through which a device is used: either its primary context, which the CUDA runtime, PyTorch
+/// and others use, held until the end; or a context of the caller, borrowed. It must outlive everything that
+/// is created in it.
 class Context {
  public:
-  /// Retains the primary context, which may initialise the GPU (hundreds of milliseconds) but makes nothing
-  /// current. Throws `Error` (device_unavailable) without a driver or such a device.
+  /// Retains the primary context, which may initialise the GPU (hundreds of milliseconds), but does not make
+  /// it current. Throws `Error` (device_unavailable) without a driver or such a device.
   static Context primary(int ordinal);
-  /// Borrows what is current on this thread. Throws `Error` (usage) where nothing is, or where it is a
-  /// context of another device.
+  /// Borrows the context that is current on this thread. Throws `Error` (usage) if there is none, or if it is
+  /// of another device.
   static Context current(int ordinal);
   ~Context();
   Context(Context&& other) noexcept;

@@ -54,7 +54,7 @@ std::string_view advice(CUresult result) {
   }
 }
 
-/// Whether `result` can only come from a mistake in what was asked for.
+/// Whether `result` can only come from a mistake in the request.
 bool is_our_fault(CUresult result) {
   switch (result) {
     case CUresult::invalid_value:
@@ -130,7 +130,7 @@ std::unique_ptr<const Driver> Driver::open(const std::string& library, std::stri
   void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
     const char* reason = dlerror();
-    // Without a driver the loader names the library itself, else what that lacks.
+    // Without a driver the loader names the library itself, otherwise what that library lacks.
     const bool absent =
         reason == nullptr ||
         (!library.starts_with('/') && std::string_view(reason).starts_with(library + ": cannot open"));

@@ -19,7 +19,7 @@ using CUevent = struct CUevent_st*;
 using CUgraph = struct CUgraph_st*;
 using CUgraphExec = struct CUgraphExec_st*;
 
-/// What a driver call returns. Only the values that gumtile tells apart; a driver may return others.
+/// The result of a driver call. Only the values that gumtile distinguishes; a driver may return others.
 enum class CUresult : int {
   success = 0,
   invalid_value = 1,
@@ -154,7 +154,7 @@ struct CUlaunchAttribute {
 };
 
 struct CUlaunchConfig {
-  unsigned grid_x = 1, grid_y = 1, grid_z = 1;     ///< in CTAs (in all, also where CTAs form clusters)
+  unsigned grid_x = 1, grid_y = 1, grid_z = 1;     ///< in CTAs (the total, also if CTAs form clusters)
   unsigned block_x = 1, block_y = 1, block_z = 1;  ///< in threads
   unsigned shared_memory_bytes = 0;                ///< dynamic, per CTA
   CUstream stream = nullptr;

@@ -9,7 +9,7 @@ namespace gumtile::cuda {
 /// An executable CUDA graph.
 class GraphExec {
  public:
-  /// Runs `record(stream)` while `stream` captures and makes a graph of the work it submitted there. Calls of
+  /// Runs `record(stream)` while `stream` captures, and makes a graph of the work that it submitted. Calls of
   /// this thread that may not happen during a capture (allocation, synchronisation) fail; other threads are
   /// not affected. `stream` must not be the legacy stream and is not capturing afterwards, whether this
   /// succeeds or throws. Throws `Error`, or what `record` throws. "Context must be current."
@@ -18,8 +18,8 @@ class GraphExec {
 
   CUgraphExec handle() const { return executable_.get(); }
 
-  /// Submits the graph to `stream`. Throws `Error`. One graph never runs beside itself: the driver orders its
-  /// launches. Not thread safe. "Context must be current."
+  /// Submits the graph to `stream`. Throws `Error`. Launches of one graph never overlap: the driver orders
+  /// them. Not thread safe. "Context must be current."
   void launch(CUstream stream);
 
  private:

@@ -9,8 +9,8 @@ namespace {
 
 constexpr size_t kLogBytes = size_t{16} * 1024;
 
-/// The log as text without trailing blank space. The driver writes back how much it filled in, but has been
-/// known not to on failures, so the terminating zero decides.
+/// The log as text without trailing blank space. The driver writes back how much it filled in, but not always
+/// on failures, so the terminating zero decides.
 std::string text_of(const std::vector<char>& log) {
   std::string text(log.data());  // the last byte is never given to the driver and stays 0
   text.erase(text.find_last_not_of(" \n\r\t") + 1);

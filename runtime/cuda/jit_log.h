@@ -8,9 +8,8 @@
 
 namespace gumtile::cuda {
 
-/// The options that make the driver's PTX compiler write its logs into buffers of ours, and those buffers.
-/// Keep it where it is (the driver holds pointers into it) until the call or link that it was given to is
-/// over.
+/// The options that make the driver's PTX compiler write its logs into our buffers, and those buffers. Do not
+/// move it (the driver holds pointers into it) until the call or link that it was given to is over.
 class JitLog {
  public:
   JitLog();

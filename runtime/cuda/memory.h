@@ -6,9 +6,9 @@
 
 namespace gumtile::cuda {
 
-/// A block of device memory, owned, aligned to 256 bytes or more. Copies and `zero` finish before they return
-/// but wait for no stream except `stream`: the caller first synchronises any other stream that uses the
-/// block. All members that call the driver throw `Error`. "Context must be current" for all but the
+/// A block of device memory, owned, aligned to 256 bytes or more. Copies and `zero` finish before they
+/// return, but wait for no stream except `stream`: the caller first synchronises any other stream that uses
+/// the block. All members that call the driver throw `Error`. "Context must be current" for all but the
 /// destructor and moves. Distinct blocks may be used from distinct threads.
 class DeviceBuffer {
  public:
@@ -34,7 +34,7 @@ class DeviceBuffer {
   void check_range(size_t bytes, size_t offset) const;
 
   OwnedHandle<CUdeviceptr, &Driver::cuMemFree> memory_;
-  size_t bytes_ = 0;  ///< stays behind when moved from; `bytes` knows
+  size_t bytes_ = 0;  ///< not cleared by a move; `bytes` accounts for that
 };
 
 }  // namespace gumtile::cuda

@@ -10,7 +10,7 @@ void Function::load() const {
   if (driver_->cuFuncLoad != nullptr) {
     check(*driver_, driver_->cuFuncLoad(handle_), "loading a kernel onto the device");
   } else {
-    registers();  // older drivers load a function to answer questions about it
+    registers();  // older drivers load a function to answer queries about it
   }
 }
 

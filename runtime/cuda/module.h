@@ -21,7 +21,7 @@ class Function {
   /// lazy load may synchronise).
   void load() const;
 
-  /// Lets launches ask for up to `bytes` of dynamic shared memory; needed above 48 KiB (less static use).
+  /// Lets launches use up to `bytes` of dynamic shared memory; needed above 48 KiB (less static use).
   void set_max_dynamic_shared_bytes(int bytes) const;
 
   /// Lets launches use clusters of more than 8 CTAs.
@@ -46,7 +46,7 @@ class Function {
 /// it does. Movable. Distinct modules may be loaded from distinct threads.
 class Module {
  public:
-  /// Compiles PTX text by the driver's compiler and loads it. Throws `Error` with the compiler's log in the
+  /// Compiles PTX text with the driver's compiler and loads it. Throws `Error` with the compiler's log in the
   /// notes: `internal` if the PTX is invalid, `device_unavailable` if this driver or device cannot run it.
   /// "Context must be current."
   static Module load_ptx(const Driver& driver, const std::string& ptx);

@@ -6,16 +6,16 @@
 
 namespace gumtile::cuda {
 
-/// Owns a handle (or address) of the driver and the knowledge of how to destroy it: `Destroy` is the member
-/// of Driver to call, e.g. `&Driver::cuStreamDestroy`. The destructor makes the context that was current at
-/// construction current again for that call, so the owner may end on any thread and with any context current;
-/// only the context itself must still exist. Empty (a null handle) when default-constructed or moved from.
+/// Owns a handle (or address) of the driver and destroys it: `Destroy` is the member of Driver to call, e.g.
+/// `&Driver::cuStreamDestroy`. The destructor makes the context that was current at construction current
+/// again for that call, so the owner may end on any thread and with any context current; only the context
+/// itself must still exist. Empty (a null handle) when default-constructed or moved from.
 template <typename Handle, auto Destroy>
 class OwnedHandle {
  public:
   OwnedHandle() = default;
 
-  /// Takes `handle`, which lives in the current context. "Context must be current."
+  /// Takes `handle`, which belongs to the current context. "Context must be current."
   OwnedHandle(const Driver& driver, Handle handle) : driver_(&driver), handle_(handle) {
     // Without an answer the context stays null and the destructor uses whatever is current then.
     driver.cuCtxGetCurrent(&context_);

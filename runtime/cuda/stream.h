@@ -8,7 +8,7 @@ namespace gumtile::cuda {
 /// are.
 class Event {
  public:
-  /// `timing`: whether `elapsed_us` may be asked (makes the event slower). Throws `Error`.
+  /// `timing`: whether `elapsed_us` may be called (makes the event slower). Throws `Error`.
   explicit Event(const Driver& driver, bool timing = false);
 
   CUevent handle() const { return event_.get(); }

@@ -10,22 +10,22 @@
 
 namespace gumtile::engine {
 
-/// What the launch of one kernel demands of its bindings.
+/// The requirements of one kernel's launch on its bindings.
 class ArgumentLayout {
  public:
   /// Throws Error(internal) if the kernel takes more than `abi::kMaxWords`.
   explicit ArgumentLayout(const LaunchSpec& spec);
 
-  /// Writes the words of the bindings, or returns `invalid_argument`: a wrong number of them, a null pointer
-  /// for one that is not optional, a pointer that its element's size does not divide, or a matrix whose row
-  /// stride is below 1 (an output's: below its columns).
+  /// Writes the words of the bindings, or returns `invalid_argument`: a wrong number of bindings, a null
+  /// pointer for one that is not optional, a pointer that is not aligned to its element, or a matrix whose
+  /// row stride is below 1 (an output's: below its columns).
   Status pack(std::span<const Binding> inputs, std::span<const Binding> outputs,
               abi::Words& words) const noexcept;
 
  private:
   struct Demand {
-    uint64_t misalignment = 0;   ///< bits that the address must not have
-    int64_t min_row_stride = 0;  ///< 0: no matrix
+    uint64_t misalignment = 0;   ///< bits that must be 0 in the address
+    int64_t min_row_stride = 0;  ///< 0: not a matrix
     bool optional = false;
   };
 

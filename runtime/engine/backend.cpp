@@ -14,7 +14,7 @@ constexpr uint64_t align_up(uint64_t bytes) {
   return (bytes + kWorkspaceAlignment - 1) & ~(kWorkspaceAlignment - 1);
 }
 
-/// Artifacts may come from files: nothing that a launch relies on is taken on trust.
+/// Artifacts may come from files: everything that a launch relies on is checked.
 void check_spec(const LaunchSpec& spec, KernelArtifact::Format format) {
   auto require = [](bool holds, const char* what) {
     if (!holds)
@@ -91,14 +91,14 @@ Status LoadedKernel::launch(StreamHandle stream, int64_t rows, std::span<const B
   abi::Words words;
   if (const Status status = arguments_.pack(inputs, outputs, words); status != Status::ok) return status;
 
-  // The workspace that would do for staging is demanded also where this launch does not stage, so that what
-  // is enough does not depend on a pointer.
+  // The workspace for staging is required even if this launch does not stage, so that the required size does
+  // not depend on a pointer.
   const uint64_t memory = reinterpret_cast<uintptr_t>(workspace);
   const Kernel::WorkspaceBytes needed = this->workspace(rows);
   if (workspace_bytes < needed.total()) return Status::workspace_too_small;
   if (memory % kWorkspaceAlignment != 0 || (memory == 0 && needed.total() != 0))
     return Status::invalid_argument;
-  // From the end, so that no launch's scratch meets the state of another one with more rows.
+  // From the end, so that no launch's scratch overlaps the state of another one with more rows.
   const uint64_t scratch = memory + (workspace_bytes & ~(kWorkspaceAlignment - 1)) - needed.scratch;
 
   const bool can_stage = !spec().stage.empty();

@@ -12,13 +12,13 @@
 
 namespace gumtile::engine {
 
-/// What a kernel keeps of weights that were bound to it. Backends derive from it.
+/// What a kernel keeps about weights that were bound to it. Backends derive from it.
 struct BoundWeights {
   virtual ~BoundWeights() = default;
 };
 
 /// An artifact on its device; immutable, shared by the Kernels of equal plans. This class does what is the
-/// same on all of them: checking and packing arguments, laying out the workspace (the shared state at its
+/// same on all devices: checking and packing arguments, laying out the workspace (the shared state at its
 /// start; the records and the staged left operand at its end), deciding whether to stage.
 class LoadedKernel {
  public:
@@ -41,8 +41,8 @@ class LoadedKernel {
                 const LaunchOptions& options, const BoundWeights* weights) const noexcept;
 
  protected:
-  /// `always_stage`: staging does not wait for a left input that the sweep cannot read as it lies. Throws
-  /// Error(internal) for a launch specification that cannot be.
+  /// `always_stage`: launches stage even if the sweep could read the left input as it lies. Throws
+  /// Error(internal) for an invalid launch specification.
   LoadedKernel(KernelArtifact artifact, bool always_stage);
 
   const LaunchSpec& spec() const noexcept { return artifact_.launch; }
@@ -50,13 +50,13 @@ class LoadedKernel {
   /// The most rows that a launch can take.
   virtual int64_t row_limit() const noexcept = 0;
 
-  /// Workers along the columns for a launch of `rows` (at least 1).
+  /// The number of workers (blocks or threads) along the columns for a launch of `rows` (at least 1).
   virtual int64_t workers(int64_t rows) const noexcept = 0;
 
-  /// No less than rows * workers(rows) for any rows up to `max_rows`.
+  /// At least rows * workers(rows) for any rows up to `max_rows`.
   virtual int64_t max_records(int64_t max_rows) const noexcept = 0;
 
-  /// Starts the entry points; `words` is complete. `stage` is to run where words[abi::word_staged] is not 0.
+  /// Starts the entry points; `words` is complete. `stage` runs if words[abi::word_staged] is not 0.
   /// `weights`: what this kernel's `bind_weights` returned, or null.
   virtual Status run(StreamHandle stream, const abi::Words& words, const LaunchOptions& options,
                      const BoundWeights* weights) const noexcept = 0;

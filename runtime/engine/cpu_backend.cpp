@@ -25,7 +25,7 @@ namespace {
 using RowsEntry = void(const uint64_t* args, int64_t row_begin, int64_t row_end);
 using SweepEntry = void(const uint64_t* args, int64_t worker, int64_t unit_begin, int64_t unit_end);
 
-/// Whether so many bytes fit is asked before they are taken; smaller amounts hardly decide it.
+/// From this size on, it is checked before allocating whether the bytes fit; smaller amounts hardly matter.
 constexpr size_t kLargeBytes = size_t{16} << 20;
 
 constexpr std::align_val_t kMemoryAlignment{kWorkspaceAlignment};
@@ -74,7 +74,7 @@ class CpuKernel final : public LoadedKernel {
   }
 
  private:
-  /// The rows in even ranges, one a thread.
+  /// The rows in even ranges, one per thread.
   void run_rows(RowsEntry* entry, int64_t rows, const abi::Words& words) const noexcept {
     const int64_t ranges = std::min<int64_t>(rows, pool_->threads());
     pool_->run(static_cast<int>(ranges), [&](int range, int /*worker*/) {

@@ -26,7 +26,7 @@ namespace {
 
 constexpr std::string_view kCudaPrefix = "cuda:";
 
-/// Compute capability of the oldest GPU that there are kernels for.
+/// Compute capability of the oldest supported GPU.
 constexpr int kOldestSmMajor = 7;
 
 /// N of "cuda:N".
@@ -63,7 +63,7 @@ std::unique_ptr<engine::Backend> open_first(const EngineOptions& options) {
   if (!devices.empty())
     why_not = fmt::format("'{}' is sm_{}{}, and gumtile needs sm_{}0 or later", devices.front().name,
                           devices.front().sm_major, devices.front().sm_minor, kOldestSmMajor);
-  // Whoever has a GPU wonders why it is not used; whoever has none does not.
+  // A user who has a GPU needs to know why it is not used; one who has none does not.
   const bool surprising = !devices.empty() || cuda::Driver::is_broken();
   if (options.log)
     options.log(surprising ? LogLevel::warning : LogLevel::info,
@@ -190,8 +190,8 @@ struct Engine::Impl {
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Engine::~Engine() {
-  // In a forked child nothing of it can be taken down: threads are gone that may hold its locks, and so is
-  // the device's context.
+  // In a forked child it cannot be destroyed: threads that may hold its locks are gone, and so is the
+  // device's context.
   if (impl_ != nullptr && impl_->fork_mark.forked()) impl_.release();  // NOLINT(bugprone-unused-return-value)
 }
 
@@ -214,7 +214,7 @@ const DeviceDescription& Engine::device() const { return impl_->backend->device(
 const EngineOptions& Engine::options() const { return impl_->options; }
 
 EngineStats Engine::stats() const {
-  impl_->usable_backend();  // in a forked child locks may be held by threads that are not there
+  impl_->usable_backend();  // in a forked child, locks may be held by threads that do not exist there
   EngineStats stats = impl_->loader->stats();
   const std::lock_guard lock(impl_->allocations_mutex);
   stats.allocated_bytes = impl_->allocated_bytes;

@@ -33,7 +33,7 @@ Status status_of(CUresult result) noexcept {
   return cuda::is_context_lost(result) ? Status::context_lost : Status::launch_failed;
 }
 
-/// Makes a context current for a launch, unless it is already: the usual case, which then costs one call.
+/// Makes a context current for a launch, unless it is already current: the usual case, which costs one call.
 class LaunchContext {
  public:
   LaunchContext(const Driver& driver, cuda::CUcontext context) noexcept : driver_(driver) {
@@ -60,7 +60,7 @@ class LaunchContext {
 
 std::string cuda_version(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
 
-/// Runs `body`; what the driver says of a failure is completed with what it was given and which driver it is.
+/// Runs `body`; adds to the driver's report of a failure what the driver was given and its version.
 template <typename Body>
 auto naming_artifact(const Driver& driver, const KernelArtifact& artifact, const Body& body) {
   try {
@@ -77,7 +77,7 @@ auto naming_artifact(const Driver& driver, const KernelArtifact& artifact, const
   }
 }
 
-/// Caches and packs have hashes, but who wrote them may have been given anything for a cubin.
+/// Caches and packs have hashes, but their writer may have got anything as a cubin.
 cuda::Module load_cubin(const Driver& driver, const KernelArtifact& artifact, const std::string& cubin) {
   std::vector<std::string> entries{artifact.launch.sweep};
   if (!artifact.launch.stage.empty()) entries.push_back(artifact.launch.stage);
@@ -88,7 +88,8 @@ cuda::Module load_cubin(const Driver& driver, const KernelArtifact& artifact, co
   return cuda::Module::load_cubin(driver, std::as_bytes(std::span(cubin)));
 }
 
-/// Loads the artifact into the current context. A cubin beside PTX may be for another driver or card.
+/// Loads the artifact into the current context. A cubin beside PTX may be for another driver or card, so that
+/// the PTX is needed.
 cuda::Module load_module(const Driver& driver, const KernelArtifact& artifact, const Log& log) {
   if (artifact.format == KernelArtifact::Format::shared_object) {
     throw Error(
@@ -150,7 +151,7 @@ class GpuKernel final : public LoadedKernel {
   int local_bytes() const noexcept override { return local_bytes_; }
 
   std::unique_ptr<const BoundWeights> bind_weights(const void* data, int64_t row_stride) const override {
-    // Encoding needs no device, but drivers refuse it where no context is current.
+    // Encoding needs no device, but drivers refuse it if no context is current.
     const LaunchContext current(context_->driver(), context_->handle());
     const Matrix matrix{reinterpret_cast<uintptr_t>(data), static_cast<uint64_t>(row_stride),
                         static_cast<uint64_t>(spec().columns)};
@@ -240,14 +241,14 @@ class GpuKernel final : public LoadedKernel {
     return function;
   }
 
-  /// Whether the context is lost, for calls whose own results do not tell. May be asked while a stream is
+  /// Whether the context is lost, for calls whose own results do not say. May be called while a stream is
   /// captured.
   bool is_lost() const noexcept {
     size_t free_bytes = 0, total_bytes = 0;
     return status_of(context_->driver().cuMemGetInfo(&free_bytes, &total_bytes)) == Status::context_lost;
   }
 
-  /// An operand as it lies in memory; strides in elements.
+  /// An operand in memory; strides in elements.
   struct Matrix {
     uint64_t address = 0;
     uint64_t row_stride = 0;
@@ -297,7 +298,8 @@ class GpuKernel final : public LoadedKernel {
   cuda::CUfunction stage_ = nullptr;
   cuda::CUfunction sweep_ = nullptr;
   int local_bytes_ = 0;
-  bool waits_on_device_ = false;  ///< the sweep may be launched before the previous kernel has ended
+  bool waits_on_device_ = false;  ///< the sweep waits on the device, so that it may be launched before the
+                                  ///< previous kernel has ended
   Grid grid_;
 };
 
@@ -393,7 +395,7 @@ class GpuBackend final : public Backend {
     check_repeats(repeats, warmup);
     const cuda::ScopedContext scope = context_->push();
     const cuda::Stream stream(driver());
-    // Once outside of a capture: what the launch does for the first time it may not be able to do in one.
+    // Once outside of a capture: the first launch may do things that a capture does not allow.
     require_ok(launch(stream.handle()));
     stream.synchronize();
     cuda::GraphExec graph = cuda::GraphExec::capture(

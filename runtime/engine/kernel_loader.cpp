@@ -16,7 +16,7 @@ double milliseconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// Adds the time of its life to `sum`, under `mutex`.
+/// Adds the time from construction to destruction to `sum`, under `mutex`.
 class Stopwatch {
  public:
   Stopwatch(std::mutex& mutex, double& sum_ms) : mutex_(mutex), sum_ms_(sum_ms) {}
@@ -104,7 +104,7 @@ std::shared_ptr<const LoadedKernel> KernelLoader::make(const KernelPlan& plan, c
     ++(ready_made ? stats_.ready_made : stats_.compiles);
   }
   if (ready_made && artifact.format == KernelArtifact::Format::cubin) {
-    // Assembled elsewhere, for a card and a driver that may not be these.
+    // Assembled elsewhere, perhaps for another card or driver.
     try {
       return load_artifact(std::move(artifact));
     } catch (const Error& error) {
@@ -135,7 +135,7 @@ std::shared_ptr<const LoadedKernel> KernelLoader::from_cache(const std::string& 
     return kernel;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::context_lost) throw;
-    // Whole, but not what this driver takes: made anew.
+    // Undamaged, but refused by this driver: compiled again.
     if (log_) log_(LogLevel::warning, fmt::format("a cached kernel could not be loaded: {}", error.what()));
     return nullptr;
   }

@@ -14,10 +14,10 @@ namespace gumtile::engine {
 
 /// From a plan to code on the device: what is loaded already, else the cache, else the source. Thread safe.
 ///
-/// Of a GPU's kernels the cache keeps PTX; what the driver assembles of it the driver keeps in a cache of its
-/// own. It would hand out a cubin only through its linker (cuLinkComplete), which assembles for separate
-/// compilation: setmaxnreg is ignored, wgmma serialised and registers spilled. Measured on an H200, 151936 x
-/// 4096, tokens: 1.26 x cuBLAS's GEMM at 256 rows instead of 1.03 to 1.07, 1.19 at 512 instead of 1.00.
+/// For a GPU the cache keeps PTX; the driver keeps what it assembles in a cache of its own. It returns a
+/// cubin only through its linker (cuLinkComplete), which assembles for separate compilation: setmaxnreg is
+/// ignored, wgmma is serialised and registers spill. Measured on an H200, 151936 x 4096, tokens: 1.26 x
+/// cuBLAS's GEMM at 256 rows instead of 1.03 to 1.07, 1.19 at 512 instead of 1.00.
 class KernelLoader {
  public:
   /// `source`, `cache` and `log` may be empty. `backend` must outlive the loader.
@@ -30,7 +30,7 @@ class KernelLoader {
   EngineStats stats() const;
 
  private:
-  /// One key's kernel. While a thread loads it the others wait.
+  /// One key's kernel. While a thread loads it, the others wait.
   struct Slot {
     std::weak_ptr<const LoadedKernel> kernel;
     bool loading = false;

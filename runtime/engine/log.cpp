@@ -15,8 +15,8 @@
 namespace gumtile {
 namespace {
 
-/// One write, so that lines of several threads and processes do not mix. A stderr that takes nothing is no
-/// reason to fail.
+/// One write, so that lines of several threads and processes do not mix. A stderr that cannot be written is
+/// not a failure.
 void write_line(LogLevel level, std::string_view message) {
   const std::string line = fmt::format("gumtile: {}: {}\n", name(level), message);
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
@@ -32,7 +32,7 @@ struct StderrLog {
   }
 };
 
-/// A descriptor 2 that is closed now may be a file of the program later.
+/// If descriptor 2 is closed now, it may be a file of the program later.
 bool is_stderr_open() { return fcntl(STDERR_FILENO, F_GETFD) != -1; }
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace gumtile::engine {
 namespace {
 
-/// What the threads share; joins them when it ends, however that comes.
+/// What the threads share; its destructor joins them.
 class Work {
  public:
   Work(size_t tasks, const std::function<void(size_t)>& task) : tasks_(tasks), task_(task) {}
@@ -21,7 +21,7 @@ class Work {
   Work(const Work&) = delete;
   Work& operator=(const Work&) = delete;
 
-  /// As many threads as the system gives, at most `count`. Returns how many.
+  /// Starts as many threads as the system allows, at most `count`. Returns how many.
   size_t start(int count) {
     threads_.reserve(static_cast<size_t>(count));
     for (int i = 0; i < count; ++i) {
@@ -40,7 +40,7 @@ class Work {
     return threads_.size();
   }
 
-  /// Does tasks until there are none left.
+  /// Runs tasks until none is left.
   void run() {
     for (size_t i = 0; take(i);) {
       std::exception_ptr failure;
@@ -68,7 +68,7 @@ class Work {
     stopped_ = true;
   }
 
-  /// Waits for more than `told` tasks to be done, or for the end. Returns how many are.
+  /// Waits until more than `told` tasks are done, or for the end. Returns how many are done.
   size_t wait(size_t told, bool& ended) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return done_ > told || running_ == 0; });
@@ -98,7 +98,7 @@ class Work {
   int running_ = 0;
   bool stopped_ = false;
   std::exception_ptr failure_;
-  std::vector<std::thread> threads_;  ///< last: they use all of the above
+  std::vector<std::thread> threads_;  ///< last, because they use all of the above
 };
 
 }  // namespace

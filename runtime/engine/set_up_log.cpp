@@ -10,8 +10,8 @@
 namespace gumtile::engine {
 namespace {
 
-/// A kernel serves all batch buckets with its schedule, so that a number of rows would say too little. The
-/// outputs tell the Programs of a head apart.
+/// A kernel serves all batch buckets that have its schedule, so a number of rows would say too little. The
+/// outputs distinguish the Programs of a head.
 std::string what(const KernelPlan& plan) {
   std::vector<std::string_view> outputs;
   for (const LaunchSpec::Argument& output : plan.launch.outputs) outputs.push_back(output.name);

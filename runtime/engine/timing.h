@@ -12,7 +12,7 @@ void check_repeats(int repeats, int warmup);
 /// Throws an Error that names `status` unless it is ok.
 void require_ok(Status status);
 
-/// The percentiles of at least one time, interpolated between neighbours.
+/// The percentiles of one or more times, interpolated between neighbours.
 Engine::Timing summarize(std::vector<double> times_us);
 
 }  // namespace gumtile::engine

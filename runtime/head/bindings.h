@@ -12,7 +12,7 @@
 
 namespace gumtile::head {
 
-/// The matrix that a head borrows, and its other arrays.
+/// The weight matrix that a head borrows, and its other arrays.
 struct BorrowedArrays {
   const void* weights = nullptr;
   int64_t weights_row_stride = 0;
@@ -20,14 +20,14 @@ struct BorrowedArrays {
 };
 
 /// Which member of a call, or array of the head, each of a sampling Program's inputs and outputs is bound to.
-/// Found once, so that a launch only fills an array.
+/// Determined once, so that a launch only fills an array.
 class CallBindings {
  public:
   explicit CallBindings(const Program& program);
 
   /// The most tensors that a launch passes.
   static constexpr size_t kMaxTensors = (abi::kMaxWords - abi::word_tensors) / abi::kWordsPerTensor;
-  /// The Program's inputs and then its outputs. What lies behind them is not initialised.
+  /// The Program's inputs and then its outputs. The elements after them are not initialised.
   struct Arrays {
     std::array<Binding, kMaxTensors> tensors;
     size_t input_count;
@@ -44,7 +44,7 @@ class CallBindings {
   struct Source {
     enum class Kind : uint8_t { call, hidden_states, weights, array, extra };
     Kind kind = Kind::call;
-    size_t at = 0;  ///< bytes into the call's struct, or a number of an array or of an extra name
+    size_t at = 0;  ///< the offset in the call's struct, or the number of an array or of an extra name
   };
   Source source_of(const std::string& name, bool input);
 
@@ -54,7 +54,7 @@ class CallBindings {
   std::vector<std::string> extra_;
 };
 
-/// Which features a call asks for.
+/// Which features a call requests.
 class RequestedFeatures {
  public:
   RequestedFeatures();
@@ -68,7 +68,7 @@ class RequestedFeatures {
   std::vector<Pointer> pointers_;
 };
 
-/// The pointer that lies `at` bytes into a call's struct.
+/// The pointer at offset `at` of a call's struct.
 const void* pointer_at(const gumtile_sample_args& args, size_t at) noexcept;
 
 }  // namespace gumtile::head

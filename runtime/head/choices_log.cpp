@@ -15,7 +15,7 @@ std::string rows_text(int64_t first, int64_t last) {
                        : fmt::format("{} to {} rows", first, last);
 }
 
-/// Why the chosen family is not the fastest that GPUs have; empty if it is.
+/// Why the chosen family is not the fastest GPU family; empty if it is.
 std::string why_slower_family(const Schedule& chosen, const Program& program, const Problem& problem,
                               const Target& target) {
   const size_t faster = chosen.family.index() + 1;

@@ -19,7 +19,7 @@ bool is_left_out(const gumtile_sample_args& args, int64_t row) {
   return args.row_slot != nullptr && args.row_slot[row] < 0;
 }
 
-/// The first row up to `rows` for which `fault` has words.
+/// The first fault that `fault` finds in the rows up to `rows`.
 template <typename Fault>
 void add_first(std::vector<std::string>& faults, int64_t rows, const Fault& fault) {
   for (int64_t row = 0; row < rows; ++row) {

@@ -18,7 +18,8 @@
 namespace gumtile {
 namespace {
 
-/// More rows than any batch has. The Program counts rows in 32 bits, and the table of buckets stays small.
+/// More rows than any batch has. The Program counts rows in 32 bits, and the limit keeps the table of buckets
+/// small.
 constexpr int64_t kMaxRows = int64_t{1} << 20;
 
 void require(bool holds, const std::string& message) {
@@ -53,7 +54,7 @@ struct LmHead::Impl {
   LmHeadOptions options;
   head::BorrowedArrays borrowed;
   head::RequestedFeatures requested;
-  int prepared_alignment = 0;  ///< bytes: what the kernels rely on, where there are any
+  int prepared_alignment = 0;  ///< bytes: what the kernels rely on, if there are any
   head::Variants variants;
   std::atomic<bool> noted_null_seed = false;
 
@@ -61,13 +62,13 @@ struct LmHead::Impl {
     return args.hidden_row_stride == 0 ? options.hidden_size : args.hidden_row_stride;
   }
 
-  /// What kernels may rely on: of an address on a GPU, and of the row stride anywhere.
+  /// The alignment that kernels may rely on: of the address on a GPU, and of the row stride on any device.
   int alignment_of_weights(const void* data, int64_t row_stride) const {
     return alignment_of(engine->device().target.is_cuda() ? data : nullptr, row_stride,
                         options.weights_dtype);
   }
 
-  /// Says what a null seed means: once, in the log and in `note`.
+  /// Explains what a null seed means: once, in the log and in `note`.
   void note_null_seed(std::string* note) {
     constexpr std::string_view kNote =
         "seed is null, so every row draws with seed 0: rows and launches with the same offset share their "

@@ -9,8 +9,8 @@
 namespace gumtile::head {
 namespace {
 
-/// The elements of an array that a call certainly reads or writes. What an index names is known on the device
-/// only.
+/// The elements of an array that a call certainly reads or writes. The values of indices are known only on
+/// the device.
 size_t elements(const Field& field, const LmHeadOptions& options, const gumtile_sample_args& args,
                 int64_t hidden_row_stride, size_t slots) {
   const auto rows = static_cast<size_t>(args.rows);

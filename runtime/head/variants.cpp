@@ -26,9 +26,9 @@ int threads_for(const PrepareOptions& options, size_t tasks) {
   return static_cast<int>(std::min(tasks, static_cast<size_t>(wanted)));
 }
 
-/// What the source has in place of a schedule that it does not have: where it has the fallback, that, else
-/// its first one of the same family, else its first. Nothing: it takes any schedule, has this one, or has
-/// none at all and says so itself when it is asked.
+/// What the source has instead of a schedule that it does not have: the fallback if it has that, else its
+/// first one of the same family, else its first. Nothing: it takes any schedule, has this one, or has none at
+/// all and reports that itself on request.
 std::optional<Schedule> offered_instead(const KernelSource* source, const Program& program,
                                         const Problem& problem, const Target& target, const Schedule& wanted,
                                         const Schedule& fallback) {
@@ -48,7 +48,7 @@ std::optional<Schedule> offered_instead(const KernelSource* source, const Progra
 
 }  // namespace
 
-/// A kernel that a bucket needs.
+/// A kernel that a batch bucket needs.
 struct Variants::Wanted {
   Variant* variant;
   Problem problem;
@@ -64,8 +64,8 @@ Variant& Variants::variant(Features features) {
       std::make_unique<Variant>(Variant{features, std::move(program), bindings, {}, {}}));
 }
 
-/// An option before tuning records before the heuristic; of what the source has, where it does not have all
-/// (an option is taken at its word).
+/// An option precedes tuning records, and these precede the heuristic. If the source does not have all
+/// schedules, one that it has is chosen (but an option is never replaced).
 KernelChoice Variants::choose(const Variant& variant, const Problem& problem, Schedule& schedule) const {
   const DeviceDescription& device = engine_->device();
   KernelChoice choice;
@@ -183,7 +183,7 @@ void Variants::prepare_all(const PrepareOptions& options, Problem problem, const
     std::vector<KernelChoice> choices;
   };
   std::vector<Prepared> prepared(variants_.size());
-  const size_t buckets = wanted.size() / variants_.size();  // `wanted` goes through the variants in turn
+  const size_t buckets = wanted.size() / variants_.size();  // `wanted` has the variants one after another
   for (size_t i = 0; i < wanted.size(); ++i) {
     Prepared& p = prepared[i / buckets];
     p.kernel_of_bucket.push_back(find(wanted[i].variant->features, wanted[i].schedule));

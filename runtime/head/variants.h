@@ -11,7 +11,7 @@
 
 namespace gumtile::head {
 
-/// The kernels of a head for one set of features: one for each batch bucket.
+/// The kernels of a head for one set of features: one per batch bucket.
 struct Variant {
   Features features;
   Program program;
@@ -20,7 +20,7 @@ struct Variant {
   std::vector<KernelChoice> choices;  ///< by bucket
 };
 
-/// All kernels of a head. Only ever added to: a captured graph may hold on to any of them.
+/// All kernels of a head. Kernels are only added: a captured graph may refer to any of them.
 class Variants {
  public:
   Variants(std::shared_ptr<Engine> engine, const LmHeadOptions& options)
@@ -33,15 +33,15 @@ class Variants {
   /// See LmHead::set_weights.
   void bind_weights(const void* weights, int64_t weights_row_stride);
 
-  /// The variant that serves launches which ask for `features`; null where none is prepared.
+  /// The variant that serves launches which request `features`; null if none is prepared.
   const Variant* serving(Features features) const noexcept {
     for (const Variant* variant : by_size_)
       if ((variant->features & features) == features) return variant;
     return nullptr;
   }
   int64_t prepared_rows() const noexcept { return prepared_rows_; }
-  /// Whether there are kernels, also ones that a call loaded which then failed: they rely on the alignment of
-  /// the weights as it was.
+  /// Whether there are kernels, including those of a call that then failed: they rely on the weights'
+  /// alignment at that time.
   bool has_kernels() const noexcept { return !kernels_.empty(); }
   const std::vector<std::unique_ptr<Variant>>& all() const { return variants_; }
 

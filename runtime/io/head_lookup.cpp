@@ -39,7 +39,7 @@ std::string described(const TensorCatalog& tensors, const Names& names) {
 /// Whether a tensor changes the logits after the product: the head's matrix is complete without it.
 bool changes_logits(std::string_view name) { return is_bias(name) || is_logit_factor(name); }
 
-/// One look-up: the tensors and what the configuration says of them.
+/// One lookup: the tensors and what the configuration says about them.
 class Lookup {
  public:
   Lookup(const TensorCatalog& tensors, const ModelConfig* config)
@@ -79,7 +79,7 @@ class Lookup {
   std::optional<int64_t> vocab_size() const { return config_ ? config_->vocab_size.value : std::nullopt; }
   std::optional<int64_t> hidden_size() const { return config_ ? config_->hidden_size.value : std::nullopt; }
 
-  /// The token embeddings by their names, the most usual ones alone if there are such.
+  /// The token embeddings by their names; only those with the most common names, if there are any.
   static Names embeddings_of(const Names& names) {
     if (std::ranges::find(names, "model.embed_tokens.weight") != names.end())
       return {"model.embed_tokens.weight"};
@@ -91,7 +91,7 @@ class Lookup {
     return usual.empty() ? all : usual;
   }
 
-  /// The embedding whose shape the head's is held against; null if that is not known.
+  /// The embedding with whose shape the head's is compared; null if that is not known.
   const StoredTensor* find_embedding() {
     embeddings_ = embeddings_of(tensors_.names());
     if (embeddings_.size() != 1) return nullptr;
@@ -131,7 +131,7 @@ class Lookup {
     return vocab && hidden && *vocab != *hidden && head.shape[0] == *hidden && head.shape[1] == *vocab;
   }
 
-  /// That the shape is [vocab, hidden] as far as the embedding or the configuration tell.
+  /// Checks that the shape is [vocab, hidden], as far as the embedding or the configuration say.
   void check_shape(const std::string& name) const {
     const StoredTensor& head = tensors_.describe(name);
     bool transposed = is_transposed(head, vocab_size(), hidden_size());
@@ -168,8 +168,8 @@ class Lookup {
            (!hidden_size() || matrix.shape[1] == *hidden_size());
   }
 
-  /// A matrix under another name that is the head without doubt: of the embedding's shape, else of the
-  /// configuration's, else alone.
+  /// A matrix under another name that is certainly the head: it has the embedding's shape, else the
+  /// configuration's, else it is the only one.
   std::optional<std::string> other_head() const {
     const Names heads = names_that(tensors_.names(), may_be_head_part);
     const Names matrices = names_that(heads, [&](const std::string& name) {
@@ -186,8 +186,8 @@ class Lookup {
     return has_others ? std::nullopt : std::optional(matrices.front());
   }
 
-  /// Matrices outside of the layers that have the shape of the embedding, upright or transposed, and no name
-  /// that tells what they are.
+  /// Matrices outside of the layers that have the shape of the embedding or its transpose, and a name that
+  /// does not say what they are.
   Names like_embedding() const {
     if (embedding_ == nullptr) return {};
     const std::vector<int64_t> upright = embedding_->shape;
@@ -209,7 +209,7 @@ class Lookup {
           fmt::format("has no lm_head.weight that can be read, but {} of a head in another form (quantised, "
                       "adapted, wrapped or under another name)",
                       described(tensors_, others)));
-    std::erase_if(others, changes_logits);  // told with the other parts that are not applied
+    std::erase_if(others, changes_logits);  // reported with the other parts that are not applied
     if (!embeddings_.empty()) std::ranges::copy(like_embedding(), std::back_inserter(others));
     const bool is_only_matrix = embeddings_.empty() && others == tensors_.readable_matrices();
     if (others.empty() || is_only_matrix) return;  // only_matrix() decides
@@ -249,7 +249,7 @@ class Lookup {
     return name;
   }
 
-  /// The head if names do not tell: the only matrix, unless its name says that it is something else.
+  /// The head if names do not identify it: the only matrix, unless its name says that it is something else.
   std::string only_matrix() {
     const Names matrices = tensors_.readable_matrices();
     if (matrices.empty())
@@ -287,7 +287,7 @@ HeadChoice find_head(const TensorCatalog& tensors, const ModelConfig* config) {
 }
 
 std::vector<std::string> parts_beside(const TensorCatalog& tensors, const std::string& tensor) {
-  // Of a tensor that is not a module's weight the neighbours are other modules.
+  // If a tensor is not a module's weight, its neighbours are other modules.
   const std::string_view module = tensor.ends_with(".weight") ? module_of(tensor) : std::string_view();
   return names_that(tensors.names(), [&](const std::string& name) {
     if (name == tensor) return false;

@@ -65,7 +65,7 @@ bool is_head_like_component(std::string_view component) {
          has_word(component, {"head", "heads", "logit", "logits"});
 }
 
-/// Models that draft tokens, or that read or write something else than text.
+/// Models that draft tokens, or that read or write something other than text.
 bool is_other_model(std::string_view component) {
   return has_word(component,
                   {"mtp", "medusa", "eagle", "draft", "drafter", "speculator", "talker", "predictor", "codec",

@@ -2,19 +2,19 @@
 
 #include <string_view>
 
-/// What a tensor's name says of its part in a language model. Names are components, separated by dots, of
-/// words, separated by underscores: "model.layers.0.self_attn.q_proj.weight".
+/// What a tensor's name says about its part in a language model. A name has components separated by dots; a
+/// component has words separated by underscores: "model.layers.0.self_attn.q_proj.weight".
 namespace gumtile::io {
 
 /// "lm_head.weight", or the same below the modules that wrap a whole model ("language_model.lm_head.weight");
 /// not the head of a draft model, of another modality or of one layer.
 bool is_plain_head(std::string_view name);
 
-/// Whether the name is of a part of the head, in whatever form: "lm_head.qweight", "output_layer.weight".
+/// Whether the name is that of a part of the head, in any form: "lm_head.qweight", "output_layer.weight".
 bool is_head_part(std::string_view name);
 
-/// Whether the name may be of a part of the head, or of another head ("score.weight"), outside of the layers
-/// and of what reads images or sound.
+/// Whether the name may be that of a part of the head, or of another head ("score.weight"), outside of the
+/// layers and of image and audio parts.
 bool may_be_head_part(std::string_view name);
 
 /// Whether the name is that of the head's matrix in models that do not call it lm_head: "output.weight",
@@ -24,17 +24,17 @@ bool is_other_head_matrix(std::string_view name);
 bool is_token_embedding(std::string_view name);
 bool is_any_embedding(std::string_view name);  ///< of tokens, positions, types
 
-/// Whether the name is of a vector or scalar that is added to logits.
+/// Whether the name is that of a vector or scalar that is added to logits.
 bool is_bias(std::string_view name);
 
-/// Whether the name is of a factor or cap of logits: "logit_scale".
+/// Whether the name is that of a factor or cap of logits: "logit_scale".
 bool is_logit_factor(std::string_view name);
 
-/// Whether a matrix of this name goes with another one or is no head by its name: a scale, a norm, an
-/// adapter, a classifier.
+/// Whether a matrix of this name belongs to another one or cannot be a head: a scale, a norm, an adapter, a
+/// classifier.
 bool is_never_head(std::string_view name);
 
-/// Whether the name is of one of the repeated layers of a model.
+/// Whether the name is that of a part of one of a model's repeated layers.
 bool is_in_layer(std::string_view name);
 
 /// `name` without its last component and the dot before it: "lm_head" of "lm_head.weight".

@@ -1,4 +1,4 @@
-// The LM head of a model: its tensor, and what config.json and the tensors beside it say of it.
+// The LM head of a model: its tensor, and what config.json and the tensors beside it say about it.
 
 #include "lm_head_file.h"
 
@@ -32,7 +32,7 @@ std::optional<ModelConfig> config_beside(const std::string& path) {
   return read_model_config(config);
 }
 
-/// The same for a matrix that the user named, which is taken whatever the configuration is.
+/// The same for a matrix that the user named, which is used whatever the configuration is.
 std::optional<ModelConfig> config_beside_named(const std::string& path, std::vector<std::string>& notes) {
   try {
     return config_beside(path);
@@ -61,9 +61,8 @@ bool announces(const head::Field& option, const LogitMember& member) {
                              [&](const head::ConfigMember& known) { return known.name == name; });
 }
 
-/// The arrays of a head among the `parts` beside its tensor, which are taken out of them: those of its own
-/// module, and of "lm_head" if it is tied. Members of the configuration that say no more than that they are
-/// there are taken out of it.
+/// Takes the arrays of a head out of the `parts` beside its tensor: those of its own module, and of "lm_head"
+/// if it is tied. Also takes members of the configuration that only say that such an array exists.
 void take_arrays(const TensorCatalog& tensors, const std::string& tensor, std::vector<std::string>& parts,
                  std::optional<ModelConfig>& config, LmHeadFile& head) {
   for (const head::ArraySetting& array : head::array_settings()) {
@@ -99,8 +98,7 @@ void note_unapplied(const TensorCatalog& tensors, const std::string& tensor,
                                 parts.size() == 1 ? "is" : "are", in_quotes(tensor)));
 }
 
-/// Where tensor and configuration differ the tensor is right, except that rows past the vocabulary are
-/// padding.
+/// If tensor and configuration differ, the tensor is right, except that rows past the vocabulary are padding.
 void compare(const ModelConfig& config, LmHeadFile& head) {
   const TensorView& view = head.weights.view();
   const auto note = [&](const char* member, const auto& says, const auto& has, const char* what) {

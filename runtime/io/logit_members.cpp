@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-/// The value with which a member changes nothing, beside null.
+/// The value, beside null, for which a member changes nothing.
 enum class Identity {
   one,          ///< a factor or divisor
   zero,         ///< a cap that is off, a bias that is not there
@@ -48,7 +48,7 @@ constexpr KnownMember kKnownMembers[] = {
     {"scale_decoder_outputs", Identity::zero},  // T5: a factor of the hidden states
 };
 
-/// Members of models to come, told by their words: "logit" or "lm_head" with a factor, cap or bias.
+/// Members of future models, recognised by their words: "logit" or "lm_head" with a factor, cap or bias.
 std::optional<Identity> identity_by_words(std::string_view name) {
   const auto has_any = [&](std::initializer_list<std::string_view> words) {
     return std::ranges::any_of(
@@ -71,8 +71,7 @@ std::optional<Identity> identity_of(std::string_view name) {
 bool changes_nothing(const json& value, Identity identity, const json& config) {
   if (value.is_null()) return true;
   if (value.is_boolean()) return !value.get<bool>();
-  if (!value.is_number())
-    return value.is_array() || value.is_object();  // no number that logits are changed by
+  if (!value.is_number()) return value.is_array() || value.is_object();  // not a number that changes logits
   const auto number = value.get<double>();
   if (identity == Identity::one) return number == 1;
   if (identity == Identity::zero) return number == 0;

@@ -8,12 +8,12 @@ namespace gumtile::io {
 
 /// A member of a config.json that changes logits after the head's product.
 struct LogitMember {
-  std::string name;   ///< with the objects it is in, "text_config.final_logit_softcapping"
+  std::string name;   ///< with the objects that contain it, "text_config.final_logit_softcapping"
   std::string value;  ///< as JSON
 };
 
-/// Those of `config`, an object called `prefix` ("" for the outermost), that change anything by their value.
-/// Not those of objects inside of it.
+/// Those of `config`, an object called `prefix` ("" for the outermost), whose value changes logits. Not those
+/// of nested objects.
 std::vector<LogitMember> logit_members(const nlohmann::json& config, const std::string& prefix);
 
 }  // namespace gumtile::io

@@ -7,7 +7,7 @@
 
 namespace gumtile::io {
 
-/// Throws `bad_data` that `file` has no tensor `name`, with the names of `names` that are near it.
+/// Throws `bad_data` that `file` has no tensor `name`, with the most similar names of `names`.
 [[noreturn]] void no_such_tensor(std::string_view name, const std::vector<std::string>& names,
                                  const std::string& file);
 

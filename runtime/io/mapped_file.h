@@ -32,7 +32,7 @@ class MappedFile {
   MappedFile(std::string path, int descriptor, const std::byte* data, size_t size);
 
   std::string path_;
-  std::string quoted_path_;  ///< for a signal handler, which cannot make it
+  std::string quoted_path_;  ///< for a signal handler, which cannot build it
   int descriptor_;
   const std::byte* data_;
   size_t size_;

@@ -9,7 +9,7 @@ namespace {
 
 struct Place {
   std::atomic<bool> taken{false};
-  std::atomic<uintptr_t> begin{0};  ///< stored last and cleared first; 0: nothing to be read here
+  std::atomic<uintptr_t> begin{0};  ///< stored last and cleared first; 0: the place is unused
   std::atomic<uintptr_t> end{0};
   std::atomic<const char*> name{nullptr};
 };

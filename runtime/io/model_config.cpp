@@ -22,7 +22,7 @@ struct Level {
   std::string name;  ///< "thinker_config.text_config"; "" for the outermost
 };
 
-/// The configuration and the text models' within it, innermost first.
+/// The configuration and the text models' objects in it, innermost first.
 std::vector<Level> text_levels(const json& config) {
   constexpr std::string_view kTextModels[] = {"thinker_config",
                                               "text_config",
@@ -45,7 +45,7 @@ std::vector<Level> text_levels(const json& config) {
   return levels;
 }
 
-/// The first member of these names, null ones left out; null if there is none.
+/// The first member with one of these names whose value is not null; null if there is none.
 const json* find_member(const std::vector<Level>& levels, std::initializer_list<const char*> names) {
   for (const Level& level : levels)
     for (const char* name : names)
@@ -54,7 +54,7 @@ const json* find_member(const std::vector<Level>& levels, std::initializer_list<
   return nullptr;
 }
 
-/// The number that a member of this value makes of a setting; none if it makes no sense for it.
+/// The number that a member of this value gives to a setting; none if the value makes no sense.
 std::optional<float> setting_of(const json& value, const head::Field& option,
                                 const head::ConfigMember& member) {
   if (!value.is_number()) return std::nullopt;
@@ -65,7 +65,8 @@ std::optional<float> setting_of(const json& value, const head::Field& option,
 
 std::string_view last_of(std::string_view name) { return name.substr(name.rfind('.') + 1); }
 
-/// Takes the first member that the table of options has for a setting out of those that change logits.
+/// Removes the first member that the table of options has for a setting from those that change logits, and
+/// applies it.
 void take_setting(const std::vector<Level>& levels, const head::ScalarSetting& scalar, ModelConfig& out) {
   const head::Field& option = *head::find_head_option(scalar.name);
   for (const Level& level : levels)
@@ -79,7 +80,7 @@ void take_setting(const std::vector<Level>& levels, const head::ScalarSetting& s
       const std::optional<float> value = setting_of(*found, option, member);
       if (changes == out.logit_members.end() || !value) return;
       scalar.set(out.settings, *value);
-      // With those of outer objects that say the same.
+      // Together with those of outer objects that say the same.
       const std::string text = changes->value;
       std::erase_if(out.logit_members, [&](const LogitMember& other) {
         return other.value == text && last_of(other.name) == member.name;
@@ -129,7 +130,7 @@ bool is_left_out(std::string_view name) {
   return std::ranges::any_of(kWords, [&](std::string_view word) { return name.find(word) != name.npos; });
 }
 
-/// Whether the value of a member that is called after the head says that it is quantised.
+/// Whether the value of a member that is named after the head says that it is quantised.
 bool is_quantisation(const json& value) {
   if (value.is_null() || (value.is_boolean() && !value.get<bool>())) return false;
   if (!value.is_object()) return true;
@@ -137,8 +138,8 @@ bool is_quantisation(const json& value) {
   return bits == value.end() || !bits->is_number() || bits->get<double>() < 16;
 }
 
-/// The member of a quantisation's configuration that has the head among what is quantised; empty if none has.
-/// `name` is what `value` is called.
+/// The member of a quantisation's configuration by which the head is quantised; empty if there is none.
+/// `name` is the name of `value`.
 std::string quantised_head_in(const json& value, const std::string& name) {
   if (is_left_out(name)) return "";
   if (value.is_string() && mentions_head(value.get_ref<const std::string&>())) return name;

@@ -115,7 +115,7 @@ class HeaderParser {
           __builtin_add_overflow(value, digit - '0', &value))
         fail("has a size over 2^63-1");
     rest_.remove_prefix(digits);
-    accept('L');  // Python 2 wrote longs so
+    accept('L');  // Python 2 wrote longs like this
     return value;
   }
 

@@ -19,9 +19,9 @@
 namespace gumtile::io {
 namespace {
 
-constexpr int kMaxLinks = 40;  // what Linux follows in one path
+constexpr int kMaxLinks = 40;  // the most that Linux follows in one path
 
-/// A reader that has gone is an error (EPIPE) here, and no signal that ends the process.
+/// If a reader has gone, that is an error (EPIPE) here, and not a signal that ends the process.
 class NoPipeSignal {
  public:
   NoPipeSignal() {
@@ -71,7 +71,7 @@ int descriptor_named(const std::string& link) {
 
 bool is_writable(const std::string& path) { return faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == 0; }
 
-/// Whether a new file could take this one's place, were it not for the folder or for what is mounted on it.
+/// Whether only the folder, or a mount on the file, keeps a new file from replacing this one.
 bool refuses_replacement(int error) {
   return error == EACCES || error == EPERM || error == EROFS || error == EBUSY;
 }
@@ -164,7 +164,7 @@ void OutputFile::write_over(std::span<const std::string_view> parts) const {
   } while (!file.is_open() && errno == EINTR);
   if (!file.is_open()) fail(errno);
   if (const int error = write_parts(file.get(), parts); error != 0) fail(error);
-  if (close(file.release()) != 0) fail(errno);  // network file systems say only now that there is no space
+  if (close(file.release()) != 0) fail(errno);  // network file systems report only now that there is no space
 }
 
 void OutputFile::fail(int error) const {

@@ -9,26 +9,26 @@
 
 namespace gumtile::io {
 
-/// A file for a result, at a path that a user chose. It stays what it is: a device, a named pipe or
-/// /dev/stdout is written to, a symbolic link stays and the file that it leads to is replaced, and a file
-/// that is replaced hands on its permissions. A regular file is replaced atomically if its folder allows
-/// that, and written over otherwise.
+/// A file for a result, at a path that a user chose. The kind of file stays the same: a device, a named pipe
+/// or /dev/stdout is written to; a symbolic link stays and its target is replaced; and a file that replaces
+/// another one takes over its permissions. A regular file is replaced atomically if its folder allows that,
+/// and overwritten otherwise.
 class OutputFile {
  public:
-  /// Finds out whether the path could be written, and changes nothing. To be called before long work. Throws
+  /// Checks whether the path can be written, without changing anything. To be called before long work. Throws
   /// Error(cannot_create) that names the path, what is wrong and what to do.
   explicit OutputFile(std::string path);
 
   /// As given.
   const std::string& path() const { return path_; }
-  /// Whether what is written can be read again at this path: no device, pipe or descriptor.
+  /// Whether the written data can be read again at this path: not a device, pipe or descriptor.
   bool is_regular() const { return kind_ == Kind::regular; }
-  /// Whether it is where this process's standard output goes by name ("/dev/stdout", "/proc/self/fd/1").
+  /// Whether the path names this process's standard output ("/dev/stdout", "/proc/self/fd/1").
   bool is_stdout() const { return kind_ == Kind::descriptor && descriptor_ == 1; }
 
-  /// Makes `parts`, one after another, its content, be that that it was changed meanwhile. A pipe is waited
-  /// for until somebody reads it. Throws Error(cannot_create); a regular file then is what it was, unless it
-  /// could not be replaced and had to be written over. Nothing else is left behind, however the process ends.
+  /// Makes `parts`, one after another, its content, even if it was changed meanwhile. Waits until a pipe has
+  /// a reader. Throws Error(cannot_create); a regular file is then unchanged, unless it could not be replaced
+  /// and had to be overwritten. Nothing else is left behind, however the process ends.
   void write(std::span<const std::string_view> parts) const;
   void write(std::string_view bytes) const;
 
@@ -45,7 +45,7 @@ class OutputFile {
   [[noreturn]] void fail(int error) const;
 
   std::string path_;
-  std::string target_;  ///< where links led to
+  std::string target_;  ///< the target of links
   Kind kind_ = Kind::regular;
   int descriptor_ = -1;
   bool exists_ = false;

@@ -145,7 +145,7 @@ void check_extent(const StoredTensor& tensor, uint64_t data_bytes, const std::st
             tensor.type->name, shape_text(tensor.shape), bits, tensor.end - tensor.begin));
 }
 
-/// Checks that the tensors cover the data exactly: no byte is in two tensors, and none in no tensor.
+/// Checks that the tensors cover the data exactly: every byte is in exactly one tensor.
 void check_layout(const SafetensorsHeader& header, uint64_t data_bytes, const std::string& file) {
   using Entry = std::pair<const std::string, StoredTensor>;
   std::vector<const Entry*> in_order;

@@ -11,7 +11,7 @@
 
 namespace gumtile::io {
 
-/// One tensor of a header that has been checked: `begin` to `end` lies within the file and fits type and
+/// One tensor of a header that has been checked: `begin` to `end` is within the file and matches type and
 /// shape.
 struct StoredTensor {
   const StoredDType* type;

@@ -63,7 +63,8 @@ void write_safetensors(const std::string& path, std::span<const NamedTensor> ten
                            [](const NamedTensor* t) { return size_bytes(t->dtype); });
   const std::string header = header_of(in_order);
 
-  // It replaces what was there: truncating a file that someone has mapped would kill them with SIGBUS.
+  // It replaces an existing file: truncating a file that another process has mapped would kill that process
+  // with SIGBUS.
   const uint64_t length = header.size();
   std::vector<std::string_view> parts{{reinterpret_cast<const char*>(&length), sizeof length}, header};
   for (const NamedTensor* tensor : in_order)

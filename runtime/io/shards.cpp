@@ -17,8 +17,8 @@ bool is_below(const fs::path& path, const fs::path& folder) {
   return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
 }
 
-/// Where a shard's data may lie: the index's folder, and for a snapshot in the Hugging Face hub's cache,
-/// whose files are links, the blobs of the same repository.
+/// Where a shard's data may be: the index's folder, and for a snapshot in the Hugging Face hub's cache, whose
+/// files are links, the blobs of the same repository.
 std::vector<fs::path> allowed_folders(const fs::path& folder) {
   std::vector<fs::path> folders = {folder};
   if (folder.parent_path().filename() == "snapshots")

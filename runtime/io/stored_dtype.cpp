@@ -7,7 +7,7 @@ namespace gumtile::io {
 namespace {
 
 // The reference implementation's list (safetensors/src/tensor.rs, enum Dtype). All must be known, as a file's
-// layout is checked as a whole even when one tensor is read.
+// layout is checked as a whole even if only one tensor is read.
 constexpr StoredDType kTable[] = {
     {"BOOL", 8, DType::pred},         {"F4", 4, std::nullopt},          {"F6_E2M3", 6, std::nullopt},
     {"F6_E3M2", 6, std::nullopt},     {"U8", 8, std::nullopt},          {"I8", 8, std::nullopt},

@@ -19,10 +19,10 @@ struct StoredDType {
 
 inline constexpr std::string_view kReadableDTypes = "BF16, F16 and F32";
 
-/// Null for an unknown name. The result is of static lifetime.
+/// Null for an unknown name. The result has static lifetime.
 const StoredDType* find_stored_dtype(std::string_view name);
 
-/// The format's type for `dtype`; every one has one.
+/// The format's type for `dtype`; every dtype has one.
 const StoredDType& stored_dtype(DType dtype);
 
 }  // namespace gumtile::io

@@ -12,8 +12,8 @@
 
 namespace gumtile::io {
 
-/// The tensors of a .safetensors file or of a sharded model. Of the latter only the shards that are asked for
-/// are opened, since the others may not be there.
+/// The tensors of a .safetensors file or of a sharded model. Only the shards that are needed are opened,
+/// since the others may not be there.
 class TensorCatalog {
  public:
   /// `path`: a .safetensors file, an index of shards or a model's folder. Throws `io` and `bad_data`.
@@ -23,8 +23,8 @@ class TensorCatalog {
   const std::vector<std::string>& names() const { return names_; }  ///< in order
   bool has(const std::string& name) const;
 
-  /// What the header says of a tensor. Throws `bad_data` if there is none of this name, with those that are
-  /// near it, and what opening its shard throws.
+  /// What the header says about a tensor. Throws `bad_data` if there is none of this name, with the most
+  /// similar names, and what opening its shard throws.
   const StoredTensor& describe(const std::string& name) const;
   /// The same; null if that fails, e.g. because the shard is not there.
   const StoredTensor* try_describe(const std::string& name) const;

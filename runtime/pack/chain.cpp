@@ -10,7 +10,7 @@ namespace {
 /// The errors of sources that were passed over.
 class Failures {
  public:
-  /// What `ask` returns; nothing where it throws an Error.
+  /// What `ask` returns; nothing if it throws an Error.
   template <typename Ask>
   std::optional<KernelArtifact> collect(const Ask& ask) {
     try {
@@ -21,7 +21,7 @@ class Failures {
     }
   }
 
-  /// Throws the first error with the others as notes; nothing where there is none.
+  /// Throws the first error with the others as notes; does nothing if there is none.
   void rethrow() const {
     if (errors_.empty()) return;
     std::vector<std::string> notes = errors_.front().notes();
@@ -57,8 +57,7 @@ class Chain : public KernelSource {
     throw Error(ErrorCode::usage, "there is no source of kernels");
   }
 
-  /// A source that has the kernel and cannot give it, e.g. from a damaged file, does not keep the next ones
-  /// from giving theirs.
+  /// If a source has the kernel and cannot give it, e.g. from a damaged file, the next ones are still asked.
   std::optional<KernelArtifact> find(const KernelPlan& plan) override {
     Failures failures;
     for (const auto& source : sources_)
@@ -67,7 +66,8 @@ class Chain : public KernelSource {
     return std::nullopt;
   }
 
-  /// Where none has kept the PTX, that of a source whose kernels are PTX: a compiler behind a pack of cubins.
+  /// If no source has kept the PTX, that of a source whose kernels are PTX: a compiler after a pack of
+  /// cubins.
   std::optional<KernelArtifact> find_ptx(const KernelPlan& plan) override {
     Failures failures;
     for (const auto& source : sources_)
@@ -80,7 +80,7 @@ class Chain : public KernelSource {
     return std::nullopt;
   }
 
-  /// Any schedule where one of the sources takes any.
+  /// Any schedule if one of the sources takes any.
   std::optional<std::vector<Schedule>> schedules(const Program& program, const Problem& problem,
                                                  const Target& target) const override {
     std::vector<Schedule> all;

@@ -22,8 +22,8 @@ using io::bad_file;
 
 constexpr std::string_view kMagic = "gumpack\n";
 
-/// Fixed-size start of a pack. Everything after `hash` and up to the index's end is hashed. Integers are
-/// little-endian, as on all machines that there are kernels for.
+/// The fixed-size start of a pack. Everything after `hash` and up to the index's end is hashed. Integers are
+/// little-endian, as on all machines that have kernels.
 struct Header {
   std::array<char, 8> magic{};
   std::array<char, 32> hash{};
@@ -118,7 +118,7 @@ PackDescription parse_description(const Json& json, const std::string& file) {
   const std::optional<NoiseScheme> noise = parse_noise_scheme(members.text("noise"));
   if (!noise) members.wrong("noise", members.get("noise"));
   d.noise = *noise;
-  if (json.contains("settings")) {  // packs of 0.1.0 are without
+  if (json.contains("settings")) {  // packs of 0.1.0 have none
     d.settings = members.text("settings");
     if (!head::parse_settings(d.settings)) members.wrong("settings", members.get("settings"));
   }

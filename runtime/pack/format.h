@@ -9,7 +9,7 @@
 
 namespace gumtile::pack {
 
-/// The version of the file format; files of another one are not read.
+/// The version of the file format; files of other versions are not read.
 inline constexpr uint32_t kPackFormat = 1;
 
 /// An entry of the index, and where its bytes are.
@@ -29,8 +29,8 @@ struct Index {
 /// The JSON text of an index.
 std::string index_text(const Index& index);
 
-/// A file's start, up to and with the index: magic, XXH3-128 of all that follows it here, format version, the
-/// sizes of the index and of the file, the index.
+/// A file's start, up to and including the index: magic, XXH3-128 of the rest of this start, format version,
+/// the sizes of the index and of the file, the index.
 std::string file_start(std::string_view index, uint64_t entries_bytes);
 
 struct OpenedFile {
@@ -38,8 +38,8 @@ struct OpenedFile {
   std::string hash;  ///< 32 hex digits over the index, hence over the hashes of all entries
   std::string_view entries;
 };
-/// Verifies all but the entries' bytes; their ranges lie within `entries`. Throws Error(bad_data) about
-/// `file`.
+/// Verifies everything but the entries' bytes; their ranges are within `entries`. Throws Error(bad_data)
+/// about `file`.
 OpenedFile read_file(std::string_view bytes, const std::string& file);
 
 }  // namespace gumtile::pack

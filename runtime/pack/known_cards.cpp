@@ -5,7 +5,7 @@ namespace {
 
 struct KnownCard {
   int sm;
-  const char* name;  ///< as the driver gives it: records are found by it
+  const char* name;  ///< as the driver reports it: records are found by it
   int multiprocessors;
   double gigabytes_per_second;
 };

@@ -30,7 +30,7 @@ using Format = KernelArtifact::Format;
 
 class FilePack : public Pack {
  public:
-  /// `text` is all of the file, and `storage` keeps it.
+  /// `text` is the whole file, and `storage` keeps it alive.
   FilePack(std::shared_ptr<const void> storage, std::string_view text, std::string path)
       : storage_(std::move(storage)), path_(std::move(path)), opened_(pack::read_file(text, path_)) {
     for (size_t i = 0; i < opened_.index.entries.size(); ++i) {
@@ -117,7 +117,7 @@ class FilePack : public Pack {
   }
 
   /// The bucket of `max_rows`, else the last one below, else the first one. Kernels take any number of rows:
-  /// a bucket only says which are fast.
+  /// a bucket only says which kernels are fast.
   static int64_t nearest_bucket(const std::vector<const PackEntry*>& usable, int64_t max_rows) {
     std::set<int64_t> buckets;
     for (const PackEntry* e : usable)
@@ -164,7 +164,7 @@ class FilePack : public Pack {
     }
   }
 
-  /// What is there, one note for each kind of thing.
+  /// What the pack has, one note per category.
   std::vector<std::string> contents() const {
     const PackDescription& d = description();
     std::set<std::string> targets;
@@ -232,7 +232,7 @@ class FilePack : public Pack {
                              plan.schedule.str(), fmt::join(schedules, ", ")));
   }
 
-  /// The variant of the head that a Program is, in the words of the options that make it.
+  /// Describes the variant of the head that a Program is, by the options that make it.
   std::string asked(const Program& program) const {
     LmHeadOptions head;
     Features features = kNoFeatures;
@@ -245,7 +245,7 @@ class FilePack : public Pack {
       if (output.name == "token") head.token_dtype = output.dtype;
       features |= feature_of(output.name);
     }
-    // Noise and settings are not written in a Program: those that make it are tried.
+    // A Program does not name its noise and settings: they are found by trying.
     for (const std::string& settings : {std::string(), description().settings})
       for (const NoiseScheme noise : {NoiseScheme::grouped, NoiseScheme::per_token}) {
         head.noise = noise;
@@ -261,7 +261,7 @@ class FilePack : public Pack {
                        program.name);
   }
 
-  /// "without settings" is said if the pack has some.
+  /// Says "without settings" only if the pack has some.
   std::string with_settings(const std::string& settings) const {
     if (!settings.empty()) return " with " + settings;
     return description().settings.empty() ? "" : " without settings";

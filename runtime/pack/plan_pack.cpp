@@ -14,7 +14,7 @@
 namespace gumtile {
 namespace {
 
-/// The targets asked for, as devices ask for kernels.
+/// The requested targets, in the form in which devices request kernels.
 std::vector<Target> expand(const std::vector<Target>& asked) {
   std::vector<Target> targets;
   const auto add = [&](const Target& target) {
@@ -61,11 +61,11 @@ Problem problem_of(const LmHeadOptions& head) {
   return problem;
 }
 
-/// What records and devices call a target. The variants of a host are a pack's own: a CPU that was tuned for,
-/// or that opens the pack, is "host", whichever of them it takes.
+/// The target's name in records and devices. Variants of a host exist only in packs: a CPU that was tuned
+/// for, or that opens the pack, is "host", whichever variant it takes.
 Target device_target(const Target& target) { return target.is_cuda() ? target : Target{}; }
 
-/// The records that devices of this target choose by.
+/// The records from which devices of this target choose.
 std::vector<TuningRecords::Tuned> tuned_on_any_card(const PackRequest& request, const Program& program,
                                                     const Problem& problem, const Target& target) {
   if (request.tuning == nullptr) return {};
@@ -74,8 +74,8 @@ std::vector<TuningRecords::Tuned> tuned_on_any_card(const PackRequest& request, 
                                      why_not_usable(program, problem, target, built_in));
 }
 
-/// The schedules that some device of this target chooses: those that were tuned go first, as devices take
-/// them first, each device's before the next one's.
+/// The schedules that some device of this target chooses: tuned ones first, as devices prefer them, one
+/// device after the other.
 std::vector<Schedule> schedules_for(const PackRequest& request, const Program& program,
                                     const Problem& problem, const Target& target) {
   if (request.head.schedule) return {*request.head.schedule};
@@ -96,7 +96,7 @@ std::vector<Schedule> schedules_for(const PackRequest& request, const Program& p
                                                 why_not_usable(program, problem, target, heuristic)))
       add(tuned, found->schedule);
   }
-  // And what was tuned on cards that nobody knows here, and on CPUs.
+  // Then those that were tuned on cards that are not in the list, and on CPUs.
   for (const TuningRecords::Tuned& record : tuned_on_any_card(request, program, problem, target))
     add(tuned, *record.schedule);
   for (const Schedule& schedule : built_in) add(tuned, schedule);

@@ -10,10 +10,10 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kTypes = {"bf16", "f16", "f32"};
 
-/// Heads that differ in nothing but types.
+/// Heads that differ only in types.
 struct Kind {
-  std::string_view rest;  ///< of the text of their classes, after the types
-  /// Of hidden states of the first type with weights of each, of the second type, and so on.
+  std::string_view rest;  ///< the text of their classes, after the types
+  /// For hidden states of the first type with weights of each type, then for the second type, and so on.
   std::array<std::string_view, kTypes.size() * kTypes.size()> digests;
 };
 

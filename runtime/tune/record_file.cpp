@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// "nvidia-h200": lower case, what is neither letter nor digit as one hyphen.
+/// "nvidia-h200": lower case, with one hyphen for what is neither letter nor digit.
 std::string slug(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -41,8 +41,8 @@ std::string slug(std::string_view text) {
               fmt::format("the tuning record '{}' cannot be written: {}", path.string(), why));
 }
 
-/// Until the end of the scope other processes that save into a folder wait. A file system that has no locks
-/// gives none: then the last one to write wins, with what it has read before.
+/// Until the end of the scope, other processes that save into the folder wait. On a file system without locks
+/// they do not: then the last one to write wins, with what it has read before.
 class FolderLock {
  public:
   explicit FolderLock(const fs::path& folder)
@@ -55,8 +55,7 @@ class FolderLock {
   files::FileDescriptor folder_;
 };
 
-/// The record in a file; nothing if it is missing, cannot be read or is not a record: then it is written
-/// anew.
+/// The record in a file; nothing if it is missing, cannot be read or is not a record: then it is rewritten.
 std::optional<TuningRecord> read_record(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return std::nullopt;
@@ -70,7 +69,7 @@ std::optional<TuningRecord> read_record(const fs::path& path) {
 
 fs::path partial_of(const fs::path& path) { return path.string() + ".partial"; }
 
-/// Readable, and with a hash of all of the key; `program` is what a format names Programs by.
+/// Readable, with a hash of the whole key; `program` is the name of the Program in a format.
 std::string file_name(const TuningKey& key, std::string_view program) {
   const Problem& p = key.problem;
   const std::string all =
@@ -81,7 +80,7 @@ std::string file_name(const TuningKey& key, std::string_view program) {
                      hash_hex(all).substr(0, 16));
 }
 
-/// Where gumtile 0.1 put the record of a key; nothing if it had none for such Programs.
+/// Where gumtile 0.1 wrote the record of a key; nothing if it had none for such Programs.
 std::optional<fs::path> path_of_0_1(const fs::path& folder, const TuningKey& key) {
   const std::optional<std::string_view> digest = tune::digest_of_workload(key.workload);
   if (!digest) return std::nullopt;
@@ -103,7 +102,7 @@ KnownRecords read_known(const fs::path& folder, const TuningKey& key) {
   return known;
 }
 
-/// What of them is comparable with `record`, merged.
+/// Those that are comparable with `record`, merged.
 std::optional<TuningRecord> merged(KnownRecords known, const TuningRecord& record) {
   if (known.choosing && !are_comparable(*known.choosing, record)) known.choosing.reset();
   if (known.partial && !are_comparable(*known.partial, record)) known.partial.reset();
@@ -111,8 +110,8 @@ std::optional<TuningRecord> merged(KnownRecords known, const TuningRecord& recor
   return known.choosing ? known.choosing : known.partial;
 }
 
-/// Whether a record of another compiler or driver takes the place of the one that chooses: it has to be about
-/// as thorough, since what one version offers is not quite what another one does.
+/// Whether a record of another compiler or driver replaces the one that chooses: it has to be about as
+/// thorough, since versions do not offer exactly the same candidates.
 bool replaces(const TuningRecord& known, const TuningRecord& found) {
   const auto decided = [](const TuningRecord& record) {
     return std::count_if(record.candidates.begin(), record.candidates.end(), is_decided);

@@ -19,7 +19,7 @@ using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
 constexpr const char* kFormat = "gumtile tuning 2";
-/// gumtile 0.1's, which has a Program's digest in the place of its class.
+/// The format of gumtile 0.1, which has a Program's digest instead of its class.
 constexpr const char* kFormat01 = "gumtile tuning 1";
 
 /// One object of a record: every member must be read exactly as named, and none may be left.
@@ -149,7 +149,7 @@ TuningCandidate parse_candidate(const Json& json, const std::string& source, siz
   return candidate;
 }
 
-/// What holds of a record beyond its members' types.
+/// Checks a record beyond its members' types.
 void check(const TuningRecord& record, const Members& members) {
   const auto find = [&](const std::string& schedule) {
     return std::find_if(record.candidates.begin(), record.candidates.end(),
@@ -211,7 +211,7 @@ std::string tuning_record_text(const TuningRecord& record) {
       {"candidates", candidates}};
   if (!record.note.empty()) json["note"] = record.note;
   if (!record.also_first_columns.empty()) json["also_first_columns"] = record.also_first_columns;
-  // A device's name may hold any bytes.
+  // A device's name may have any bytes.
   return json.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 

@@ -1,5 +1,5 @@
-// What several searches know together. A search that was interrupted, or that looked at less, adds what it
-// learnt and takes nothing away.
+// Merges the results of several searches. A search that was interrupted, or that considered fewer candidates,
+// adds its results and removes nothing.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -9,7 +9,7 @@
 namespace gumtile {
 namespace {
 
-/// What gumtile 0.1 measured finalists in; its records do not say.
+/// The rounds in which gumtile 0.1 measured finalists; its records do not say.
 constexpr int kUsualRounds = 40;
 
 int rounds_of(const TuningCandidate& candidate) {
@@ -22,7 +22,7 @@ const TuningCandidate* find(const std::vector<TuningCandidate>& candidates, cons
   return found == candidates.end() ? nullptr : &*found;
 }
 
-/// A candidate that says by itself when and against what it was measured.
+/// A candidate that itself says when and against what it was measured.
 TuningCandidate explicit_candidate(const TuningRecord& record, TuningCandidate candidate) {
   if (candidate.median_us == 0) return candidate;
   if (candidate.run.empty()) candidate.run = record.date;
@@ -32,7 +32,7 @@ TuningCandidate explicit_candidate(const TuningRecord& record, TuningCandidate c
   return candidate;
 }
 
-/// Whether what was found about a schedule takes the place of what is known.
+/// Whether a new result for a schedule replaces the known one.
 bool is_newer_knowledge(const TuningCandidate& known, const TuningCandidate& found) {
   if (!is_decided(found)) return false;
   if (!is_decided(known)) return true;
@@ -64,7 +64,7 @@ std::string merged_winner(const TuningRecord& known, const TuningRecord& found,
   if (measured != nullptr && is_newer_knowledge(*find(known.candidates, known.winner), *measured) &&
       (found.winner != found.heuristic || is_clearly_not_faster(*measured)))
     return found.winner;  // both were in the newer search, which has compared them
-  // What beat nothing but the built-in choice, or lost to it, says nothing about the one that is known.
+  // A schedule that beat only the built-in choice, or lost to it, says nothing about the known choice.
   if (found.winner == found.heuristic) return known.winner;
   const TuningCandidate* challenger = find(merged, found.winner);
   return challenger != nullptr && challenger->rejected.empty() && is_clearly_faster(*challenger, *incumbent)
@@ -93,7 +93,8 @@ TuningRecord merge_tuning_records(const TuningRecord& known, const TuningRecord&
     if (old != nullptr)
       merged.candidates.push_back(is_newer_knowledge(*old, c) ? explicit_candidate(found, c)
                                                               : explicit_candidate(known, *old));
-    else if (is_decided(c) || !known.complete)  // what nobody looked at does not make a record less complete
+    else if (is_decided(c) ||
+             !known.complete)  // a candidate that was not measured does not make a record less complete
       merged.candidates.push_back(explicit_candidate(found, c));
   }
   for (const TuningCandidate& c : known.candidates)

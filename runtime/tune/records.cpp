@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kUser = "user record";
 constexpr std::array<std::string_view, 3> kOrigins = {kUser, "pack record", "shipped record"};
 
-/// A record is some kilobytes; what is larger is something else.
+/// A record is a few kilobytes; a larger file is something else.
 constexpr uintmax_t kMaxFileBytes = uintmax_t{8} << 20;
 
 std::string device_text(const TuningKey& key) {
@@ -40,7 +40,7 @@ std::string class_difference(const Workload& there, const Workload& here) {
     return member;
   };
   std::string text;
-  while (!ours.empty()) {  // both have the same members, in one order
+  while (!ours.empty()) {  // both have the same members, in the same order
     const std::string_view here_member = next(ours);
     const std::string_view there_member = next(theirs);
     if (here_member != there_member)
@@ -50,13 +50,13 @@ std::string class_difference(const Workload& there, const Workload& here) {
   return text;
 }
 
-/// Whether two keys differ in the class alone, if at all.
+/// Whether two keys differ at most in the class.
 bool is_same_place(const TuningKey& a, const TuningKey& b) {
   return a.problem == b.problem && a.workers == b.workers && a.memory_class == b.memory_class &&
          a.target == b.target && a.device_name == b.device_name;
 }
 
-/// What first keeps a record for `found` from being used for `wanted`.
+/// The first difference that keeps a record for `found` from being used for `wanted`.
 std::string difference(const TuningKey& found, const TuningKey& wanted) {
   if (device_text(found) != device_text(wanted))
     return fmt::format("tuned on {}; this is {}", device_text(found), device_text(wanted));
@@ -84,7 +84,7 @@ std::vector<fs::path> json_files(const fs::path& folder, std::string& fault) {
   return files;
 }
 
-/// Throws Error(io) where a file cannot be read or is not a record by its size.
+/// Throws Error(io) if a file cannot be read or is too large for a record.
 std::string read_file(const fs::path& path) {
   std::error_code error;
   const bool is_file = fs::is_regular_file(path, error);
@@ -120,7 +120,7 @@ WhyNot why_not_usable(const Program& program, const Problem& problem, const Targ
                          built_in.str());
     try {
       make_plan(program, problem, schedule, target);
-    } catch (const Error& error) {  // tuned for another Program of its class, or by a gumtile that could
+    } catch (const Error& error) {  // tuned for another Program of its class, or by another gumtile
       return error.what();
     }
     return {};
@@ -183,7 +183,7 @@ std::shared_ptr<const TuningRecords> TuningRecords::load(const fs::path& folder,
   return records;
 }
 
-/// Those that may choose for a key, in the order in which they do.
+/// Those that may choose for a key, in order of precedence.
 std::vector<TuningRecords::Ranked> TuningRecords::ranked(const TuningKey& key) const {
   std::vector<Ranked> found;
   for (const Entry& entry : entries_)
@@ -195,8 +195,7 @@ std::vector<TuningRecords::Ranked> TuningRecords::ranked(const TuningKey& key) c
     if (a.entry->origin != b.entry->origin) return a.entry->origin < b.entry->origin;
     if (a.entry->key.workload != b.entry->key.workload)
       return a.entry->key.workload.str() < b.entry->key.workload.str();
-    return a.entry->is_of_0_1 <
-           b.entry->is_of_0_1;  // a record goes before the one of 0.1 that it was made of
+    return a.entry->is_of_0_1 < b.entry->is_of_0_1;  // a record precedes the one of 0.1 that it was made from
   });
   return found;
 }
@@ -236,7 +235,7 @@ std::vector<TuningRecords::Tuned> TuningRecords::on_any_card(const Workload& wor
     TuningKey key = entry.key;
     key.workload = workload;
     std::vector<Ranked> all = ranked(key);
-    if (entry.key == key) all = {{&entry, 0}};  // also if another one goes before it
+    if (entry.key == key) all = {{&entry, 0}};  // also if another one precedes it
     const size_t first = first_usable(all, key, why_not, nullptr);
     if (first < all.size() && all[first].entry == &entry)
       tuned.push_back({&entry.choice.schedule, entry.text});

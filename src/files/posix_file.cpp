@@ -17,15 +17,16 @@ std::string path_of_descriptor(int file) { return fmt::format("/proc/self/fd/{}"
 
 std::string temporary_name() { return fmt::format(".gumtile-{}-{:016x}.tmp", getpid(), random_bits()); }
 
-/// Gives `file` the permissions, and as far as this process may the owner, of the file that it replaces.
-/// Whoever could not read that cannot read this one.
+/// Gives `file` the permissions, and as far as this process may the owner, of the file that it replaces. A
+/// user who could not read that file cannot read this one.
 int take_permissions(int file, const struct stat& former) {
   constexpr mode_t kAccess = S_IRWXU | S_IRWXG | S_IRWXO;
   mode_t mode = former.st_mode & kAccess;
   struct stat own {};
   if (fstat(file, &own) != 0) return errno;
   const bool same_group = own.st_gid == former.st_gid || fchown(file, uid_t(-1), former.st_gid) == 0;
-  if (!same_group) mode = (mode & ~S_IRWXG) | (mode & (mode << 3) & S_IRWXG);  // no more than all others
+  if (!same_group)
+    mode = (mode & ~S_IRWXG) | (mode & (mode << 3) & S_IRWXG);  // at most what all others may do
   if (own.st_uid != former.st_uid && fchown(file, former.st_uid, gid_t(-1)) != 0 && errno != EPERM)
     return errno;
   return fchmod(file, mode) == 0 ? 0 : errno;
@@ -56,7 +57,7 @@ int sync(int file) {
 uint64_t random_bits() {
   uint64_t bits = 0;
   if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) == sizeof(bits)) return bits;
-  // Early at boot there is no randomness yet. A clash costs only another try.
+  // Early at boot there is no randomness yet. A collision costs only another try.
   static std::atomic<uint64_t> calls{0};
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
@@ -73,7 +74,8 @@ NewFile::NewFile(int folder, mode_t mode) : folder_(folder) {
   // Without /proc a file that has no name could not be given one.
   if (access("/proc/self/fd", X_OK) == 0)
     file_ = FileDescriptor(openat(folder, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, mode));
-  // Not every file system knows O_TMPFILE, and each says so in its own way. A refusal comes again.
+  // Not every file system supports O_TMPFILE, and each reports that in its own way. Other errors occur again
+  // below.
   if (!file_.is_open()) open_with_a_name(mode);
 }
 
@@ -99,7 +101,7 @@ int NewFile::link_as(const std::string& name) const {
 
 int NewFile::take_name(const std::string& name) {
   if (temporary_.empty()) {
-    // A link takes the place of nothing, a rename does.
+    // A link cannot replace an existing file, a rename can.
     if (const int error = link_as(name); error != EEXIST) return error;
     int error = EEXIST;
     while (error == EEXIST) {

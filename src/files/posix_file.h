@@ -42,14 +42,15 @@ int write_all(int file, std::span<const std::byte> bytes);
 /// Waits until what was written is on the disk; 0 or an errno.
 int sync(int file);
 
-/// For names that no other process has. Processes in containers share folders and have the same ids.
+/// For names that no other process uses. Processes in containers share folders and may have the same ids.
 uint64_t random_bits();
 
-/// The folder that a path's last name lies in, "." if there is none before it.
+/// The folder of a path's last name, "." if the path has no folder.
 std::string folder_of(const std::string& path);
 
-/// A new file in a folder, which nobody sees until it takes its name. On file systems that have files without
-/// a name (O_TMPFILE) nothing is left behind however the process ends, on others if this object is destroyed.
+/// A new file in a folder, which is not visible until it takes its name. On file systems that have files
+/// without a name (O_TMPFILE) nothing is left behind however the process ends, on others if this object is
+/// destroyed.
 class NewFile {
  public:
   /// `mode` is that of open(2), to which the process's umask applies. `folder` must stay open. Afterwards
@@ -63,7 +64,7 @@ class NewFile {
   int error() const { return error_; }
   int get() const { return file_.get(); }
 
-  /// Takes the place of whatever has this name in the folder, atomically; 0 or an errno.
+  /// Replaces any file of this name in the folder, atomically; 0 or an errno.
   int take_name(const std::string& name);
 
  private:
@@ -76,11 +77,11 @@ class NewFile {
   int error_ = 0;
 };
 
-/// Makes `parts`, one after another, the content of the file at `path`, atomically: whoever has a former file
-/// of that name open or mapped keeps it, and nobody sees half of the new one. It is on the disk before it
-/// takes the name. A file that was there hands on its permissions; else they are `mode` under the umask. A
-/// symbolic link at `path` is itself replaced. Returns 0, or the errno of the failure, after which all is as
-/// it was.
+/// Makes `parts`, one after another, the content of the file at `path`, atomically: a process that has a
+/// previous file of that name open or mapped keeps it, and no process sees half of the new one. It is on the
+/// disk before it takes the name. It takes over the permissions of a previous file; else they are `mode`
+/// under the umask. A symbolic link at `path` is itself replaced. Returns 0, or the errno of the failure,
+/// after which nothing has changed.
 int replace_file(const std::string& path, std::span<const std::string_view> parts, mode_t mode = 0666);
 int replace_file(const std::string& path, std::string_view bytes, mode_t mode = 0666);
 

@@ -4,10 +4,10 @@
 
 namespace gumtile::files {
 
-/// Where temporary files go: TMPDIR if that names a folder in which this process may make files, else /tmp.
+/// Where temporary files go: TMPDIR if that names a folder in which this process may create files, else /tmp.
 std::string folder_for_temporaries();
 
-/// A folder of its own, with mode 0700, that goes away with all that is in it.
+/// A new folder, with mode 0700, that is removed with its contents.
 class TemporaryFolder {
  public:
   /// The folder's name begins with `prefix`. Throws Error(cannot_create) that names the folder and TMPDIR.
