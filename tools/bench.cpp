@@ -58,7 +58,7 @@ struct Subject {
   HeadSettings settings;
 };
 
-/// The subject of the options, and in them the type of its weights.
+/// The subject that the options name; sets the type of its weights in the options.
 Subject resolve(Options& options) {
   Subject subject{{kDefaultShape}, {}, {}};
   SyntheticShape& shape = subject.shapes.front();
@@ -85,7 +85,7 @@ std::string shape_options(const std::vector<SyntheticShape>& shapes) {
   return text;
 }
 
-/// The command that measures these shapes, batches and schedules again, as they were measured.
+/// The command that repeats the measurement of these shapes, batches and schedules.
 std::string command_line(const Options& o, const HeadSettings& settings, const DeviceDescription& device,
                          const std::vector<SyntheticShape>& shapes, const std::string& batches,
                          const std::vector<std::string>& schedules) {
@@ -102,7 +102,7 @@ std::string command_line(const Options& o, const HeadSettings& settings, const D
   return text;
 }
 
-/// A head for each copy of the weights, used in turn.
+/// One head per copy of the weights, used in turn.
 std::deque<LmHead> make_heads(const std::shared_ptr<Engine>& engine, const LmHeadOptions& options,
                               int64_t max_rows, Features features, const std::vector<DeviceArray>& weights) {
   std::deque<LmHead> heads;
@@ -111,14 +111,14 @@ std::deque<LmHead> make_heads(const std::shared_ptr<Engine>& engine, const LmHea
   return heads;
 }
 
-/// The kernel that serves a batch, and who chose it.
+/// The kernel that serves a batch, and what chose it.
 KernelChoice choice_for(const LmHead& head, int64_t rows) {
   for (const KernelChoice& choice : head.choices())  // by bucket; there is one feature set
     if (choice.max_rows >= rows) return choice;
   throw Error(ErrorCode::internal, fmt::format("no kernel is prepared for a batch of {}", rows));
 }
 
-/// Heads, and what a batch reads and writes; measures it as often as asked.
+/// Heads, and the arrays of a batch; measures it any number of times.
 class Bench {
  public:
   Bench(std::shared_ptr<Engine> engine, const std::deque<LmHead>& heads, int64_t rows, const Options& options)
@@ -168,7 +168,7 @@ class Bench {
   /// Host time of a launch, measured once.
   double launch_host_us() {
     if (launch_us_ != 0 || !engine_->device().target.is_cuda()) return launch_us_;
-    constexpr int kLaunches = 100;  // fewer than the driver queues before it waits
+    constexpr int kLaunches = 100;  // fewer than the driver queues before a launch blocks
     const auto start = std::chrono::steady_clock::now();
     for (int i = 0; i < kLaunches; ++i) heads_.front().sample(nullptr, args_);
     launch_us_ = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count() /
@@ -186,7 +186,7 @@ class Bench {
   double launch_us_ = 0;
 };
 
-/// All that is measured on one shape: its weights, heads for each schedule, and the read ceiling.
+/// Everything that is measured on one shape: its weights, heads for each schedule, and the read ceiling.
 class ShapeBench {
  public:
   ShapeBench(std::shared_ptr<Engine> engine, const Options& options, const HeadSettings& settings,
@@ -220,7 +220,7 @@ class ShapeBench {
     m.of_read = m.gigabytes_per_second / (shape_.read.bytes_per_second * 1e-9);
     return m;
   }
-  /// Frees what batches read and write.
+  /// Frees the arrays of batches.
   void clear() { benches_.clear(); }
 
  private:
@@ -278,7 +278,7 @@ int run(Options options) {
     require_shape("bench", {shape.vocab_size, shape.hidden_size, max_rows});
   std::vector<std::string> schedules = options.schedules;
   if (schedules.empty()) schedules.emplace_back(kChosenSchedule);
-  for (const std::string& schedule : schedules)  // before anything takes time
+  for (const std::string& schedule : schedules)  // before any long work
     if (schedule != kChosenSchedule) Schedule::parse(schedule);
   if (options.on_request && (shapes.size() > 1 || schedules.size() > 1))
     throw Error(ErrorCode::usage,

@@ -12,8 +12,7 @@ namespace {
 
 constexpr size_t kBytes = size_t{1} << 30;
 
-/// The GPU that an engine's device is; its paper bandwidth counts two transfers a clock, as in all memory
-/// that GPUs have.
+/// The GPU of an engine's device; its nominal bandwidth counts two transfers per clock, as in all GPU memory.
 cuda::DeviceInfo find_gpu(const std::string& id) {
   for (const cuda::DeviceInfo& device : cuda::list_devices())
     if (fmt::format("cuda:{}", device.ordinal) == id) return device;

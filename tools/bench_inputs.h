@@ -9,21 +9,21 @@
 #include "tools/call_outputs.h"
 #include "tools/device_array.h"
 
-/// What a sampling head is measured on: made-up data, the same on every machine.
+/// The made-up data on which a sampling head is measured, the same on every machine.
 namespace gumtile::tools {
 
-/// A head, and what launches ask of it. Of its arrays the types count: they are made up.
+/// A head, and what launches request of it. Only the types of its arrays matter: the arrays are made up.
 struct MeasuredHead : LmHeadOptions {
   Features features = feature_logprob;
 };
 
 /// Equal weights [vocab_size, hidden_size] at different addresses, to be used in turn so that no cache holds
-/// what is read next: one copy where they are larger than any cache.
+/// what is read next: one copy if they are larger than any cache.
 std::vector<DeviceArray> make_weight_copies(const std::shared_ptr<Engine>& engine,
                                             const LmHeadOptions& options);
 
-/// What a batch reads and writes, without a workspace: hidden states, temperatures of 1, a seed for each row,
-/// for the inputs of the head's features what they are when absent, and all outputs that are asked for.
+/// The arrays of a batch, without a workspace: hidden states, temperatures of 1, one seed per row, the
+/// defaults for the inputs of the head's features, and all requested outputs.
 class BatchArrays {
  public:
   BatchArrays(const std::shared_ptr<Engine>& engine, const MeasuredHead& head, int64_t rows);

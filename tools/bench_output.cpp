@@ -15,7 +15,7 @@ namespace {
 /// Above this a difference of a tenth between two schedules says nothing.
 constexpr double kNoisySpread = 0.1;
 
-/// Columns of the table. Rows are written as they come, so that the widths are fixed.
+/// Columns of the table. Their widths are fixed, since rows are written as they come.
 const std::vector<std::pair<std::string, size_t>> kColumns = {
     {"batch", 6},   {"median", 8},  {"spread", 8},     {"GB/s", 8},
     {"of read", 7}, {"TFLOP/s", 8}, {"chosen by", 14}, {"schedule", 0}};
@@ -89,7 +89,7 @@ Json measurement_json(const BenchSetting& setting, const Measurement& m) {
           {"command", m.command}};
 }
 
-/// The members of `measurement_json` that are single numbers or words, as columns.
+/// The members of `measurement_json` that are single numbers or words become columns.
 Table csv_table(const Json& measurement) {
   Table table{{}, {{}}};
   for (const auto& [name, value] : measurement.items()) {
@@ -172,7 +172,7 @@ void BenchWriter::add(const Measurement& measurement) {
 void BenchWriter::end() {
   if (format_ != "json") return;
   Json json = setting_json(setting_);
-  // What the results have in common is said once more in one place.
+  // Members that all results share are repeated in one place.
   for (const char* name : {"vocab_size", "hidden_size", "ceiling"})
     if (!results_.empty() && std::all_of(results_.begin(), results_.end(), [&](const Json& result) {
           return result.at(name) == results_.front().at(name);

@@ -11,7 +11,7 @@
 
 namespace gumtile::tools {
 
-/// What all measurements of one `gumtile bench` have in common.
+/// What all measurements of one `gumtile bench` share.
 struct BenchSetting {
   DeviceDescription device;
   std::string weights_dtype;
@@ -22,7 +22,7 @@ struct BenchSetting {
   int repeats = 0;
   std::string origin;   ///< a line that names the model's head; empty: there is none
   Json head;            ///< its file and tensor; null: there is none
-  std::string command;  ///< measures all of it again
+  std::string command;  ///< repeats all of it
 };
 
 /// A head's matrix, and how fast the machine reads one of its size.
@@ -36,31 +36,31 @@ struct Measurement {
   BenchShape shape;
   int64_t rows = 0;
   std::string schedule;
-  std::string rule;  ///< who chose the schedule (KernelChoice::rule)
+  std::string rule;  ///< what chose the schedule (KernelChoice::rule)
   std::string note;
   Engine::Timing timing;
   double gigabytes_per_second = 0;  ///< bytes of the weights over the median
   double teraflops_per_second = 0;
   double of_read = 0;    ///< share of the read ceiling
   double launch_us = 0;  ///< host time of a launch; 0 on the CPU, where it includes the work
-  std::string command;   ///< measures this again, as it was measured
+  std::string command;   ///< repeats this measurement
 };
 
 /// Half of the range from the 5th to the 95th percentile, as a share of the median.
 double relative_spread(const Engine::Timing& timing);
-/// Whether measurements differ too much from each other to be compared with others.
+/// Whether measurements vary too much to be compared with others.
 bool is_noisy(const Measurement& measurement);
 
-/// One line of JSON with all that is known of a measurement.
+/// One line of JSON with everything that is known about a measurement.
 std::string measurement_line(const BenchSetting& setting, const Measurement& measurement);
 
-/// Writes measurements to stdout in one of kBenchFormats: each as soon as it is there, but for "json", which
+/// Writes measurements to stdout in one of kBenchFormats: each as soon as it is there, except "json", which
 /// is one object.
 class BenchWriter {
  public:
   BenchWriter(BenchSetting setting, std::string format);
 
-  void begin(const BenchShape& shape);  ///< what follows is measured on this shape
+  void begin(const BenchShape& shape);  ///< the next measurements are of this shape
   void add(const Measurement& measurement);
   void end();
 

@@ -21,10 +21,10 @@ void write_text(const char* text) {
   }
 }
 
-// May run on any thread, in the middle of anything: only what POSIX lists as async-signal-safe.
+// May run on any thread at any time: calls only functions that POSIX lists as async-signal-safe.
 void on_bus_error(int, siginfo_t* info, void*) {
   const char* file = io::mapping_name(info->si_addr);
-  if (file == nullptr) {  // not ours: the instruction runs again, and ends the process
+  if (file == nullptr) {  // not ours: the instruction runs again and ends the process
     struct sigaction action {};
     action.sa_handler = SIG_DFL;
     ::sigaction(SIGBUS, &action, nullptr);

@@ -20,10 +20,10 @@ struct Options {
   bool dry_run = false;
 };
 
-/// The cache of a command line, and what it warned of last.
+/// The cache of a command line, and its last warning.
 class OpenedCache {
  public:
-  /// Throws Error(io) where the folder is one that is not used.
+  /// Throws Error(io) if the folder is not safe to use.
   explicit OpenedCache(const Options& options) : cache_(cache_options(options)) {
     if (cache_.folder().empty()) throw Error(ErrorCode::io, warning_);
   }
@@ -40,7 +40,7 @@ class OpenedCache {
     return result;
   }
 
-  std::string warning_;  // before the cache, which may warn when it is opened
+  std::string warning_;  // before the cache, which may warn while it is opened
   ModuleCache cache_;
 };
 

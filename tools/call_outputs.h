@@ -11,8 +11,8 @@
 
 namespace gumtile::tools {
 
-/// The outputs of a call that are per row, each in memory of its own: those that every call has, and those of
-/// the features that are asked for.
+/// The outputs of a call that are per row, each in separate memory: those that every call has, and those of
+/// the requested features.
 class CallOutputs {
  public:
   struct Output {
@@ -21,13 +21,13 @@ class CallOutputs {
     DeviceArray array;
   };
 
-  /// Tokens are -1 and all others 0 until a launch writes them. Sets the members of `args`.
+  /// Tokens are -1 and all other outputs 0 until a launch writes them. Sets the members of `args`.
   CallOutputs(const std::shared_ptr<Engine>& engine, const LmHeadOptions& head, Features features,
               int64_t rows, SampleArgs& args);
 
   const std::vector<Output>& all() const { return outputs_; }
-  /// An output's values by its field's name, or by itself; every value of 32 bits is exact as a double. Empty
-  /// for an output that is not asked for.
+  /// An output's values, by its field's name or by the field itself; every 32-bit value is exact as a double.
+  /// Empty for an output that was not requested.
   std::vector<double> read(std::string_view field) const;
   std::vector<double> read(const Output& output) const;
 
@@ -36,7 +36,7 @@ class CallOutputs {
   size_t rows_;
 };
 
-/// Sets the pointer in `args` that a field of the table stands for.
+/// Sets the pointer in `args` of a field of the table.
 void set_pointer(SampleArgs& args, const head::Field& field, void* data);
 
 }  // namespace gumtile::tools

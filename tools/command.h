@@ -3,9 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 
-/// The `gumtile` command. Every subcommand registers its options with CLI11 and returns what runs it;
-/// failures are `Error`s, whose code is the exit code. Results go to stdout, once and complete or, if they
-/// take long, row by row; all else to stderr.
+/// The `gumtile` command. Every subcommand registers its options with CLI11 and returns the function that
+/// runs it; failures are `Error`s, whose code is the exit code. Results go to stdout, complete or, if they
+/// take long, row by row; everything else goes to stderr.
 namespace gumtile::tools {
 
 /// Runs a subcommand with the options that were parsed; returns the exit code.

@@ -48,8 +48,8 @@ void require(bool holds, const std::string& message) {
   if (!holds) throw Error(ErrorCode::usage, message);
 }
 
-/// The sizes and types of the head that the options or the model have. With `--tp N` it is the first of N
-/// equal ranges of the vocabulary, unless `--first-token` names another.
+/// The sizes and types of the head, from the options or the model. With `--tp N` it is the first of N equal
+/// ranges of the vocabulary, unless `--first-token` names another.
 LmHeadOptions head_options(const Options& options, const ModelHead& model) {
   LmHeadOptions head;
   head.vocab_size = model.vocab_size;
@@ -91,7 +91,7 @@ std::shared_ptr<const TuningRecords> tuning_records() {
   return TuningRecords::load({}, warnings_to_stderr());
 }
 
-/// How many of the records for the pack's matrix it has.
+/// Says how many of the records for its matrix the pack has.
 std::string tuning_text(const PackRequest& request, const Pack& pack) {
   const size_t known = request.tuning->count_for(request.head.vocab_size, request.head.hidden_size);
   if (known == 0) return {};
@@ -99,7 +99,8 @@ std::string tuning_text(const PackRequest& request, const Pack& pack) {
 }
 
 int run(const Options& options) {
-  const std::string identity = compiler_identity(target_for_device(8, 0));  // says so where there is none
+  const std::string identity =
+      compiler_identity(target_for_device(8, 0));  // reports it if there is no compiler
   PackRequest request;
   const ModelHead model = resolve_head(
       "compile", {options.model, options.vocab_size, options.hidden_size, options.dtype, options.settings});
@@ -112,9 +113,9 @@ int run(const Options& options) {
   CompileOptions compile = compile_options(options);
   const auto start = std::chrono::steady_clock::now();
   const std::vector<PackPlan> plans = plan_pack(request);
-  const io::OutputFile output(options.output);  // now, since compiling may take minutes
+  const io::OutputFile output(options.output);  // checked now, since compiling may take minutes
   const CompiledKernels compiled = compile_kernels(plans, compile);
-  compile.progress = {};  // takes the line on the terminal away
+  compile.progress = {};  // removes the line on the terminal
   for (const std::string& note : compiled.without_cubin) print_stderr("gumtile: {}\n", note);
 
   PackWriter writer(request, "LLVM " + llvm_version());
@@ -136,7 +137,7 @@ int run(const Options& options) {
     text = pack_text(*pack, options.output, bytes.size()) + tuning_text(request, *pack) + origin_text(model) +
            fmt::format("made in {}\n", duration_text(1e6 * seconds));
   }
-  if (output.is_stdout())  // which has the pack
+  if (output.is_stdout())  // the pack goes to stdout
     write_stderr(text);
   else
     write_stdout(text);

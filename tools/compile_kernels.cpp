@@ -23,7 +23,8 @@
 namespace gumtile::tools {
 namespace {
 
-/// Threads that are told to stop and waited for however the scope is left, be it that one cannot be started.
+/// Threads that are told to stop and waited for however the scope is left, even if one of them cannot be
+/// started.
 class Threads {
  public:
   explicit Threads(std::atomic<bool>& stop) : stop_(stop) {}
@@ -37,7 +38,7 @@ class Threads {
     try {
       while (threads_.size() < count) threads_.emplace_back(work);
     } catch (const std::system_error& error) {
-      if (!threads_.empty()) return;  // fewer do it, too
+      if (!threads_.empty()) return;  // fewer are enough
       throw Error(ErrorCode::device_unavailable,
                   fmt::format("no thread could be started ({}); raise the limit on processes", error.what()));
     }

@@ -1,5 +1,5 @@
-// Scripts that complete the command in a shell, written from the same description that parses it: what a
-// subcommand takes cannot be missing.
+// Scripts that complete the command in a shell. They are generated from the description that parses the
+// command line, so that no option can be missing.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -19,7 +19,7 @@ struct Choice {
   std::string name;  ///< "--format"
   std::string description;
   bool takes_value = false;
-  std::vector<std::string> values;  ///< all that it may be given; empty: anything
+  std::vector<std::string> values;  ///< all values that it accepts; empty: any
   std::string short_name;           ///< "-o", or nothing
 };
 
@@ -28,7 +28,7 @@ struct Node {
   std::string path;  ///< "gumtile bench"
   std::vector<Choice> commands;
   std::vector<Choice> options;
-  std::vector<std::string> arguments;  ///< what may stand without an option
+  std::vector<std::string> arguments;  ///< values of positional arguments
 };
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
@@ -72,7 +72,7 @@ std::vector<std::string> words_of(const Node& node) {
   return words;
 }
 
-/// Patterns of a shell's `case` on "COMMAND|PREVIOUS WORD": what may follow.
+/// Patterns of a shell's `case` on "COMMAND|PREVIOUS WORD", with what may follow.
 std::string cases(const std::vector<Node>& nodes) {
   std::string text;
   for (const Node& node : nodes) {
@@ -137,7 +137,8 @@ std::string quoted(const std::string& text) {
   return out + "'";
 }
 
-/// fish: whether the words typed so far name this command; a subcommand of it ends its own.
+/// fish: whether the words typed so far name this command; if a subcommand of it follows, it is no longer the
+/// command.
 std::string fish_condition(const Node& node) {
   std::string condition;
   for (const std::string& word : CLI::detail::split(node.path, ' '))

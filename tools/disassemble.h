@@ -6,13 +6,12 @@
 
 namespace gumtile::tools {
 
-/// The cubin that NVIDIA's ptxas (`find_assembler`) makes of PTX. Throws Error(device_unavailable) where
-/// there is none, Error(internal) with its own words where it fails.
+/// Assembles PTX into a cubin with NVIDIA's ptxas (`find_assembler`). Throws Error(device_unavailable) if
+/// there is none, Error(internal) with its own messages if it fails.
 std::string make_cubin(const std::string& ptx, const Target& target);
 
 /// The machine code of PTX as text, by NVIDIA's ptxas and nvdisasm (or cuobjdump). Throws
-/// Error(device_unavailable) naming a tool that is missing, Error(internal) with the tool's own words where
-/// it fails.
+/// Error(device_unavailable) naming a missing tool, Error(internal) with the tool's own messages if it fails.
 std::string disassemble(const std::string& ptx, const Target& target);
 
 }  // namespace gumtile::tools

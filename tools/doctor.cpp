@@ -47,7 +47,7 @@ std::vector<std::string> cpu_features(const cpu::CpuInfo& info) {
   return names;
 }
 
-/// Whether files could be made in `folder`, which need not be there yet.
+/// Whether files can be created in `folder`, which need not exist yet.
 bool is_writable(fs::path folder) {
   std::error_code error;
   folder = fs::absolute(folder, error);
@@ -100,7 +100,7 @@ Findings examine() {
   }
   findings.assembler = find_assembler();
   findings.cache = examine_cache();
-  // Without a compiler there are no kernels to check with.
+  // Without a compiler there are no kernels to run as a check.
   if (!llvm_version().empty())
     for (const std::string& id : ids) findings.checks.push_back(self_check(id));
   return findings;

@@ -13,7 +13,7 @@ namespace {
 using head::array_settings;
 using head::scalar_settings;
 
-/// What an option does: what the table has of it, but for what stands for none.
+/// What an option does: the table's text, without the value that means none.
 std::string description_of(std::string_view setting) {
   const std::string text = in_one_line(head::find_head_option(setting)->text);
   return text.substr(0, text.rfind("; "));

@@ -17,7 +17,7 @@ namespace {
 
 constexpr size_t kLeastWidth = 40;
 
-/// A line of help: what is typed, and what it means.
+/// An entry of the help: what is typed, and what it means.
 struct Entry {
   std::string name;
   std::string meaning;
@@ -45,7 +45,7 @@ std::string name_of(const CLI::Option& option) {
 std::string meaning_of(const CLI::Option& option) {
   std::string text = option.get_description();
   const std::vector<std::string> values = enumerated_values(option);
-  if (!values.empty() && placeholder(option) != "DEVICE")  // what a device may be takes words
+  if (!values.empty() && placeholder(option) != "DEVICE")  // the values of a device need a description
     text.insert(std::min(text.find(" (default: "), text.size()), ": " + joined(values));
   if (option.get_required() && !option.get_positional()) text += " (required)";
   if (!option.get_default_str().empty()) text += fmt::format(" (default: {})", option.get_default_str());
@@ -68,7 +68,7 @@ std::vector<Entry> options_of(const CLI::App& app, bool positional) {
   return entries;
 }
 
-/// Names on the left and what they mean beside them; below them if the terminal is too narrow for both.
+/// Names on the left with their meanings beside them, or below them if the terminal is too narrow for both.
 std::string section(std::string_view title, const std::vector<Entry>& entries, size_t width) {
   if (entries.empty()) return {};
   constexpr size_t kGap = 2;
@@ -101,7 +101,7 @@ std::string usage(const CLI::App& app, size_t width) {
   return wrapped("Usage: " + text, width, 7) + "\n";
 }
 
-/// Words one after the other in lines of at most `width` columns.
+/// Joins words into lines of at most `width` columns.
 std::string fill(const std::vector<std::string>& words, size_t width, const std::string& line_end) {
   std::string out;
   size_t column = 0;
@@ -128,7 +128,7 @@ size_t break_of(std::string_view word, size_t width) {
   return good == std::string_view::npos ? end : good + 1;
 }
 
-/// Lines as they are, wrapped with the indentation that each has. Commands go on after a backslash.
+/// Lines as they are, each wrapped with its own indentation. Commands continue after a backslash.
 std::string footer(const std::string& lines, size_t width) {
   std::string text;
   for (const std::string& line : CLI::detail::split(lines, '\n')) {

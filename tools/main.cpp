@@ -61,8 +61,8 @@ Commands add_commands(CLI::App& app) {
   return commands;
 }
 
-/// The command line's words, last first as CLI11 takes them. "--option=" is an option and an empty value:
-/// CLI11 would take the next word for its value.
+/// The command line's words in the order that CLI11 needs, last first. "--option=" is an option with an empty
+/// value: CLI11 would take the next word as its value.
 std::vector<std::string> words_of(int argc, char** argv) {
   std::vector<std::string> words;
   for (int i = argc - 1; i > 0; --i) {
@@ -76,7 +76,7 @@ std::vector<std::string> words_of(int argc, char** argv) {
   return words;
 }
 
-/// What --help and --version ask for; empty for a command that is to be run. Throws Error(usage).
+/// The text that --help or --version requests; empty if a command is to be run. Throws Error(usage).
 std::string parse(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(words_of(argc, argv));
@@ -96,7 +96,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("-V,--version", std::string("gumtile ") + GUMTILE_VERSION_STRING, "print the version");
   app.require_subcommand(1);
   const Commands commands = add_commands(app);
-  // Subcommands would inherit it if it were there before them.
+  // Set last: subcommands would inherit it.
   app.footer(
       "'gumtile help COMMAND' explains a command.\n\n"
       "Exit codes: 0 ok, 1 a check failed, 64 usage, 65 bad data, 69 device or tool unavailable, 70 a fault "
@@ -144,7 +144,7 @@ int main(int argc, char** argv) {
   gumtile::tools::install_bus_error_handler();
   try {
     return gumtile::tools::run_reporting_errors(argc, argv);
-  } catch (...) {  // reporting failed, too
+  } catch (...) {  // reporting also failed
     return static_cast<int>(gumtile::ErrorCode::internal);
   }
 }

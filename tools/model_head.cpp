@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 void say(const std::string& message) { warnings_to_stderr()(LogLevel::warning, message); }
 
-/// Whether the model has weights to look into, beside its configuration.
+/// Whether the model has weights beside its configuration.
 bool has_weights(const PathAndTensor& model) {
   std::error_code ignored;
   if (model.tensor || fs::is_regular_file(model.path, ignored)) return true;
@@ -43,7 +43,7 @@ void take_tensor(const HeadOptions& options, ModelHead& head) {
   head.tensor = file.weights.name();
 }
 
-/// Weights that are in the folder, but not where they are looked for.
+/// Notes weights that are in the folder, but not where they are looked for.
 void tell_of_other_weights(const std::string& folder) {
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, error))
@@ -82,7 +82,7 @@ void take_config(const HeadOptions& options, const io::ModelConfig& config, Mode
   for (const std::string& note : io::unapplied_notes(config)) say(note);
 }
 
-/// Options before what the files say, told where the tensor does not have what is asked for.
+/// Options override what the files say; a note says if the tensor differs from an option.
 void override_by_options(const HeadOptions& options, ModelHead& head) {
   if (options.vocab_size != 0) {
     if (head.rows != 0 && options.vocab_size > head.rows)

@@ -1,4 +1,4 @@
-// Stands for the compiler in a `gumtile` command that is built without it (-DGUMTILE_JIT=OFF).
+// Replaces the compiler in a `gumtile` command that is built without it (-DGUMTILE_JIT=OFF).
 #include "gumtile/compiler.h"
 #include "gumtile/error.h"
 #include "gumtile/jit.h"

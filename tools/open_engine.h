@@ -8,9 +8,9 @@
 
 namespace gumtile::tools {
 
-/// An engine as applications open it: it compiles, keeps what it compiled in the user's cache folder, uses
-/// tuning records, and tells of warnings on stderr. With a `pack` that file's kernels are all there is, and
-/// nothing is compiled. Throws Error.
+/// An engine as applications open it: it compiles, keeps compiled kernels in the user's cache folder, uses
+/// tuning records, and prints warnings on stderr. With a `pack` it has only that file's kernels and compiles
+/// nothing. Throws Error.
 std::shared_ptr<Engine> open_engine(const std::string& device, const std::string& pack = {});
 
 inline double milliseconds_since(std::chrono::steady_clock::time_point start) {

@@ -40,8 +40,8 @@ std::vector<int64_t> parse_sizes(std::string_view text) {
   return sizes;
 }
 
-/// Every value of a list through `parse`, which returns nothing for a value that is not `expected`. `item`
-/// names what a value is for, counted from 0.
+/// Parses every value of a list with `parse`, which returns nothing for a value that is not `expected`.
+/// `item` names what a value is for, counted from 0.
 template <typename T, typename Parse>
 std::vector<T> parse_list(std::string_view option, std::string_view text, std::string_view item,
                           std::string_view expected, Parse parse) {

@@ -20,18 +20,18 @@
 /// and what is expected. `option` is the option's name, e.g. "--seed".
 namespace gumtile::tools {
 
-// Options that subcommands share, each with its placeholder, its checks and its default. Further calls on
-// what they return may make them required or exclusive.
+// Options that subcommands share, each with its placeholder, its checks and its default. Calls on the
+// returned option may make it required or exclusive.
 
-/// An enumeration, and a comma list of such values.
+/// An enumeration, and a comma-separated list of such values.
 CLI::Option* add_choice(CLI::App& app, const std::string& name, std::string& value,
                         const std::string& placeholder, std::vector<std::string> values,
                         const std::string& description);
 CLI::Option* add_choices(CLI::App& app, const std::string& name, std::string& value,
                          const std::string& placeholder, std::vector<std::string> values,
                          const std::string& description);
-/// An integer from `least` to `most`; shows its default unless that lies outside of them, which stands for
-/// an option that was not given.
+/// An integer from `least` to `most`. Shows its default unless that is outside of them, which means that the
+/// option was not given.
 template <typename Integer>
 CLI::Option* add_integer(CLI::App& app, const std::string& name, Integer& value,
                          const std::string& description, int64_t least = 1,
@@ -54,7 +54,7 @@ CLI::Option* add_noise(CLI::App& app, std::string& noise);
 /// `--pack`: kernels from a file.
 CLI::Option* add_pack(CLI::App& app, std::string& pack);
 
-/// What the command calls a row of the table of fields: "--row-slot"; and its text without line breaks.
+/// The command's name of a row of the table of fields: "--row-slot"; and its text without line breaks.
 std::string option_name(std::string_view field);
 std::string in_one_line(std::string_view text);
 
@@ -87,10 +87,10 @@ struct SyntheticShape {
 SyntheticShape parse_synthetic(std::string_view text);
 /// "VxK,VxK,…"
 std::vector<SyntheticShape> parse_shapes(std::string_view option, std::string_view text);
-/// Checks sizes that come from options such as `option`: within what Programs index and launches take.
+/// Checks that sizes from options such as `option` are within what Programs index and launches take.
 void require_shape(std::string_view option, const SyntheticShape& shape);
 
-/// `values` for each of `count` rows: one value stands for all, else there must be exactly `count`.
+/// `values` for each of `count` rows: one value applies to all rows, else there must be exactly `count`.
 template <typename T>
 std::vector<T> spread(std::string_view option, const std::vector<T>& values, size_t count,
                       std::string_view what) {

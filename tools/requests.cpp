@@ -9,10 +9,10 @@
 namespace gumtile::tools {
 namespace {
 
-/// Inputs that say where things lie in memory, which is the command's own affair.
+/// Inputs that describe memory, which the command manages itself.
 constexpr std::array<std::string_view, 2> kOfMemory = {"hidden_index", "token_position"};
 
-/// What the table's words do not say to a user of the command.
+/// Text for the command's users that the table does not have.
 struct Wording {
   std::string_view field;
   std::string_view description;

@@ -14,8 +14,8 @@
 
 namespace gumtile::tools {
 
-/// What the rows of a call ask for, on the command line: an option for each input of the table
-/// (src/head/fields.cpp) that is per row or per slot, `--temperature T,...`.
+/// What the rows of a call request, on the command line: one option per input of the table
+/// (src/head/fields.cpp) that is per row or per slot, e.g. `--temperature T,...`.
 class Requests {
  public:
   /// Adds the options to `app`, which writes to this object.
@@ -23,12 +23,13 @@ class Requests {
 
   /// Reads the options' texts. Throws Error(usage) naming the option.
   void parse();
-  /// Gives every row and slot its values; seeds that were not given are drawn. Throws likewise.
+  /// Gives every row and slot its values; draws seeds that were not given. Throws likewise.
   void spread_over(size_t rows);
-  /// Copies the values for the device and sets the members of `args`; the copies live as long as this.
+  /// Copies the values for the device and sets the members of `args`; the copies are valid as long as this
+  /// object.
   void bind(const std::shared_ptr<Engine>& engine, SampleArgs& args);
 
-  /// Those that the given inputs ask for.
+  /// The features that the given inputs need.
   Features features() const;
 
   /// Rows of no slot are not sampled.

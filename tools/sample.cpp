@@ -34,7 +34,7 @@ struct Options {
   bool no_logprob = false;
 };
 
-/// An output's value in every row; empty if it was not asked for.
+/// An output's value in every row; empty if it was not requested.
 struct Column {
   const head::Field* field;
   std::vector<double> values;
@@ -42,10 +42,10 @@ struct Column {
 using Result = std::vector<Column>;
 
 struct Timings {
-  double prepare_ms = 0;  ///< all that comes before the first launch
+  double prepare_ms = 0;  ///< everything before the first launch
   EngineStats engine;     ///< what it consisted of, summed over threads
   double first_launch_ms = 0;
-  std::optional<Engine::Timing> launch;  ///< none where nothing was launched
+  std::optional<Engine::Timing> launch;  ///< none if nothing was launched
 };
 
 void require_launched(Status status) {

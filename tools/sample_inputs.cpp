@@ -17,8 +17,8 @@
 namespace gumtile::tools {
 namespace {
 
-/// Reads a byte of every page, so that a file that was cut short ends the command here, with its name, and
-/// not in a driver that copies for a device.
+/// Reads a byte of every page, so that a truncated file ends the command here, with its name, and not in a
+/// driver that copies for a device.
 void touch_pages(std::span<const std::byte> bytes) {
   constexpr size_t kPage = 4096;
   const auto touch = [&](size_t i) { static_cast<void>(*static_cast<const volatile std::byte*>(&bytes[i])); };
@@ -36,7 +36,7 @@ DeviceArray copy_of(const std::shared_ptr<Engine>& engine, const TensorFile& fil
     try {
       engine->copy_to_device(copy.as<std::byte>() + done, part.data(), part.size());
     } catch (const Error&) {
-      file.expect_whole();  // if that is why
+      file.expect_whole();  // if truncation is the reason
       throw;
     }
   }
@@ -61,7 +61,7 @@ PlacedMatrix place(DeviceArray array) {
   return {data, std::move(array)};
 }
 
-/// The rows that are sampled from, of `rows` rows of which `tokens` are no padding.
+/// The rows that are sampled from, of `rows` rows of which `tokens` are not padding.
 void take_range(const InputOptions& options, int64_t tokens, int64_t rows, const std::string& weights,
                 SampleInputs& inputs) {
   const int64_t first = options.first_token;
@@ -75,7 +75,7 @@ void take_range(const InputOptions& options, int64_t tokens, int64_t rows, const
   inputs.vocab_size = options.vocab_size == 0 ? tokens - first : options.vocab_size;
 }
 
-/// The vectors that options name, in place of the model's.
+/// Opens the vectors that options name, instead of the model's.
 void open_arrays(const InputOptions& options, const TensorFileOptions& file_options, SampleInputs& inputs) {
   for (size_t i = 0; i < options.settings.arrays.size(); ++i) {
     const std::string& text = options.settings.arrays[i];

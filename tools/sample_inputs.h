@@ -16,7 +16,7 @@
 
 namespace gumtile::tools {
 
-/// Where `sample` takes its matrices from; texts as given on the command line, empty for options left out.
+/// The sources of `sample`'s matrices; texts as given on the command line, empty for options left out.
 struct InputOptions {
   std::string weights;
   std::string hidden_states;
@@ -29,8 +29,8 @@ struct InputOptions {
   SettingOptions settings;
 };
 
-/// Weights and hidden states [rows, hidden], checked against each other but not read yet. Of the weights the
-/// rows `first_token` to `first_token + vocab_size` are sampled from.
+/// Weights and hidden states [rows, hidden], checked against each other but not read yet. The rows
+/// `first_token` to `first_token + vocab_size` of the weights are sampled from.
 struct SampleInputs {
   int64_t vocab_size = 0;
   int64_t first_token = 0;
@@ -44,19 +44,19 @@ struct SampleInputs {
   HeadSettings settings;                    ///< arrays in files' memory; no address: synthetic
   std::vector<TensorFile> arrays;           ///< keep that memory
 
-  /// Throws Error(io) if a file has been cut short since it was opened.
+  /// Throws Error(io) if a file has been truncated since it was opened.
   void expect_whole_files() const;
 };
 
-/// Opens the files, and tells on stderr what there is to tell of the head. Throws Error.
+/// Opens the files, and prints notes about the head on stderr. Throws Error.
 SampleInputs open_inputs(const InputOptions& options);
 
 /// "'file.safetensors' (tensor 'lm_head.weight')"
 std::string describe(const TensorFile& file);
-/// The file and the tensor's name; null for what there is not.
+/// The file and the tensor's name; null if there is none.
 Json origin_json(const std::optional<TensorFile>& file);
 
-/// A matrix where the device can read it: in the file's own pages on a CPU, else a copy.
+/// A matrix that the device can read: the file's own pages on a CPU, else a copy.
 struct PlacedMatrix {
   const std::byte* data = nullptr;
   std::optional<DeviceArray> copy;
@@ -64,7 +64,7 @@ struct PlacedMatrix {
 PlacedMatrix place_weights(const std::shared_ptr<Engine>& engine, const SampleInputs& inputs);
 PlacedMatrix place_hidden_states(const std::shared_ptr<Engine>& engine, const SampleInputs& inputs);
 
-/// The settings with their arrays likewise, from `first_token` on.
+/// The settings with arrays that the device can read, from `first_token` on.
 struct PlacedSettings {
   HeadSettings settings;
   std::deque<DeviceArray> copies;

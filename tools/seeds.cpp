@@ -12,7 +12,7 @@
 namespace gumtile::tools {
 
 std::vector<uint64_t> draw_seeds(size_t count) {
-  constexpr size_t kMostAtOnce = 256 / sizeof(uint64_t);  // what getentropy gives in one call
+  constexpr size_t kMostAtOnce = 256 / sizeof(uint64_t);  // the most that getentropy gives in one call
   constexpr uint64_t kMask = (uint64_t{1} << 53) - 1;
   std::vector<uint64_t> seeds(count);
   for (size_t done = 0; done < count; done += kMostAtOnce) {

@@ -40,7 +40,7 @@ std::string find_fault(const std::string& device) {
   const BoundOutput outputs[] = {{expected.data(), 0}, {expected_score.data(), 0}};
   interpret(program, {kRows, kColumns, kContracted}, inputs, outputs);
 
-  EngineOptions options;  // without a cache: the compiler is what is checked
+  EngineOptions options;  // without a cache, since the compiler is checked
   options.source = make_jit();
   const std::shared_ptr<Engine> engine = Engine::open(device, options);
   const Problem problem{kColumns, kContracted, kRows, 16};

@@ -13,11 +13,11 @@
 namespace gumtile::tools {
 namespace {
 
-/// Whether a program that writes to a pipe that nobody reads is to end, as shells expect.
+/// Whether the program ends if it writes to a pipe without a reader, as shells expect.
 bool ends_at_broken_pipes = false;
 
-/// Waits up to `patience_ms` (negative: forever) for a stream that takes nothing at the moment. False, with
-/// errno, if it does not take all of `text`.
+/// Waits up to `patience_ms` (negative: forever) for a stream that cannot be written at the moment. False,
+/// with errno, if it does not take all of `text`.
 bool write_all(int descriptor, std::string_view text, int patience_ms) noexcept {
   while (!text.empty()) {
     const ssize_t written = ::write(descriptor, text.data(), text.size());
@@ -41,8 +41,8 @@ bool write_all(int descriptor, std::string_view text, int patience_ms) noexcept 
 void prepare_streams() noexcept {
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(stream, F_GETFD) >= 0 || errno != EBADF) continue;
-    // The lowest free descriptor is this one. Opened the other way round, so that a result is not lost in
-    // silence.
+    // The lowest free descriptor is this one. Opened in the wrong direction, so that a result is not lost
+    // silently.
     const int flags = stream == STDIN_FILENO ? O_WRONLY : O_RDONLY;
     if (::open("/dev/null", flags) < 0) ::open("/", O_RDONLY);
   }

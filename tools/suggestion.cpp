@@ -8,7 +8,8 @@
 namespace gumtile::tools {
 namespace {
 
-/// Insertions, removals, replacements and swaps of neighbours that make one word of the other (Damerau 1964).
+/// The insertions, removals, replacements and swaps of neighbours that turn one word into the other (Damerau
+/// 1964).
 size_t edits(std::string_view a, std::string_view b) {
   std::vector<std::vector<size_t>> cost(a.size() + 1, std::vector<size_t>(b.size() + 1));
   for (size_t i = 0; i <= a.size(); ++i)
@@ -28,13 +29,13 @@ size_t edits(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string did_you_mean(std::string_view word, std::span<const std::string> known) {
-  constexpr size_t kLongest = 64;  // nothing that is known is longer
+  constexpr size_t kLongest = 64;  // no known word is longer
   constexpr size_t kLeastStart = 3;
   if (word.empty() || word.size() > kLongest) return {};
   const std::string* best = nullptr;
   size_t fewest = std::max<size_t>(1, word.size() / 3) + 1;
   for (const std::string& candidate : known) {
-    // The start of a word counts as it does for shells' completion.
+    // The beginning of a word counts, as in shells' completion.
     const bool is_start = word.size() >= kLeastStart && candidate.starts_with(word);
     const size_t distance = is_start ? 1 : edits(word, candidate);
     if (distance >= fewest) continue;

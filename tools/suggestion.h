@@ -6,7 +6,7 @@
 
 namespace gumtile::tools {
 
-/// "; did you mean 'json'?" if `word` looks like a slip of the keyboard for one of `known`, else nothing.
+/// "; did you mean 'json'?" if `word` looks like a typing error for one of `known`, else nothing.
 std::string did_you_mean(std::string_view word, std::span<const std::string> known);
 
 }  // namespace gumtile::tools

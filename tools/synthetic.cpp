@@ -45,7 +45,8 @@ void fill(std::byte* to, int64_t first, int64_t count, DType dtype, uint64_t str
   }
 }
 
-/// `fill` by all threads, each of which takes one range: on a CPU device also the memory's first touch.
+/// `fill` by all threads, each of which takes one range; on a CPU device this is also the memory's first
+/// touch.
 void fill_in_parallel(std::byte* to, int64_t first, int64_t count, DType dtype, uint64_t stream, float unit) {
   const int64_t element_bytes = static_cast<int64_t>(size_bytes(dtype));
   const int64_t workers = std::clamp<int64_t>(count / 65536, 1, cpu::usable_threads());
@@ -58,7 +59,7 @@ void fill_in_parallel(std::byte* to, int64_t first, int64_t count, DType dtype, 
     };
     try {
       threads.emplace_back(work);
-    } catch (const std::system_error&) {  // a limit on processes: the work is done here
+    } catch (const std::system_error&) {  // a limit on processes: this thread does the work
       work();
     }
   }

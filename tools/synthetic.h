@@ -9,8 +9,8 @@
 
 namespace gumtile::tools {
 
-/// `count` pseudo-random elements, close to normally distributed with standard deviation `scale`, made on the
-/// device's behalf. The same numbers on every machine: element i depends only on `stream` and i.
+/// `count` pseudo-random elements in the device's memory, close to normally distributed with standard
+/// deviation `scale`. The same numbers on every machine: element i depends only on `stream` and i.
 DeviceArray synthetic_array(const std::shared_ptr<Engine>& engine, int64_t count, DType dtype,
                             uint64_t stream, float scale);
 

@@ -19,7 +19,8 @@ bool is_ignored(int signal) {
   return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-/// Its own default action ends the process, once this handler returns and the signal is not blocked any more.
+/// The signal's default action ends the process, once this handler returns and the signal is no longer
+/// blocked.
 void end_programs_and_process(int signal) {
   assembler::kill_running_programs();
   std::signal(signal, SIG_DFL);

@@ -4,8 +4,8 @@
 
 namespace gumtile::tools {
 
-/// Until the end of the scope the signals that ask the command to end (SIGINT, SIGTERM, SIGHUP) wait, on the
-/// thread that made this and on those that it starts, so that child processes and files can be cleared away.
+/// Until the end of the scope the signals that end the command (SIGINT, SIGTERM, SIGHUP) are held on the
+/// thread that created this and on those that it starts, so that child processes and files can be cleaned up.
 /// Those that the command was started to ignore (nohup) stay ignored.
 class HeldTermination {
  public:
@@ -14,7 +14,7 @@ class HeldTermination {
   HeldTermination(const HeldTermination&) = delete;
   HeldTermination& operator=(const HeldTermination&) = delete;
 
-  /// A signal that came since, 0: none. Tells of each once.
+  /// A signal that has arrived, 0: none. Returns each once.
   int take() const;
 
  private:
@@ -22,13 +22,13 @@ class HeldTermination {
   sigset_t before_{};
 };
 
-/// From now on a signal that ends the command (SIGINT, SIGTERM, SIGHUP) ends the programs that it runs, too,
-/// an assembler for instance. They have process groups of their own, which a terminal's signals do not reach.
+/// From now on a signal that ends the command (SIGINT, SIGTERM, SIGHUP) also ends the programs that it runs,
+/// for instance an assembler. They have process groups of their own, which a terminal's signals do not reach.
 /// Signals that the command was started to ignore stay ignored.
 void end_programs_with_command();
 
-/// Ends the process as the signal would have, had it not been held. For SIGINT it returns: an interrupt has
-/// an exit code and words of its own.
+/// Ends the process as the held signal would have. For SIGINT it returns: an interrupt has its own exit code
+/// and message.
 void end_by(int signal);
 
 }  // namespace gumtile::tools

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-/// Quantities as people read them. JSON and CSV carry exact numbers instead.
+/// Quantities for people. JSON and CSV have exact numbers instead.
 namespace gumtile::tools {
 
 /// "1 row", "2 rows", "1 entry", "3 entries"; `plural` is needed if it is not `singular` with an s.
@@ -23,7 +23,7 @@ std::string duration_text(double us);
 /// "512 bytes", "1.5 KiB", "4.0 MiB", "139.8 GiB"
 std::string bytes_text(uint64_t bytes);
 
-/// The columns that a UTF-8 text takes on a terminal, if all its characters take one.
+/// The columns that a UTF-8 text takes on a terminal if each of its characters takes one.
 size_t display_width(std::string_view text);
 
 /// "a", "a or b", "a, b or c"

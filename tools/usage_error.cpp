@@ -30,7 +30,7 @@ std::vector<std::string> options_of(const CLI::App& app) {
   return names;
 }
 
-/// About a word that nothing takes.
+/// An error about a word that no option or argument takes.
 std::string about_extra(const CLI::App& app, const std::string& word) {
   if (word.size() > 1 && word.starts_with('-')) {
     const std::string name = word.substr(0, word.find('='));
@@ -87,7 +87,7 @@ Error unknown_command(const CLI::App& app, std::string_view word) {
 }
 
 Error usage_error(const CLI::App& root, const CLI::ParseError& error) {
-  // Words that nothing takes explain what is missing, and lie with the command that they were given to.
+  // Words that nothing takes explain what is missing; they belong to the command that they were given to.
   const CLI::App& last = parsed_command(root);
   const bool explains = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr ||
                         dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;

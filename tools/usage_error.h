@@ -6,16 +6,16 @@
 
 namespace gumtile::tools {
 
-/// The subcommand that was parsed last: the one that --help and errors are about.
+/// The subcommand that was parsed last, to which --help and errors refer.
 const CLI::App& parsed_command(const CLI::App& root);
 
-/// What is wrong with a command line that CLI11 refuses, as the command words it.
+/// The command's error for a command line that CLI11 refuses.
 Error usage_error(const CLI::App& root, const CLI::ParseError& error);
 
-/// The same error; if it is one of usage, with a note that names the command's help.
+/// The same error; if it is a usage error, with a note that names the command's help.
 Error with_hint(const CLI::App& root, const Error& error);
 
-/// "unknown command 'dance'…" for a word that names no subcommand of `app`.
+/// "unknown command 'dance'…" for a word that is not a subcommand of `app`.
 Error unknown_command(const CLI::App& app, std::string_view word);
 
 }  // namespace gumtile::tools

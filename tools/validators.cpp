@@ -25,7 +25,7 @@ bool is_sum_of(const std::vector<std::string>& values, std::string_view text) {
   return contains(values, text.substr(0, plus)) && is_sum_of(values, text.substr(plus + 1));
 }
 
-/// What CLI11 calls a set: `enumerated_values` reads it.
+/// A set in CLI11's notation, which `enumerated_values` reads.
 std::string set_text(const std::vector<std::string>& values) {
   return fmt::format("{{{}}}", fmt::join(values, ","));
 }

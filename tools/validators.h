@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-/// Checks of an option's value when it is parsed. Errors say what was found, what is expected, and what was
+/// Checks of an option's value when it is parsed. Errors say what was found, what was expected, and what was
 /// probably meant; help and completion list the values of an enumeration.
 namespace gumtile::tools {
 
@@ -14,7 +14,7 @@ namespace gumtile::tools {
 CLI::Validator one_of(std::vector<std::string> values);
 /// Some of `values`, separated by commas.
 CLI::Validator list_of(std::vector<std::string> values);
-/// Anything; `values` are what help and completion list.
+/// Any text; help and completion list `values`.
 CLI::Validator suggested(const std::vector<std::string>& values);
 /// auto, cpu or cuda:N.
 CLI::Validator device_name();

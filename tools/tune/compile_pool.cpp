@@ -57,7 +57,7 @@ bool CompilePool::wait_for(const Condition& condition, std::chrono::steady_clock
 std::optional<CompilePool::Outcome> CompilePool::wait(const std::string& schedule,
                                                       std::chrono::steady_clock::time_point end) {
   if (!wait_for([&] { return jobs_.at(schedule).done; }, end)) return std::nullopt;
-  if (is_interrupted()) throw Interrupted{};  // which may be why it is done
+  if (is_interrupted()) throw Interrupted{};  // the interrupt may be why it is done
   const std::lock_guard lock(mutex_);
   return jobs_.at(schedule).outcome;
 }

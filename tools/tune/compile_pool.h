@@ -17,7 +17,7 @@
 namespace gumtile::tools {
 
 /// Compiles schedules of one problem in worker processes, in the order in which they were added, each once.
-/// A worker that dies or does not answer in time costs the schedule that it was compiling.
+/// If a worker dies or does not answer in time, only the schedule that it was compiling is rejected.
 class CompilePool {
  public:
   struct Outcome {
@@ -31,13 +31,13 @@ class CompilePool {
   CompilePool(const CompilePool&) = delete;
   CompilePool& operator=(const CompilePool&) = delete;
 
-  /// `fault`: how the worker is to misbehave on this schedule; for tests. Known schedules are left alone.
+  /// `fault`: how the worker is to misbehave on this schedule; for tests. Schedules that were added already
+  /// are ignored.
   void add(const std::string& schedule, const std::string& fault = {});
 
-  /// Waits for a schedule that was added; nothing where it is not done by `end`. Throws Interrupted.
+  /// Waits for a schedule that was added; nothing if it is not done by `end`. Throws Interrupted.
   std::optional<Outcome> wait(const std::string& schedule, std::chrono::steady_clock::time_point end);
-  /// Waits until nothing is being compiled or waits for it; says now and then how many of all schedules are
-  /// done. Throws Interrupted.
+  /// Waits until all schedules are compiled; reports from time to time how many are done. Throws Interrupted.
   void wait_until_idle(const std::function<void(size_t done, size_t all)>& progress);
 
  private:

@@ -18,7 +18,7 @@ Measurer::Measurer(std::string device, const MeasuredHead& head, std::filesystem
 }
 
 /// A reply; an error that the worker reports is the candidate's fault. After a fault of the device nothing
-/// works any more in the process, after others something may not.
+/// works in the process any more; after other faults something may not work.
 Json Measurer::receive(std::chrono::milliseconds deadline) {
   Json reply = process_->receive(deadline);
   if (reply.contains("error")) throw WorkerFault(reply.at("error").get<std::string>());
@@ -85,7 +85,7 @@ std::map<std::string, std::string> Measurer::load(const std::map<std::string, st
   if (missing.empty()) return failed;
   try {
     return load_some(missing);
-  } catch (const WorkerFault&) {  // one of them: found by loading each alone
+  } catch (const WorkerFault&) {  // one of them is at fault: found by loading each alone
     process_.reset();
   }
   ensure_open();
@@ -111,7 +111,7 @@ void Measurer::ensure_loaded(const std::vector<std::string>& schedules) {
   for (const auto& [schedule, why] : load(missing)) throw WorkerFault(why);
 }
 
-/// A candidate that takes ten times as long as the heuristic is slow; one that takes longer hangs.
+/// A candidate that takes up to ten times as long as the heuristic is slow; one that takes longer hangs.
 std::chrono::milliseconds Measurer::patience(double launch_us, double launches) const {
   constexpr double kSlowest = 10;
   return deadlines_.launch +

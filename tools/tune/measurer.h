@@ -15,32 +15,32 @@
 
 namespace gumtile::tools {
 
-/// What a candidate answered.
+/// A candidate's answer.
 struct CheckedAnswer {
   std::map<std::string, std::vector<double>> outputs;  ///< by name; NaN for what is not finite
   double launch_us = 0;                                ///< one launch by the host's clock
 };
 
-/// The measuring process of one problem. A candidate that kills it, hangs or makes the device unusable costs
-/// itself: the process is started anew when it is needed next, and gets its kernels again.
+/// The measuring process of one problem. If a candidate kills it, hangs or makes the device unusable, only
+/// that candidate is rejected: the process is restarted when it is needed next, and gets its kernels again.
 class Measurer {
  public:
   struct Deadlines {
     std::chrono::milliseconds open{300000};  ///< making the weights
     std::chrono::milliseconds load{60000};
-    std::chrono::milliseconds launch{20000};  ///< of one candidate's check or measurement, beside its time
+    std::chrono::milliseconds launch{20000};  ///< of one candidate's check or measurement, plus its time
   };
 
-  /// Starts the process, which then makes the weights while other things are done. Throws Error.
+  /// Starts the process, which generates the weights in the background. Throws Error.
   Measurer(std::string device, const MeasuredHead& head, std::filesystem::path folder,
            const Deadlines& deadlines);
 
   const DeviceDescription& device() const { return device_; }
   const std::string& driver() const { return driver_; }
-  /// Of the weights; a measurement launches on each. Known once something was loaded.
+  /// Copies of the weights; a measurement launches on each. Known after the first load.
   int copies() const { return copies_; }
 
-  /// Loads kernels by schedule from their files in the folder; returns those that cannot be, and why.
+  /// Loads kernels by schedule from their files in the folder; returns those that cannot be loaded, and why.
   std::map<std::string, std::string> load(const std::map<std::string, std::string>& files);
 
   /// Launches twice. `launch_us`: how long a launch of another candidate took; 0: not known yet. Throws
@@ -57,7 +57,7 @@ class Measurer {
     std::string fault;
   };
   using Sample = std::function<void(const std::string& schedule, const Engine::Timing& timing)>;
-  /// Measures all in turn; returns those that failed, and why. The others get the rounds that they lost.
+  /// Measures all in turn; returns those that failed, and why. The others repeat the rounds that they lost.
   std::map<std::string, std::string> time(std::vector<std::string> schedules, int64_t rows,
                                           const Timing& timing, const Sample& sample);
 
@@ -84,7 +84,7 @@ class Measurer {
   std::map<std::string, std::string> files_;
   std::set<std::string> loaded_;  ///< in the present process
   bool is_open_ = false;
-  int copies_ = 1;  ///< of the weights, all of which are launched on in a measurement
+  int copies_ = 1;  ///< of the weights; a measurement launches on all of them
   int starts_ = 0;
   std::optional<WorkerProcess> process_;
 };

@@ -6,15 +6,15 @@
 
 namespace gumtile::tools {
 
-/// How long reading a problem's weights once takes, in microseconds, by the measured read floor; 0: unknown.
+/// The time to read a problem's weights once, in microseconds, from the measured read rate; 0: unknown.
 double read_floor_us(const ProblemResult& result);
 
-/// A record's candidate by its schedule; null where it has none.
+/// A record's candidate by its schedule; null if it has none.
 const TuningCandidate* find_candidate(const TuningRecord& record, const std::string& schedule);
 size_t count_measured(const TuningRecord& record);
 
-/// What the winner gains. Its times may be of another search than the built-in choice's, with which they are
-/// then not to be compared: `of_built_in` is.
+/// What the winner gains. Its times may be from another search than the built-in choice's and then cannot be
+/// compared with them; `of_built_in` can.
 struct Gain {
   double built_in_us = 0;
   double winner_us = 0;

@@ -79,7 +79,7 @@ class Drawing {
         fmt::format("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{}\"><title>{}</title></circle>\n",
                     style, x, y, radius, escaped_html(tip));
   }
-  /// One entry of the legend above the plot, after those before it.
+  /// Adds an entry to the legend above the plot.
   void legend(std::string_view style, bool is_line, const std::string& label) {
     if (is_line)
       line(style, legend_x_, kTop - 16, legend_x_ + 20, kTop - 16);
@@ -104,7 +104,7 @@ std::string tip_of(const TuningCandidate& candidate) {
   return tip;
 }
 
-/// A place between the ends of an axis, by a logarithm.
+/// The position of a value on a logarithmic axis.
 double along(double value, double low, double high, double begin, double end) {
   if (high <= low) return (begin + end) / 2;
   return begin + (end - begin) * std::log(value / low) / std::log(high / low);

@@ -11,7 +11,8 @@
 namespace gumtile::tools {
 namespace {
 
-/// Tiles of this many columns, or of a divisor of it, begin where a range begins that is a multiple of it.
+/// A range that begins at a multiple of this many columns begins with a whole tile, whatever the tile's
+/// columns (they divide it).
 constexpr int64_t kWholeTile = 256;
 
 }  // namespace

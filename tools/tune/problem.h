@@ -17,16 +17,16 @@ struct TuneProblem {
 };
 
 /// The ranges that `shards` ranks hold of `whole`'s vocabulary, each of ceil(vocab / shards) tokens, as few
-/// problems: ranges of equal size that begin at a multiple of every tile's columns, or do not, differ in
-/// nothing that a kernel's time depends on, so that the first of them is measured for all.
+/// problems as possible. A kernel's time is the same for ranges of equal size that all begin at a multiple of
+/// every tile's columns, and for those that all do not, so only the first of them is measured.
 std::vector<TuneProblem> shard_problems(const MeasuredHead& whole, int64_t shards);
 
 /// The Program that a head runs.
 Program program_of(const MeasuredHead& head);
-/// The problem of a bucket with weights that are allocated by an engine, rows without a gap.
+/// The problem of a bucket with weights that an engine allocates, without gaps between rows.
 Problem problem_of(const MeasuredHead& head, int64_t max_rows);
 
-/// A head, without its schedule, on its way to a worker and there.
+/// A head without its schedule, as JSON for a worker, and back.
 Json head_json(const MeasuredHead& head);
 MeasuredHead parse_head(const Json& json);
 

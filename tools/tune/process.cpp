@@ -29,7 +29,7 @@ using Clock = std::chrono::steady_clock;
 
 std::atomic<int> noted_signal = 0;
 std::atomic<int> signals_noted = 0;
-static_assert(std::atomic<int>::is_always_lock_free);  // else not for signal handlers
+static_assert(std::atomic<int>::is_always_lock_free);  // else signal handlers may not use it
 
 void note_interrupt(int signal) {
   constexpr int kPatience = 4;
@@ -37,8 +37,8 @@ void note_interrupt(int signal) {
   if (++signals_noted >= kPatience) std::signal(signal, SIG_DFL);
 }
 
-/// What a new process gets: the socket as stdin and stdout, a file as stderr, signals as they are by default,
-/// and a process group of its own, so that a terminal's Ctrl-C reaches only the tuner.
+/// What a new process gets: the socket as stdin and stdout, a file as stderr, default signal settings, and a
+/// process group of its own, so that a terminal's Ctrl-C reaches only the tuner.
 class SpawnSetup {
  public:
   SpawnSetup(int socket, const fs::path& log) {
@@ -117,8 +117,8 @@ WorkerProcess::WorkerProcess(const std::string& role, const fs::path& folder, co
 WorkerProcess::~WorkerProcess() {
   ::close(socket_);
   if (process_ <= 0) return;
-  // It ends what it has started, e.g. ptxas, which has a process group of its own. If it does not end itself,
-  // it is ended.
+  // It ends the processes that it has started, e.g. ptxas, which has a process group of its own. If it does
+  // not end by itself, it is killed.
   ::kill(process_, SIGTERM);
   constexpr std::chrono::milliseconds kGrace{500};
   const Clock::time_point end = Clock::now() + kGrace;

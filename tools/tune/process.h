@@ -11,26 +11,27 @@
 
 namespace gumtile::tools {
 
-/// Thrown if a signal came while something was waited for.
+/// Thrown if a signal came while waiting.
 struct Interrupted {};
 
-/// From now on SIGINT (Ctrl-C), SIGTERM and, unless it is ignored as under nohup, SIGHUP are noted instead of
-/// ending the process, so that helper processes and temporary files go first; a fifth one ends it. A terminal
-/// that is closed sends more than one.
+/// From now on SIGINT (Ctrl-C), SIGTERM and, unless it is ignored as under nohup, SIGHUP are recorded instead
+/// of ending the process, so that helper processes and temporary files are removed first; a fifth one ends
+/// it. A terminal that is closed sends more than one.
 void note_interrupts();
 bool is_interrupted();
-/// The signal that was noted last; 0: none was.
+/// The signal that was recorded last; 0: none.
 int interrupting_signal();
 
-/// A worker died, did not answer in time or answered nonsense. `what()` says which. Only its task is lost.
+/// A worker died, did not answer in time or gave an invalid answer. `what()` says which. Only its task is
+/// lost.
 class WorkerFault : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
 /// A helper process: this executable as `gumtile worker ROLE FOLDER`. Lines of JSON go to it and come from
-/// it; files that they name are in the folder. What it writes to stderr goes to a file there, whose last line
-/// says why it died. Killed when this object ends.
+/// it; the files that they name are in the folder. Its stderr goes to a file there, whose last line says why
+/// it died. Killed when this object is destroyed.
 class WorkerProcess {
  public:
   /// `log`: the name of the file. Throws Error(device_unavailable) if no process can be started.
@@ -53,7 +54,7 @@ class WorkerProcess {
   std::string received_;
 };
 
-/// A folder that only this user can enter, with all that is in it removed at the end.
+/// A folder that only this user can enter, removed with its contents at the end.
 class PrivateFolder {
  public:
   PrivateFolder();

@@ -9,7 +9,7 @@
 namespace gumtile::tools {
 namespace {
 
-/// How often a line moves on a terminal, and how often one is added elsewhere.
+/// How often the line is updated on a terminal, and how often one is added elsewhere.
 constexpr std::chrono::milliseconds kMove{100};
 constexpr std::chrono::milliseconds kAdd{5000};
 
@@ -44,7 +44,7 @@ void TuneProgress::show(const std::string& what) {
   shown_ = Clock::now();
   std::string line = fmt::format("[{}/{}] {}", std::min(done_ + 1, buckets_), buckets_, what);
   if (!is_terminal_) return write_stderr(line + "\n");
-  line.resize(std::min(line.size(), terminal_width() - 1));  // a wrapped line could not be written anew
+  line.resize(std::min(line.size(), terminal_width() - 1));  // a wrapped line could not be overwritten
   line_.show(line);
 }
 

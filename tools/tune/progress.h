@@ -8,9 +8,9 @@
 
 namespace gumtile::tools {
 
-/// What a tuner says on stderr while it works: candidates done, the best so far, how long the rest may take.
-/// On a terminal that is one line, written anew; else a line now and then, and one for each bucket that is
-/// done. A stderr that takes nothing is no reason to stop.
+/// What a tuner prints on stderr while it works: candidates done, the best so far, how long the rest may
+/// take. On a terminal that is one line that is updated; otherwise an occasional line, and one per finished
+/// bucket. A stderr that cannot be written does not stop the tuner.
 class TuneProgress {
  public:
   TuneProgress(size_t buckets, double budget_seconds);
@@ -18,7 +18,7 @@ class TuneProgress {
   /// Begins a bucket.
   void begin(const std::string& bucket);
   void update(const SearchProgress& progress);
-  /// Something that is no bucket.
+  /// A step that is not a bucket.
   void say(const std::string& what);
   /// `counts`: the bucket took time, from which the rest is estimated.
   void end(const std::string& result, bool counts);
@@ -28,7 +28,7 @@ class TuneProgress {
 
   void show(const std::string& what);
   double elapsed() const;
-  std::string rest() const;  ///< at most: a search may end before its budget does
+  std::string rest() const;  ///< an upper bound: a search may end before its budget does
 
   size_t buckets_;
   size_t done_ = 0;

@@ -69,7 +69,7 @@ std::string winners_table(const ProblemResult& result) {
   return text + "</table>\n";
 }
 
-/// Measured ones by time, then the others by reason.
+/// Measured candidates by time, then the others by reason.
 std::string candidates_table(const TuningRecord& record) {
   std::vector<const TuningCandidate*> order;
   for (const TuningCandidate& candidate : record.candidates) order.push_back(&candidate);
@@ -110,7 +110,7 @@ std::string rejections(const ProblemResult& result) {
 }
 
 /// Commands that measure the built-in choice and the winner of each bucket. `gumtile bench` measures whole
-/// vocabularies: none for a range that begins elsewhere.
+/// vocabularies, so there are none for a range that begins elsewhere.
 std::string bench_commands(const ProblemResult& result) {
   const MeasuredHead& head = result.problem.head;
   if (head.first_token != 0) return {};
@@ -135,7 +135,7 @@ std::string versions(const ProblemResult& result) {
     std::string text = fmt::format("{}, {} workers, target {}", result.device.name, result.device.workers,
                                    result.device.target.str());
     if (!record.driver.empty()) text += fmt::format(", driver for CUDA {}", record.driver);
-    // A host's features are many: they are in the records.
+    // A host has many features: the records have them.
     const std::string compiler = record.compiler.substr(0, record.compiler.find(" +"));
     return text + fmt::format("; {}; {}", compiler, record.date);
   }

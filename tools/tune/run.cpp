@@ -22,7 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-/// What the read floor is given of a budget that can spare it. Otherwise it is measured if so much is left.
+/// The part of a large enough budget that is reserved for the read floor. Otherwise it is measured if this
+/// much is left.
 constexpr double kReadFloorSeconds = 6;
 
 class TuneRun {
@@ -52,10 +53,10 @@ class TuneRun {
  private:
   struct Bucket {
     BucketResult result;
-    std::string incumbent;  ///< what earlier searches chose
+    std::string incumbent;  ///< the choice of earlier searches
   };
 
-  /// A record without candidates' times, as it begins.
+  /// A new record, without candidates' times.
   TuningRecord new_record(const ProblemResult& result, const Measurer& measurer, int64_t bucket) const {
     const MeasuredHead& head = result.problem.head;
     TuningRecord record;
@@ -77,9 +78,9 @@ class TuneRun {
                        [&](const TuningCandidate& c) { return c.schedule == schedule; });
   }
 
-  /// Takes what earlier searches learnt: the schedule that they chose takes part in this one, unless that is
-  /// of one candidate. With `--resume` what they measured is not measured again; if they looked at all that
-  /// this one would, there is nothing to do.
+  /// Uses the results of earlier searches: the schedule that they chose takes part in this one, unless this
+  /// one has only one candidate. With `--resume`, what they measured is not measured again; if they measured
+  /// everything that this one would, there is nothing to do.
   void begin_with_known(Bucket& bucket) const {
     TuningRecord& record = bucket.result.record;
     const std::optional<TuningRecord> known = known_tuning(settings_.folder, record);
@@ -174,7 +175,7 @@ class TuneRun {
     progress_.end(choice_text(result.record), true);
   }
 
-  /// Records what a search knows; `result` then has what all searches know.
+  /// Records a search's results; `result` then has those of all searches.
   void finish(BucketResult& result, const BucketSearch& search, const TuneProblem& problem) {
     TuningRecord& record = result.record;
     record.candidates = search.candidates();
@@ -185,8 +186,8 @@ class TuneRun {
     save(result, problem);
   }
 
-  /// For the range that was measured, and for those like it. What cannot be written does not end the search:
-  /// its result is still shown.
+  /// For the range that was measured, and for those like it. A record that cannot be written does not end the
+  /// search: its result is still shown.
   void save(BucketResult& result, const TuneProblem& problem) {
     const TuningRecord found = result.record;
     try {

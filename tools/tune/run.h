@@ -14,12 +14,12 @@ namespace gumtile::tools {
 
 struct TuneSettings {
   std::string device = "auto";
-  ModelHead origin;  ///< where the problems' sizes come from
+  ModelHead origin;  ///< the source of the problems' sizes
   std::vector<TuneProblem> problems;
   std::vector<int64_t> buckets;  ///< upper ends
-  double budget_seconds = 180;   ///< for all of them
+  double budget_seconds = 180;   ///< for all of them together
   bool resume = false;
-  int candidates = 32;  ///< a bucket, of one family
+  int candidates = 32;  ///< per bucket, of one family
   bool all_families = false;
   int compile_workers = 1;
   bool read_floor = true;        ///< measure it if there is time
@@ -30,10 +30,10 @@ struct TuneSettings {
 };
 
 struct BucketResult {
-  TuningRecord record;         ///< with what earlier searches learnt
-  std::filesystem::path path;  ///< where it is; empty: it could not be written
+  TuningRecord record;         ///< with the results of earlier searches
+  std::filesystem::path path;  ///< its file; empty: it could not be written
   bool chooses = true;         ///< false: a more thorough record of another compiler or driver chooses
-  bool resumed = false;        ///< the record was there
+  bool resumed = false;        ///< the record existed
   std::string fault;           ///< why there is no record; else empty
 };
 
@@ -47,12 +47,13 @@ struct ProblemResult {
 struct TuneResult {
   std::vector<ProblemResult> problems;
   int signal = 0;                    ///< that interrupted the search; 0: none did
-  bool saved = false;                ///< some record was written
-  std::vector<std::string> unsaved;  ///< why others could not be
+  bool saved = false;                ///< at least one record was written
+  std::vector<std::string> unsaved;  ///< why others could not be written
 };
 
-/// Tunes every bucket of every problem and saves a record of each as soon as it is done, merged with what
-/// earlier searches learnt. Throws Error if nothing can be tuned; what concerns one bucket is in its result.
+/// Tunes every bucket of every problem and saves a record of each as soon as it is done, merged with the
+/// results of earlier searches. Throws Error if nothing can be tuned; failures of one bucket are in its
+/// result.
 TuneResult run_tuning(const TuneSettings& settings);
 
 }  // namespace gumtile::tools

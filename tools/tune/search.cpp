@@ -21,12 +21,13 @@ constexpr int kFirstRounds = 3;
 constexpr int kMoreRounds = 8;
 constexpr int kFinalRounds = 40;
 
-/// A sample is a few replays: so many, or as many as take so long.
+/// A sample is a few replays: as many as take this long, at most kMostRepeats.
 constexpr double kSampleUs = 5000;
 constexpr int kMostRepeats = 5;
 constexpr double kEnoughSeconds = 10;
 
-/// Fractions come from sums over the vocabulary, whose order is a schedule's own.
+/// The tolerance for floats, which come from sums over the vocabulary, in an order that depends on the
+/// schedule.
 constexpr double kTolerance = 1e-3;
 
 double median(std::vector<double> values) {
@@ -44,7 +45,7 @@ std::string failure(const CheckedAnswer& answer) {
   return failed == 0 ? "" : fmt::format("{} rows have a bad status", failed);
 }
 
-/// Why an answer is not the heuristic's; empty if it is. Integers must be the same.
+/// Why an answer differs from the heuristic's; empty if it does not. Integers must be the same.
 std::string difference(const CheckedAnswer& answer, const CheckedAnswer& reference) {
   if (std::string why = failure(answer); !why.empty()) return why;
   for (const auto& [name, expected] : reference.outputs) {
@@ -110,7 +111,7 @@ std::string BucketSearch::fault_of(const std::string& stage, size_t candidate) c
   return {};
 }
 
-/// By an earlier search. The heuristic is always measured anew.
+/// Known from an earlier search. The heuristic is always measured again.
 bool BucketSearch::is_known(size_t candidate) const {
   const TuningCandidate& c = task_.candidates[candidate];
   return candidate != 0 && (c.median_us > 0 || !c.rejected.empty());
@@ -125,7 +126,7 @@ void BucketSearch::run(double seconds) {
 }
 
 void BucketSearch::compile_and_load() {
-  // On a CPU, compilers would take the cores of what is measured.
+  // On a CPU, compilers would use the cores that the measurement needs.
   if (!measurer_.device().target.is_cuda())
     pool_.wait_until_idle([&](size_t done, size_t all) { tell("compiled", done, all); });
   std::map<std::string, std::string> files;
@@ -171,8 +172,8 @@ void BucketSearch::check_all() {
   }
 }
 
-/// Those that may be measured, fastest first; those not measured yet are last. The heuristic comes before
-/// all, then what earlier searches chose.
+/// Those that may be measured, fastest first; those not measured yet are last. The heuristic comes first,
+/// then the choice of earlier searches.
 std::vector<size_t> BucketSearch::best(size_t count) const {
   std::vector<size_t> order;
   for (size_t i = 1; i < task_.candidates.size(); ++i)
@@ -202,18 +203,18 @@ void BucketSearch::measure() {
   time("final", best(1 + kFinalists), kFinalRounds, 1);
 }
 
-/// The times are those of these rounds alone, so that all that took part met the same clocks.
+/// The times are only those of these rounds, so that all candidates in it had the same clocks.
 void BucketSearch::time(std::string_view stage, const std::vector<size_t>& chosen, int rounds, double share) {
   Measurer::Timing timing;
   timing.rounds = rounds;
   timing.launch_us = launch_us_;
   const double sweep_us = std::max(launch_us_, 1.0) * measurer_.copies();
   timing.repeats = std::clamp(static_cast<int>(kSampleUs / sweep_us), 1, kMostRepeats);
-  // Slow kernels do not get all rounds: three of them, or some seconds, are enough.
+  // Slow kernels do not get all rounds: three of them, or a few seconds, are enough.
   const double round_seconds = 1e-6 * sweep_us * (timing.repeats + 2) * static_cast<double>(chosen.size());
   timing.seconds =
       std::min(std::max(seconds_left(), 0.0) * share, std::max(kEnoughSeconds, 3 * round_seconds));
-  if (timing.seconds == 0 && task_.candidates[0].median_us > 0) return;  // the first rounds have to do
+  if (timing.seconds == 0 && task_.candidates[0].median_us > 0) return;  // the first rounds have to be enough
 
   std::vector<std::string> schedules;
   for (const size_t i : chosen) {
@@ -245,7 +246,7 @@ void BucketSearch::time(std::string_view stage, const std::vector<size_t>& chose
 
 void BucketSearch::keep(const std::map<std::string, Samples>& samples) {
   const auto built_in = samples.find(task_.candidates[0].schedule);
-  if (built_in == samples.end()) return;  // there is nothing to compare the others with
+  if (built_in == samples.end()) return;  // there is nothing with which to compare the others
   last_rounds_.clear();
   for (const auto& [schedule, s] : samples) {
     TuningCandidate& candidate = task_.candidates[index_of(schedule)];
@@ -261,7 +262,8 @@ void BucketSearch::keep(const std::map<std::string, Samples>& samples) {
   }
 }
 
-/// Of the finalists alone: the times of the others are of fewer rounds, when the device was in another state.
+/// Only among the finalists: the times of the others are of fewer rounds, when the device was in another
+/// state.
 void BucketSearch::choose() {
   const std::string& heuristic = task_.candidates[0].schedule;
   for (TuningCandidate& candidate : task_.candidates)

@@ -15,15 +15,15 @@
 namespace gumtile::tools {
 
 /// How a worker is to misbehave on a candidate of the first bucket, counted from 0 for the heuristic: for
-/// tests of what must cost that candidate only.
+/// tests that only that candidate is rejected.
 struct InjectedFault {
   std::string stage;  ///< compile, check or time
   std::string kind;   ///< abort, hang, garbage; corrupt (compile); wrong (check); fast, noisy (time)
   size_t candidate = 0;
 };
 
-/// What a search starts from: a bucket's key and its candidates, the heuristic first. Candidates that an
-/// interrupted search has measured or rejected keep what it found.
+/// The input of a search: a bucket's key and its candidates, the heuristic first. Candidates that an
+/// interrupted search has measured or rejected keep its results.
 struct SearchTask {
   TuningKey key;
   std::vector<TuningCandidate> candidates;
@@ -32,33 +32,33 @@ struct SearchTask {
   std::vector<InjectedFault> faults;
 };
 
-/// How far a search is.
+/// The progress of a search.
 struct SearchProgress {
   std::string_view stage;  ///< "compiled", "checked", "timed", "timed again", "final"
-  size_t done = 0;         ///< candidates; in the last stages rounds of them
+  size_t done = 0;         ///< candidates; in the last stages, rounds
   size_t total = 0;
   std::string best;        ///< the fastest schedule so far; empty: none is known
-  double of_built_in = 0;  ///< its time over the built-in choice's
+  double of_built_in = 0;  ///< its time divided by the built-in choice's
 };
 
 /// Searches one bucket by successive halving. Every candidate is compiled, loaded, and checked: it must give
 /// the heuristic's tokens. Then all get a few replays in interleaved rounds, the best quarter more, the final
-/// few the most. The heuristic and what earlier searches chose take part in all rounds (`choose_winner`).
+/// few the most. The heuristic and the choice of earlier searches take part in all rounds (`choose_winner`).
 class BucketSearch {
  public:
   using Progress = std::function<void(const SearchProgress&)>;
   BucketSearch(CompilePool& pool, Measurer& measurer, SearchTask task, Progress progress);
 
-  /// Compiles, loads, checks and measures for `seconds`. Throws WorkerFault where the heuristic itself fails,
-  /// and Interrupted, after which `candidates` holds what is known.
+  /// Compiles, loads, checks and measures for `seconds`. Throws WorkerFault if the heuristic itself fails,
+  /// and Interrupted, after which `candidates` holds the results so far.
   void run(double seconds);
 
   const std::vector<TuningCandidate>& candidates() const { return task_.candidates; }
-  /// What won; without a winner before the end.
+  /// The verdict; without a winner before the end.
   const Verdict& verdict() const { return verdict_; }
 
  private:
-  /// Of one schedule, each of a round's few replays.
+  /// The samples of one schedule; each is of a round's few replays.
   struct Samples {
     std::vector<double> median, p5, p95;
   };

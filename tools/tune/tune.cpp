@@ -28,7 +28,7 @@
 namespace gumtile::tools {
 namespace {
 
-constexpr int kSignalled = 128;  // and the signal's number, as shells have it: 130 for Ctrl-C
+constexpr int kSignalled = 128;  // plus the signal's number, as in shells: 130 for Ctrl-C
 
 struct Options {
   int64_t vocab_size = 0;
@@ -133,7 +133,7 @@ std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(1e3 * seconds));
 }
 
-/// Says before the work that records could not be written after it. The folder need not be there.
+/// Fails before the search if records could not be written after it. The folder need not exist.
 void require_folder(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::path nearest = std::filesystem::absolute(folder, error);
@@ -177,7 +177,7 @@ TuneSettings parse_settings(const Options& options) {
   return settings;
 }
 
-/// The command that searches the same again.
+/// The command that repeats the search.
 std::string command_line(const Options& o, const HeadSettings& head_settings) {
   std::string text = "gumtile tune";
   if (!o.model.empty()) text += " --model " + o.model;
@@ -194,11 +194,11 @@ std::string command_line(const Options& o, const HeadSettings& head_settings) {
   return text;
 }
 
-/// What is worth saying beside the result.
+/// Remarks on the result.
 std::string remarks(const TuneSettings& settings, const TuneResult& result, const std::string& report) {
   std::string text;
   bool is_complete = result.signal == 0;
-  bool has_record = false;  // else only what a search that goes on will find there
+  bool has_record = false;  // else there are only results for a search that continues
   for (const ProblemResult& problem : result.problems)
     for (const BucketResult& bucket : problem.buckets) {
       const TuningRecord& record = bucket.record;
@@ -226,7 +226,7 @@ std::string remarks(const TuneSettings& settings, const TuneResult& result, cons
   return text;
 }
 
-/// The result is shown whatever becomes of files; only then is said what could not be written.
+/// The result is shown even if files cannot be written; that is reported afterwards.
 void deliver(const Options& options, const TuneSettings& settings, const TuneResult& result,
              const std::optional<io::OutputFile>& report) {
   std::vector<std::string> failures = result.unsaved;

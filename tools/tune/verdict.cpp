@@ -12,7 +12,7 @@ namespace {
 
 /// With fewer rounds nothing can be said about their spread.
 constexpr int kFewestRounds = 3;
-/// With fewer, the spread is how far they lie apart: most of a few are close to each other by chance.
+/// With fewer rounds, the spread is their whole range: most of a few are close to each other by chance.
 constexpr int kFewRounds = 5;
 
 double median(std::vector<double> values) {
@@ -21,9 +21,10 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-/// What a ratio may be off by: three standard errors of the median, but at least one round's spread.
+/// By how much a ratio may be off: three standard errors of the median, but at least one round's spread.
 double noise_of(const Comparison& comparison) {
-  constexpr double kMedianError = 1.2533;  // standard error of a median over that of a mean, normal values
+  constexpr double kMedianError =
+      1.2533;  // standard error of a median divided by that of a mean, for normal values
   return comparison.spread * std::max(1.0, 3 * kMedianError / std::sqrt(comparison.rounds));
 }
 
@@ -40,7 +41,7 @@ Comparison compare_rounds(std::span<const double> times, std::span<const double>
   const auto [least, most] = std::minmax_element(ratios.begin(), ratios.end());
   comparison.spread = *most - *least;
   if (comparison.rounds < kFewRounds) return comparison;
-  constexpr double kNormal = 1.4826;  // standard deviation over median distance, normal values
+  constexpr double kNormal = 1.4826;  // standard deviation divided by median distance, for normal values
   for (double& ratio : ratios) ratio = std::abs(ratio - comparison.ratio);
   comparison.spread = kNormal * median(ratios);
   return comparison;

@@ -9,29 +9,29 @@
 
 namespace gumtile::tools {
 
-/// How a candidate's times compare with another one's of the same, interleaved rounds.
+/// How a candidate's times compare with another one's of the same interleaved rounds.
 struct Comparison {
   int rounds = 0;
-  double ratio = 1;   ///< median over rounds of its time over the other one's
+  double ratio = 1;   ///< median over rounds of its time divided by the other one's
   double spread = 0;  ///< of that ratio over rounds: 1.48 times the median distance from its median
 };
 
-/// Round by round, so that what both met alike (clocks, heat, another process) cancels out.
+/// Round by round, so that effects on both (clocks, heat, another process) cancel out.
 Comparison compare_rounds(std::span<const double> times, std::span<const double> others);
 
-/// Whether something is faster beyond its own noise, and by more than what a kernel's times differ by from
-/// run to run.
+/// Whether a candidate is faster beyond its own noise, and by more than a kernel's times differ from run to
+/// run.
 bool is_clearly_faster(const Comparison& comparison);
 
 /// The candidate that wins, and why a faster one does not.
 struct Verdict {
   std::string winner;
-  std::string note;  ///< "too noisy: built-in kept", and what seemed faster; else empty
+  std::string note;  ///< "too noisy: built-in kept", and which one seemed faster; else empty
 };
 
 /// `rounds`: the times of the last rounds by schedule. The built-in choice is `candidates[0]`; another one
-/// wins if it is clearly faster. An `incumbent` that earlier searches chose stays the choice as long as it is
-/// clearly faster than the built-in one, and nothing is clearly faster than it.
+/// wins if it is clearly faster. An `incumbent` that earlier searches chose stays the choice if it is clearly
+/// faster than the built-in one and no other candidate is clearly faster than it.
 Verdict choose_winner(const std::vector<TuningCandidate>& candidates,
                       const std::map<std::string, std::vector<double>>& rounds, const std::string& incumbent);
 

@@ -37,7 +37,7 @@ Action add_worker(CLI::App& app) {
     // A worker that hangs must not outlive a tuner that was killed.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() == 1) return static_cast<int>(ErrorCode::internal);
-    // What a compiler leaves when it is killed goes with the folder.
+    // Files that a killed compiler leaves are removed with the folder.
     setenv("TMPDIR", folder->c_str(), 1);
     return *role == "compile" ? run_compile_worker(*folder) : run_measure_worker(*folder);
   };

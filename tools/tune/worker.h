@@ -7,8 +7,8 @@
 #include "tools/output.h"
 
 /// The helper processes of a tuner, `gumtile worker ROLE FOLDER`: they read lines of JSON from stdin and
-/// answer with lines of JSON on stdout, until stdin ends. A `file` is one of the folder's: its path may hold
-/// bytes that JSON cannot. They are where a compiler may abort and a kernel hang.
+/// answer with lines of JSON on stdout, until stdin ends. A `file` is a name in the folder, since a path may
+/// have bytes that JSON cannot hold. In these processes a compiler may abort and a kernel may hang.
 ///
 /// `compile`: {head, target, schedule, file} -> {schedule}, and the artifact in `file`; or {error}.
 ///
@@ -21,17 +21,17 @@
 /// - `read_floor` -> {bytes_per_second, method}
 /// or {error}.
 ///
-/// A request with `fault` makes the worker misbehave: how the tests provoke what must not happen.
+/// A request with `fault` makes the worker misbehave: tests use it to provoke failures.
 namespace gumtile::tools {
 
 int run_compile_worker(const std::filesystem::path& folder);
 int run_measure_worker(const std::filesystem::path& folder);
 
-/// A line to the tuner, at once.
+/// Sends a line to the tuner at once.
 void answer(const Json& message);
 
-/// Misbehaves as `request["fault"]` says: abort, hang, garbage (a line that is not JSON). Others are the
-/// caller's: corrupt, wrong, fast (times that are too good), noisy (times that are scattered).
+/// Misbehaves as `request["fault"]` says: abort, hang, garbage (a line that is not JSON). The caller handles
+/// the others: corrupt, wrong, fast (times that are too good), noisy (times that vary).
 void obey_fault(const Json& request);
 bool has_fault(const Json& request, std::string_view kind);
 

@@ -21,7 +21,7 @@ namespace {
 /// Well below the time that the tuner waits for a kernel.
 constexpr std::chrono::seconds kAssemblerDeadline{20};
 
-/// The first worker whose assembler hangs leaves a mark for all others, and for those that come after it.
+/// The first worker whose assembler hangs leaves a file that tells all other workers, also later ones.
 void add_cubin(KernelArtifact& artifact, const std::filesystem::path& folder) {
   static const std::optional<std::string> ptxas = find_assembler();
   if (!ptxas) return;

@@ -28,7 +28,7 @@
 namespace gumtile::tools {
 namespace {
 
-/// Hands out the artifact of a schedule from the file that a compile worker wrote.
+/// Gives the artifact of a schedule from the file that a compile worker wrote.
 class FileSource final : public KernelSource {
  public:
   explicit FileSource(std::filesystem::path folder) : folder_(std::move(folder)) {}
@@ -58,7 +58,7 @@ class FileSource final : public KernelSource {
   std::map<std::string, std::string> files_;
 };
 
-/// One kernel on one batch: its arguments for each copy of the weights, and a workspace of its own, which a
+/// One kernel on one batch: its arguments for each copy of the weights, and a separate workspace, which a
 /// wrong kernel may leave in any state.
 class Run {
  public:
@@ -125,7 +125,7 @@ class MeasureWorker {
     answer({{"copies", weights_.size()}});
   }
 
-  /// In parallel: on a GPU the driver assembles a kernel in some tenths of a second on one core.
+  /// In parallel: on a GPU the driver assembles a kernel in a few tenths of a second on one core.
   void load(const Json& request) {
     const Json& kernels = request.at("kernels");
     const size_t count = std::min<size_t>(kernels.size(), static_cast<size_t>(cpu::usable_threads()));
@@ -192,9 +192,9 @@ class MeasureWorker {
     answer({{"outputs", outputs}, {"launch_us", launch_us}});
   }
 
-  /// A few replays of each in turn, so that heat and the power limit meet all alike; each round begins with
-  /// another one, so that none always follows the same. No round begins after `seconds`; the first one ends
-  /// early instead.
+  /// A few replays of each in turn, so that heat and the power limit affect all alike; each round begins with
+  /// another one, so that none always follows the same one. No round begins after `seconds`; the first one
+  /// ends early instead.
   void time(const Json& request) {
     const auto schedules = request.at("schedules").get<std::vector<std::string>>();
     const auto rounds = request.at("rounds").get<size_t>();
@@ -226,7 +226,7 @@ class MeasureWorker {
             {"p95_us", pretended * timing.p95_us / launches}});
   }
 
-  /// What a faulty candidate's times are multiplied by.
+  /// The factor for a faulty candidate's times.
   double pretended_speed(const Json& request) {
     if (has_fault(request, "fast")) return 0.5;
     constexpr std::array kNoise = {0.4, 0.8, 1.2};
