@@ -6,7 +6,7 @@
 #include <string>
 
 /// The few calls of the CUDA driver that a stream and a captured graph need, without a CUDA header: the
-/// library is opened at run time. A program that has the CUDA toolkit calls it instead. Source: CUDA Driver
+/// library is opened at run time. A program that has the CUDA toolkit uses that instead. Source: CUDA Driver
 /// API manual.
 class CudaDriver {
  public:
@@ -32,10 +32,10 @@ class CudaDriver {
     return stream;
   }
 
-  /// What `record` submits to `stream`, as a graph that can be launched again and again.
+  /// The work that `record` submits to `stream`, as a graph that can be launched repeatedly.
   template <typename Record>
   Graph capture(Stream stream, const Record& record) {
-    call<int(Stream, int)>("cuStreamBeginCapture_v2", stream, 1);  // only calls of this thread are watched
+    call<int(Stream, int)>("cuStreamBeginCapture_v2", stream, 1);  // only calls of this thread are checked
     record();
     void* graph = nullptr;
     call<int(Stream, void**)>("cuStreamEndCapture", stream, &graph);

@@ -5,7 +5,7 @@
 //   decode_loop [DEVICE]        "auto" (the default), "cpu" or "cuda:N"
 //
 // The model is made up: a token's embedding is the next hidden state. At the end every request is sampled
-// again alone; its tokens must be the same, whoever shared its batches. Ends with 0 if they are.
+// again alone; its tokens must be the same, whichever requests shared its batches. Ends with 0 if they are.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -24,7 +24,7 @@ constexpr std::int64_t kVocab = 4000;
 constexpr std::int64_t kHidden = 128;
 constexpr std::int64_t kMaxRows = 16;
 constexpr std::int32_t kSlots = 16;
-constexpr std::int32_t kPadding = -1;  // the slot of a row that nobody asked for
+constexpr std::int32_t kPadding = -1;  // the slot of a padding row
 
 struct Request {
   std::uint64_t seed = 0;
@@ -48,7 +48,7 @@ std::vector<std::uint16_t> random_bf16(std::size_t count) {
   return values;
 }
 
-/// Sampling as an engine embeds it: persistent arrays, a head, and a graph a bucket.
+/// Sampling as an engine embeds it: persistent arrays, a head, and one graph per bucket, a batch size.
 class Sampler {
  public:
   explicit Sampler(const char* device)
@@ -83,7 +83,7 @@ class Sampler {
     }
     head_.workspace_init(stream_, args_.workspace, args_.workspace_bytes);
     head_.validate(args_, kSlots);
-    // One graph a bucket, captured once: what changes from step to step lies in device memory.
+    // One graph per bucket, captured once: everything that changes from step to step is in device memory.
     for (const std::int64_t rows : kBuckets) {
       if (cuda_ == nullptr) break;
       graphs_[rows] = cuda_->capture(stream_, [&] { launch(rows); });
@@ -175,7 +175,7 @@ std::vector<Request> made_up_requests() {
   std::vector<Request> requests(40);
   for (std::size_t i = 0; i < requests.size(); ++i) {
     requests[i].seed = 1000 + i;
-    requests[i].temperature = 0.25F * static_cast<float>(i % 5);  // every fifth is greedy
+    requests[i].temperature = 0.25F * static_cast<float>(i % 5);  // every fifth request is greedy
     requests[i].last_token = static_cast<std::int32_t>(97 * i);
     requests[i].wanted = 3 + 7 * i % 20;
   }
@@ -192,7 +192,7 @@ int run(const char* device) {
   std::size_t next = 0;
   int steps = 0;
   while (next < requests.size() || !running.empty()) {
-    // Up to two requests join a step, while there are slots.
+    // Up to two requests join per step, while there are free slots.
     for (int joins = 0; joins < 2 && next < requests.size() && !free_slots.empty(); ++joins) {
       Request& request = requests[next++];
       request.slot = free_slots.back();

@@ -1,5 +1,5 @@
-// A program that carries no compiler: it links gumtile::runtime, and its kernels come from a pack that was
-// made elsewhere.
+// A program without a compiler: it links gumtile::runtime, and its kernels come from a pack that was built
+// elsewhere.
 //
 //   gumtile compile --vocab-size 1000 --hidden-size 64 --targets host,sm_80,sm_90a -o head.gtpack
 //   pack_only head.gtpack [DEVICE]
@@ -29,7 +29,8 @@ int run(const char* pack, const char* device) {
   std::printf("%s on %s; a compiler is %s\n", engine.device().name, engine.device().id,
               gumtile_has_jit() != 0 ? "here" : "not here");
 
-  // bf16, the upper half of a float. Row r of the hidden states is what token 10 * (r + 1) has and no other.
+  // bf16, the upper half of a float. Row r of the hidden states equals the weights of token 10 * (r + 1) and
+  // of no other.
   constexpr std::uint16_t kOne = 0x3f80;
   std::vector<std::uint16_t> weights(static_cast<std::size_t>(kVocab * kHidden));
   std::vector<std::uint16_t> hidden(static_cast<std::size_t>(kRows * kHidden));
@@ -45,7 +46,7 @@ int run(const char* pack, const char* device) {
   wanted.hidden_size = kHidden;
   wanted.weights = device_weights.data();
   embed::Head head(engine, wanted);
-  head.prepare(kRows);  // fails, and says what is missing, where the pack has not what is needed
+  head.prepare(kRows);  // if the pack lacks something, fails and says what is missing
   const EmbedArray<char> workspace(engine, head.workspace_size(kRows));
   head.workspace_init(nullptr, workspace.data(), head.workspace_size(kRows));
 

@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
       random = random * 1664525 + 1013904223;
       weights[token][k] = (float)(random >> 16) / 65536 - 0.5F;
     }
-  /* Each row's most likely token is the one whose weights it is a multiple of. */
+  /* Each row is a multiple of the weights of its most likely token. */
   for (int row = 0; row < ROWS; ++row)
     for (int k = 0; k < HIDDEN; ++k) hidden[row][k] = 0.5F * weights[111 * (row + 1)][k];
   const float temperature[ROWS] = {0, 1, 0, 1};

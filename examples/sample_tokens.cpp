@@ -31,12 +31,12 @@ int run(const char* device) {
   using namespace gumtile;
   const auto engine = Engine::open(device, make_jit());
 
-  // The model's: the head's weights, and one hidden state a row.
+  // From the model: the head's weights, and one hidden state per row.
   const float scale = 2.0f / std::sqrt(static_cast<float>(kHidden));
   const DeviceArray<uint16_t> weights(engine, random_bf16(kVocab * kHidden, scale, 1));
   const DeviceArray<uint16_t> hidden(engine, random_bf16(kRows * kHidden, 1.0f, 2));
 
-  // The requests': how to sample each row. Temperature 0 takes the most likely token.
+  // From the requests: how to sample each row. Temperature 0 takes the most likely token.
   const DeviceArray<float> temperature(engine, {0.0f, 0.5f, 0.7f, 0.7f, 1.0f, 1.0f, 1.5f, 2.0f});
   const DeviceArray<uint64_t> seed(engine, {11, 12, 13, 14, 15, 16, 17, 18});
   const DeviceArray<uint64_t> offset(engine, {0, 1, 2, 3, 4, 5, 6, 7});  // the position in the request

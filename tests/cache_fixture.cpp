@@ -125,7 +125,7 @@ int start_child(const std::function<int()>& body) {
     result = body();
   } catch (...) {  // NOLINT(bugprone-empty-catch): the result says it
   }
-  _exit(result);  // not exit: the test runner's own business is the parent's
+  _exit(result);  // not exit: the parent does the test runner's work
 }
 
 int wait_for_child(int child) {

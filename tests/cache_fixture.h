@@ -7,10 +7,10 @@
 
 #include "gumtile/module_cache.h"
 
-/// What the tests of the cache share: a folder that goes away, artifacts to store, and child processes.
+/// What the tests of the cache share: a temporary folder, artifacts to store, and child processes.
 namespace gumtile::test {
 
-/// A folder of its own in the system's temporary one, removed with all that is in it.
+/// A new folder in the system's temporary folder, removed with its contents.
 class TemporaryFolder {
  public:
   TemporaryFolder();
@@ -24,11 +24,12 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-/// An artifact in which every field has a value of its own, with so many bytes of code, all of them `fill`.
+/// An artifact in which every field has a different value, with `code_bytes` bytes of code, all of them
+/// `fill`.
 KernelArtifact some_artifact(size_t code_bytes = 100, char fill = 'x');
 bool equal(const KernelArtifact& a, const KernelArtifact& b);
 
-/// A cache that nothing is in memory of, and the warnings that it gave.
+/// A cache with nothing in memory, and the warnings that it gave.
 struct FreshCache {
   explicit FreshCache(const std::filesystem::path& folder, uint64_t max_bytes = uint64_t{1} << 30);
   std::vector<std::string> warnings;
@@ -38,7 +39,7 @@ struct FreshCache {
 std::string read_file(const std::filesystem::path& path);
 /// With mode 0600.
 void write_file(const std::filesystem::path& path, std::string_view bytes);
-/// Names, sorted; hidden ones, too.
+/// Names, sorted, including hidden ones.
 std::vector<std::string> files_in(const std::filesystem::path& folder);
 /// Where a cache keeps the entry of a key.
 std::filesystem::path entry_path(const std::filesystem::path& folder, std::string_view key_text);
@@ -47,7 +48,7 @@ void set_age(const std::filesystem::path& path, long seconds_from_now);
 
 /// Runs `body` in a child process. Returns its result (0 to 255), or minus the signal that ended it.
 int in_child(const std::function<int()>& body);
-/// The same, started only: for many at once.
+/// The same, but only starts it, so that many can run at once.
 int start_child(const std::function<int()>& body);
 int wait_for_child(int child);
 /// In a child: becomes a user without privileges, if this is root.

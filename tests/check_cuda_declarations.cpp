@@ -1,4 +1,4 @@
-// Compares our declarations of the CUDA driver with a real cuda.h, at compile time. Built only where there is
+// Compares our declarations of the CUDA driver with a real cuda.h, at compile time. Built only if there is
 // one. Ours come first: cuda.h defines macros that would rename their members.
 #include "runtime/cuda/driver.h"
 // clang-format off
@@ -18,8 +18,8 @@ concept Complete = requires {
   sizeof(T);
 };
 
-/// Whether values of both types are passed alike: pointers point to alike types (opaque ones may bear any
-/// name), enums and integers have the same size, structs the same size.
+/// Whether values of both types are passed in the same way: pointers point to such types (opaque ones may
+/// have any name), enums and integers have the same size, structs the same size.
 template <typename Ours, typename Theirs>
 constexpr bool alike() {
   if constexpr (std::is_pointer_v<Ours> || std::is_pointer_v<Theirs>) {

@@ -8,7 +8,7 @@
 
 namespace gumtile::test {
 
-/// What a cubin that holds nothing but the name of a kernel is to say of itself.
+/// The header fields of a cubin that holds only the name of a kernel.
 struct CubinSpec {
   std::string kernel = "k";
   unsigned char elf_class = ELFCLASS64;

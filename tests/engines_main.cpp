@@ -7,8 +7,8 @@
 
 #include "tests/harness.h"
 
-/// GUMTILE_TEST_DEVICE=cpu or cuda:0 runs the tests on that device only; unset, on all there are. Where the
-/// GPU asked for is missing, the tests are skipped with a message.
+/// GUMTILE_TEST_DEVICE=cpu or cuda:0 runs the tests on that device only; unset, on all devices. If the
+/// requested GPU is missing, the tests are skipped with a message.
 int main(int argc, char** argv) {
   const char* device = std::getenv("GUMTILE_TEST_DEVICE");
   if (device && std::string_view(device) == "cuda:0" && !gumtile::test::gpu_engine()) {

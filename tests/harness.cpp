@@ -229,7 +229,7 @@ std::vector<std::shared_ptr<Engine>> engines() {
 
 std::vector<Schedule> sample_schedules(const Program& program, const Problem& problem, const Target& target,
                                        Random& random, size_t count) {
-  // As many of each family as there are.
+  // Equally many of each family, as far as there are.
   std::map<std::string_view, std::vector<Schedule>> families;
   for (const Schedule& schedule : schedule_space(program, problem, target))
     families[schedule.family_name()].push_back(schedule);
@@ -239,7 +239,7 @@ std::vector<Schedule> sample_schedules(const Program& program, const Problem& pr
       try {
         make_plan(program, problem, narrow, target);
         families["mma_sync"].push_back(narrow);
-      } catch (const Error&) {  // illegal here
+      } catch (const Error&) {  // not legal here
       }
     }
   std::vector<Schedule> chosen{default_schedule(program, problem, target)};

@@ -89,12 +89,11 @@ Outputs run_interpreter(const Case& c, Observations* observe = nullptr);
 /// any status but ok.
 Outputs run_engine(const Case& c, Engine& engine, const Schedule& schedule);
 Outputs run_engine(const Case& c, Engine& engine);  ///< default schedule
-/// The case's kernels under these schedules, compiled in parallel: as long as they are kept, `run_engine`
-/// only launches.
+/// The case's kernels under these schedules, compiled in parallel. While they exist, `run_engine` only
+/// launches.
 std::vector<Kernel> load_all(const Case& c, Engine& engine, const std::vector<Schedule>& schedules);
 
-/// The devices to test: all there are, or the one that GUMTILE_TEST_DEVICE names (cpu or cuda:0). Opened
-/// once.
+/// The devices to test: all, or the one that GUMTILE_TEST_DEVICE names (cpu or cuda:0). Opened once.
 std::shared_ptr<Engine> cpu_engine();
 std::shared_ptr<Engine> gpu_engine();  ///< null: none
 std::vector<std::shared_ptr<Engine>> engines();

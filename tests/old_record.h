@@ -8,7 +8,7 @@
 
 namespace gumtile::test {
 
-/// `text` with `to` in the place of `from`.
+/// `text` with `from` replaced by `to`.
 inline std::string replaced(std::string text, const std::string& from, const std::string& to) {
   const size_t at = text.find(from);
   REQUIRE(at != std::string::npos);

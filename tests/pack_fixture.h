@@ -18,7 +18,7 @@ PackRequest host_request();
 /// The pack of a request, as bytes. With `cubin` each PTX also has a "cubin" of these bytes.
 std::string make_pack(const PackRequest& request, const std::string& cubin = {});
 
-/// A file that is gone at the end of the scope.
+/// A file that is removed at the end of the scope.
 class TestFile {
  public:
   explicit TestFile(const std::string& bytes);

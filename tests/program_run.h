@@ -14,7 +14,7 @@
 /// Helpers of the unit tests of Programs; they need neither compiler nor engine.
 namespace gumtile::test {
 
-/// The Error that `body` throws; a failed check where it throws none.
+/// The Error that `body` throws; a failed check if it throws none.
 template <typename Body>
 Error error_of(const Body& body) {
   try {

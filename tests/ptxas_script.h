@@ -10,7 +10,7 @@
 
 namespace gumtile::test {
 
-/// A script in ptxas's place, gone at the end of the scope. A file "cubin" for sm_90 lies beside it. Its
+/// A script that replaces ptxas, removed at the end of the scope. A file "cubin" for sm_90 is beside it. Its
 /// arguments are: -arch=sm_90a, -o, the cubin, the PTX.
 class PtxasScript {
  public:
@@ -27,7 +27,7 @@ class PtxasScript {
   TemporaryFolder folder_;
 };
 
-/// Writes that cubin with the PTX behind it.
+/// Writes that cubin, followed by the PTX.
 constexpr const char* kCopies =
     R"([ "$1" = -arch=sm_90a ] && [ "$2" = -o ] && cat "$(dirname "$0")/cubin" "$4" > "$3")";
 

@@ -17,16 +17,16 @@ namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr double kEpsilon = 0x1p-23;
-/// The most a sum of whole f32 numbers may reach and be exact in any order.
+/// The largest value up to which a sum of whole f32 numbers is exact in any order.
 constexpr double kExact = 0x1p24;
 /// Values are kept below this, so that chains of products stay finite.
 constexpr double kLargest = 1e6;
 
-/// What is known of all the values that a node takes.
+/// What is known about all values of a node.
 struct Facts {
   double low = 0;
   double high = 0;
-  bool whole = false;   ///< whole numbers, where finite
+  bool whole = false;   ///< whole numbers, if finite
   bool nan = false;     ///< may be NaN
   bool inf = false;     ///< may be infinite
   double relative = 0;  ///< backends differ by at most relative * |value| + absolute
@@ -65,7 +65,7 @@ Facts full_range(DType dtype) {
   }
 }
 
-/// `facts` where they fit the integer type, else everything: arithmetic wraps.
+/// `facts` if they fit the integer type, else any value: arithmetic wraps.
 Facts wrapped(DType dtype, const Facts& facts) {
   const Facts all = full_range(dtype);
   return facts.low >= all.low && facts.high <= all.high ? facts : all;
@@ -210,7 +210,7 @@ class Generator {
       if (pool_[i].dtype == dtype && visible(pool_[i].level, target) && (!fits || fits(pool_[i])))
         found.push_back(i);
     if (found.empty()) return std::nullopt;
-    // Newer ones, and those of the target's own level, are likelier: graphs become deep.
+    // Newer ones, and those of the target's own level, are more likely, so that graphs become deep.
     size_t best = found[below(found.size())];
     for (int tries = 0; tries < 2; ++tries) {
       const size_t other = found[below(found.size())];
@@ -351,7 +351,7 @@ class Generator {
     return axis.id == slot_.id ? slots_ : extents_.contracted;
   }
 
-  /// An input read at `indices`; sometimes an optional one that is or is not there.
+  /// An input read at `indices`; sometimes an optional one, present or absent.
   void load(DType dtype, const std::vector<Axis>& axes, std::vector<Expr> indices, Level level) {
     const std::string name = fmt::format("x{}", arrays_.size());
     const int64_t columns = axes.empty() ? 1 : extent(axes.back());
@@ -485,7 +485,7 @@ class Generator {
     add(expr, a.dtype, std::max(a.level, b.level), facts);
   }
 
-  /// Rounding on top of the operands' errors, where they have any.
+  /// Rounding on top of the operands' errors, if they have any.
   static void accumulate(Facts& f, const Value& a, const Value& b, double absolute) {
     if (a.facts.exact() && b.facts.exact()) return;
     f.absolute = absolute;
@@ -494,7 +494,7 @@ class Generator {
 
   void make_product(Value a, Value b, std::optional<Value> c) {
     const bool exact = a.facts.exact() && b.facts.exact();
-    // An infinity times a number whose zero is uncertain would be NaN or not.
+    // An infinity times a number that may or may not be zero could be NaN or not.
     a = bounded(a, !exact || a.facts.magnitude() > 1e3 ? 1e3 : kInf);
     b = bounded(b, !exact || b.facts.magnitude() > 1e3 ? 1e3 : kInf);
     const double corners[] = {a.facts.low * b.facts.low, a.facts.low * b.facts.high,
@@ -583,7 +583,7 @@ class Generator {
         std::max({c.level, a.level, b.level}), join(a.facts, b.facts));
   }
 
-  /// Sums of shifted and masked pieces of a column (or group) index: what packs bits.
+  /// Sums of shifted and masked pieces of a column (or group) index, as in bit packing.
   void make_column_bits(Level target) {
     Expr x = target == Level::group && split_ ? split_->group.index() : column_.index();
     if (target != Level::element && !(target == Level::group && split_)) return;
@@ -832,7 +832,7 @@ class Generator {
     }
     Facts f = range(-4, 46, false);
     f.absolute = 2e-4;  // what docs/semantics.md allows
-    // Half of the words are shifted to where the second word counts.
+    // Half of the words are shifted to where the second word matters.
     const Expr hi = one_in(2) ? words[which] : words[which] >> 15;
     add(gumtile::gumbel(hi, words[which + 1]), DType::f32, level, f);
   }
@@ -973,7 +973,7 @@ class Generator {
         grouped ? (selected_ && one_in(2) ? *selected_ : split_->group.index()) : column_.index();
     const Pick best = argmax(key.expr, index, axis, carry, bound);
     Facts f = key.facts;
-    if (f.nan) f.inf = true;  // nothing but NaN: no winner
+    if (f.nan) f.inf = true;  // only NaN: no winner
     f.nan = false;
     add(best.key, DType::f32, to, f);
     add(best.index, DType::u32, to, full_range(DType::u32));
@@ -1012,7 +1012,7 @@ class Generator {
   // ---- outputs ----
   int64_t positions() const { return 2 * extents_.rows + 4; }
 
-  /// A place of its own for each row, or none.
+  /// A separate place for each row, or none.
   Expr make_position() {
     const Expr row = batch_.index();
     switch (below(4)) {

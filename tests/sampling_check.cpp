@@ -78,7 +78,7 @@ bool SamplingReference::near_tie(int64_t row, int64_t token, std::string& why) c
     if (!(std::fabs(difference) <= tolerance)) return false;
     if (options_.noise == NoiseScheme::per_token) return true;
   }
-  // Within the group: the token must be the one drawn, or lie within 1e-3 of the sum from a boundary.
+  // Within the group: the token must be the one drawn, or be within 1e-3 of the sum from a boundary.
   const std::vector<uint32_t>& groups = observed_.at(token_);
   const int64_t groups_per_row = static_cast<int64_t>(groups.size()) / case_.extents.rows;
   const auto at = static_cast<size_t>(row * groups_per_row + group_of(token));

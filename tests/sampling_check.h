@@ -38,7 +38,7 @@ class SamplingReference {
   NodeId threshold_ = kNone;
 };
 
-/// A LM head with random weights and hidden states and mixed temperatures, seeds and offsets, some rows
+/// An LM head with random weights and hidden states and mixed temperatures, seeds and offsets; some rows are
 /// greedy.
 Case make_lm_head_case(const SamplingOptions& options, int64_t vocab, int64_t hidden, int64_t rows,
                        uint64_t seed, int64_t weights_stride = 0, int64_t hidden_stride = 0);

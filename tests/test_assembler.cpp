@@ -1,4 +1,4 @@
-// Assembling PTX by a process. Most cases use scripts in ptxas's place: what is tested is how we run it.
+// Assembling PTX with a process. Most cases use scripts instead of ptxas: they test how we run it.
 #include <doctest/doctest.h>
 
 #include <csignal>
@@ -152,7 +152,7 @@ TEST_CASE("the assembler does not inherit what its caller does with signals") {
   CHECK(std::string(error.what()).find("ended by signal 2") != std::string::npos);
 }
 
-/// Hands out PTX, ready-made or not.
+/// Returns PTX, ready-made or not.
 class PtxSource final : public KernelSource {
  public:
   KernelArtifact get(const KernelPlan& /*plan*/) override {
@@ -177,7 +177,7 @@ TEST_CASE("a source with an assembler gives cubins for what is compiled, and not
   CHECK(assembling->get({}).cubin == copied("ptx"));
   CHECK(assembling->find({})->cubin == copied("ptx"));
   CHECK(assembling->identity(kTarget) == "the source's");
-  // What was assembled once is known.
+  // An assembled kernel is kept.
   std::ofstream(script.path()) << "#!/bin/sh\nexit 1\n";
   CHECK(assembling->get({}).cubin == copied("ptx"));
   source->ready_made = true;

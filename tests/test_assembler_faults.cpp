@@ -1,4 +1,4 @@
-// Assemblers that hang, shout or write something else: they cost time, and never a wrong kernel.
+// Assemblers that hang, print a lot or write something else: they cost time, but never give a wrong kernel.
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <unistd.h>
@@ -44,7 +44,7 @@ bool contains(const Error& error, const std::string& part) {
   return std::string(error.what()).find(part) != std::string::npos;
 }
 
-/// Whether a process ends within some seconds. Its number is in the file.
+/// Whether a process ends within a few seconds. Its number is in the file.
 bool is_gone(const std::string& file_with_number) {
   pid_t pid = 0;
   std::ifstream(file_with_number) >> pid;
@@ -52,7 +52,7 @@ bool is_gone(const std::string& file_with_number) {
   for (int i = 0; i < 500; ++i, std::this_thread::sleep_for(10ms)) {
     std::ifstream status("/proc/" + std::to_string(pid) + "/stat");
     std::string number, name, state;
-    // Where nobody waits for orphans they stay as zombies.
+    // If no process waits for orphans, they stay as zombies.
     if (!(status >> number >> name >> state) || state == "Z") return true;
   }
   return false;

@@ -10,7 +10,7 @@ using namespace gumtile::test;
 
 namespace {
 
-/// Sums up bytes in a process of its own, with the handler, stderr in a file. Returns how it ended.
+/// Sums up bytes in a separate process, with the handler, and stderr in a file. Returns how it ended.
 int status_of_reading(const std::byte* data, size_t bytes, const std::string& stderr_file) {
   const pid_t child = ::fork();
   if (child == 0) {

@@ -1,4 +1,4 @@
-// The cache of compiled kernels where nothing goes wrong: what is kept, what goes first, what threads see.
+// The cache of compiled kernels without faults: what is kept, what is removed first, what threads see.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -36,7 +36,7 @@ TEST_CASE("what one process stored, another finds") {
   FreshCache first(folder);
   CHECK(first.cache.folder() == folder);
   CHECK_FALSE(first.cache.get("key"));
-  CHECK_FALSE(fs::exists(base / "some"));  // only a store makes anything
+  CHECK_FALSE(fs::exists(base / "some"));  // only a store creates anything
   first.cache.put("key", artifact);
   CHECK(mode_of(base / "some") == 0700);
   CHECK(mode_of(folder) == 0700);
@@ -67,7 +67,7 @@ TEST_CASE("memory serves where the disk has nothing any more") {
   fs::remove(entry_path(folder.path(), "key"));
   CHECK(fresh.cache.get("key"));
   CHECK(fresh.cache.clear().entries == 0);
-  CHECK_FALSE(fresh.cache.get("key"));  // clear means memory, too
+  CHECK_FALSE(fresh.cache.get("key"));  // clear also clears memory
 }
 
 TEST_CASE("memory is bounded, by least recent use") {
@@ -134,7 +134,7 @@ TEST_CASE("a clock that goes backwards") {
   CHECK(std::abs(status.st_mtim.tv_sec - std::time(nullptr)) < 60);
   FreshCache(folder.path(), kMaxBytes).cache.put(key(4), some_artifact(kCodeBytes));
   FreshCache fresh(folder.path(), kMaxBytes);
-  CHECK(fresh.cache.get(key(1)));  // what is in use is not given up for what has a time from the future
+  CHECK(fresh.cache.get(key(1)));  // an entry in use is kept rather than one with a time in the future
   CHECK(fresh.cache.get(key(2)));
   CHECK(fresh.cache.get(key(4)));
   CHECK(fresh.cache.contents().bytes <= kMaxBytes);

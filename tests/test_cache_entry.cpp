@@ -1,4 +1,4 @@
-// What a cache does with bytes that are not as they were written: always a miss, never a wrong artifact.
+// A cache with bytes that differ from what was written: always a miss, never a wrong artifact.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -18,7 +18,7 @@ constexpr size_t kHashedFrom = 40;
 constexpr size_t kMetadataBytesAt = 48;
 constexpr size_t kTextsAt = 64;
 
-/// The entry with its hash made right again, as a hostile writer would.
+/// The entry with its hash corrected, as a hostile writer would do.
 std::string rehashed(std::string bytes) {
   const std::string hash = hash_hex(std::string_view(bytes).substr(kHashedFrom));
   std::memcpy(bytes.data() + kHashAt, hash.data(), hash.size());
@@ -47,7 +47,7 @@ std::string with_metadata(const Change& change) {
   return rehashed(std::move(result));
 }
 
-/// What a cache makes of a file with these bytes in the place of the key's entry.
+/// The result of a lookup if a file with these bytes is in the place of the key's entry.
 struct Outcome {
   bool hit = false;
   bool rejected = false;
@@ -147,7 +147,7 @@ TEST_CASE("an entry of another format is a miss and stays as it is") {
     CHECK(seen.rejected);
     CHECK(read_file(entry_path(folder.path(), "key")) == bytes);
   }
-  // One that has only the first fields in common.
+  // A format that shares only the first fields.
   const std::string start = cache::encode_entry("key", some_artifact()).substr(0, kHashedFrom);
   const std::string strange = with_format(start + "...." + std::string(500, '?'), cache::kEntryFormat + 1);
   CHECK_FALSE(outcome(folder.path(), "key", strange).removed);
@@ -180,7 +180,7 @@ TEST_CASE("well-hashed nonsense is a miss") {
   CHECK_FALSE(cache::decode_entry(with_metadata([](json& j) { j["launch"]["staged_dtype"] = "f7"; })));
   CHECK_FALSE(cache::decode_entry(with_metadata([](json& j) { j = json::array(); })));
 
-  // Sizes that add up to the right number only when they wrap.
+  // Sizes that add up to the right number only if they wrap.
   std::string bytes = cache::encode_entry("key", some_artifact());
   for (const size_t at : {size_t{44}, kMetadataBytesAt, size_t{56}}) {
     std::string huge = bytes;

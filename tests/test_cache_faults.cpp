@@ -1,5 +1,5 @@
-// Folders, entries and disks that are not as they should be: compilation goes on with what is in memory, and
-// says so once. What this user or machine cannot provoke is skipped with a message.
+// Faulty folders, entries and disks: compilation continues with entries in memory, and reports that once.
+// Faults that this user or machine cannot provoke are skipped with a message.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <sched.h>
@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 constexpr uid_t kSomeoneElse = 12345;
 constexpr int kCannotMount = 77;
 
-/// The folder is refused: nothing is kept in it, memory serves, and one warning contains `why`.
+/// Checks that the folder is refused: nothing is kept in it, memory is used, and one warning contains `why`.
 void check_refused(const fs::path& folder, const std::string& why) {
   CAPTURE(folder.string());
   FreshCache fresh(folder);
@@ -93,7 +93,7 @@ TEST_CASE("a folder that is a symbolic link, or something else, is not used") {
 TEST_CASE("a symbolic link above the folder is followed only where nobody else could have made it") {
   const TemporaryFolder base;
   make_folder(base / "real");
-  fs::create_directory_symlink("real", base / "link");  // in a folder that is ours alone
+  fs::create_directory_symlink("real", base / "link");  // in a folder that only we can write
   FreshCache fresh(base / "link/cache");
   fresh.cache.put("key", some_artifact());
   CHECK(fresh.warnings.empty());
@@ -149,12 +149,12 @@ TEST_CASE("a read-only folder serves what it has") {
     if (!fresh.cache.get("other")) return 4;
     if (files_in(folder).size() != 1) return 5;
     if (fresh.cache.clear().entries != 0 || fresh.warnings.size() != 2) return 6;
-    // None yet, and none can be made.
+    // There is no folder yet, and none can be created.
     FreshCache none(folder / "below");
     none.cache.put("key", some_artifact());
     if (!none.cache.get("key") || none.warnings.size() != 1) return 7;
     if (none.cache.counts().failed_stores != 1) return 8;
-    // One that may not even be looked into.
+    // A folder that may not even be read.
     if (chmod(folder.c_str(), 0) != 0) return 9;
     FreshCache closed(folder);
     closed.cache.put("key", some_artifact());
@@ -214,7 +214,7 @@ TEST_CASE("things in the place of an entry") {
   }
 }
 
-/// A cache whose folder takes no more than a few kB: 0 where it behaves.
+/// A cache whose folder takes only a few kB; returns 0 if it behaves.
 int store_too_much(const fs::path& folder) {
   FreshCache fresh(folder);
   fresh.cache.put("small", some_artifact(100));
@@ -230,8 +230,8 @@ int store_too_much(const fs::path& folder) {
   return fresh.cache.counts().stores == 2 ? 0 : 6;
 }
 
-/// Runs `body` with a file system of 64 kB at `where`, which goes away with the child; kCannotMount where
-/// this process may not do that.
+/// Runs `body` with a file system of 64 kB at `where`, which disappears with the child; kCannotMount if this
+/// process may not do that.
 int with_small_disk(const fs::path& where, const std::function<int()>& body) {
   return in_child([&] {
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||

@@ -1,5 +1,5 @@
-// A fleet that starts on one cold cache: processes of their own, all of which compile the same kernel at the
-// same time and store it in one folder.
+// A fleet that starts on one cold cache: processes that all compile the same kernel at the same time and
+// store it in one folder.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -77,7 +77,7 @@ std::vector<int32_t> sample(const std::shared_ptr<Engine>& engine) {
   return token;
 }
 
-/// What a member does; its exit code says what was not so.
+/// A member's work; its exit code says which expectation failed.
 int be_member(const char* folder, std::string_view expects) {
   ModuleCacheOptions cache;
   cache.folder = folder;
@@ -117,7 +117,7 @@ struct Pipe {
   std::array<int, 2> ends{};
 };
 
-/// Members that were started, as processes with nothing of this one's but their ends of the pipes.
+/// The members, processes that inherit only their ends of the pipes.
 class Fleet {
  public:
   Fleet(const fs::path& folder, const char* expects, size_t count) {
@@ -172,7 +172,7 @@ TEST_CASE("64 processes compile one cold kernel together and leave one entry, wh
   const fs::path folder = base / "new/cache";
   Fleet fleet(folder, "compiles", kProcesses);
   CHECK(fleet.count_missed() == kProcesses);
-  CHECK(!fs::exists(folder));  // all are about to compile, and nobody has stored anything
+  CHECK(!fs::exists(folder));  // all are about to compile, and none has stored anything
   const std::string tokens = fleet.finish();
 
   const std::vector<std::string> files = files_in(folder);

@@ -20,7 +20,7 @@ using cache::PublishStep;
 
 constexpr size_t kCodeBytes = 50000;
 
-/// Publishes the entry of "key" as a cache does, and dies at a step.
+/// Publishes the entry of "key" as a cache does, and exits at a step.
 int die_at(const fs::path& folder, PublishStep last, char fill) {
   return in_child([&] {
     const auto opened = cache::open_folder(folder, cache::IfAbsent::create);
@@ -46,7 +46,7 @@ TEST_CASE("a writer killed at any step leaves a miss or the whole entry") {
     CHECK(found.has_value() == published);
     if (found) CHECK(equal(*found, some_artifact(kCodeBytes, 'a')));
 
-    // A later writer is not held up, and one that dies in its turn leaves what was there.
+    // A later writer is not blocked, and if it dies, too, the previous entry stays.
     FreshCache later(folder);
     later.cache.put("key", some_artifact(kCodeBytes, 'b'));
     CHECK(later.warnings.empty());
@@ -123,8 +123,8 @@ TEST_CASE("writers killed at random moments") {
   CHECK(files_in(folder.path()).empty());
 }
 
-/// What each of the 64 does: looks, "compiles" where it finds nothing, publishes, looks again. The code is
-/// one letter all through, another one for each writer: a torn file would have two.
+/// What each of the 64 processes does: looks up, "compiles" if it finds nothing, publishes, looks up again.
+/// Each writer's code is one letter, repeated, so that a torn file would have two letters.
 int one_of_many(const fs::path& folder, int start, int me) {
   char go = 0;
   if (read(start, &go, 1) != 0) return 1;  // until the parent closes its end

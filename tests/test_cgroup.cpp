@@ -93,7 +93,7 @@ TEST_CASE("in a container what is mounted is its own group") {
   tree.put("proc/self/mountinfo", "30 23 0:26 /docker/0123 /sys/fs/cgroup ro - cgroup2 cgroup rw\n");
   tree.put("sys/fs/cgroup/part/cpu.max", "200000 100000\n");
   CHECK(tree.limits().cpus == 2.0);
-  // A group that is not below what is mounted, or that only others can see: the topmost one counts.
+  // A group that is not below the mounted one, or that only others can see: the topmost group counts.
   tree.put("sys/fs/cgroup/cpu.max", "300000 100000\n");
   tree.put("proc/self/cgroup", "0::/elsewhere\n");
   CHECK(tree.limits().cpus == 3.0);

@@ -89,10 +89,10 @@ Assembly assemble(const std::string& ptxas, const std::string& ptx, const std::s
   }
 }
 
-/// What is wrong with the assembly of a kernel; empty: nothing.
+/// What is wrong with the assembly of a kernel; empty if nothing is.
 std::string find_fault(const Assembly& assembly, bool allows_spills) {
   if (!assembly.succeeded) return "ptxas failed";
-  // Performance warnings of the assembler: serialised tensor core instructions and the like.
+  // Performance warnings of the assembler, such as serialised tensor core instructions.
   if (contains(assembly.log, "C75")) return "ptxas warns";
   if (allows_spills) return "";
   static const std::regex frame(
@@ -154,8 +154,8 @@ TEST_CASE("every main loop of the LM head is assembled without spills") {
   });
 }
 
-/// The schedules that differ in their code, of those that the heuristic and a tuner may pick: not in how many
-/// stages there are or how wide L2 fetches.
+/// Of the schedules that the heuristic and a tuner may pick, those with different code: the number of stages
+/// and the width of L2 fetches do not change it.
 std::vector<Schedule> wgmma_code_shapes(const Program& program, int64_t columns) {
   std::map<std::string, Schedule> shapes;
   for (int64_t rows : {1, 64, 128, 256, 512})
@@ -184,8 +184,8 @@ TEST_CASE("every wgmma code shape is assembled without spills or serialised inst
     std::string what;
     int64_t columns;
   };
-  // All shapes with the cheapest epilogue, and the plainest of each tile with the others, also for a
-  // vocabulary that ends within a block of 64. GUMTILE_TEST_ALL_SHAPES: all with all.
+  // All shapes with the cheapest epilogue, and the simplest of each tile with the other epilogues, also for a
+  // vocabulary that ends within a block of 64. GUMTILE_TEST_ALL_SHAPES: all shapes with all epilogues.
   const bool all = std::getenv("GUMTILE_TEST_ALL_SHAPES") != nullptr;
   std::vector<Kernel> kernels;
   for (NoiseScheme noise : kSchemes)
@@ -215,8 +215,8 @@ TEST_CASE("every wgmma code shape is assembled without spills or serialised inst
   });
 }
 
-// What comes between the product and the choice is computed once: for each value of a lane, whatever is
-// folded a second time, and a bias is read once for all rows of a column.
+// What is between the product and the choice is computed once per value of a lane, even if a group is folded
+// a second time, and a bias is read once for all rows of a column.
 TEST_CASE("bias, softcap and scale cost a few instructions for each value") {
   const std::string ptxas = find_ptxas();
   struct Shape {
@@ -398,7 +398,7 @@ TEST_CASE("compiling a plan twice gives the same bytes") {
   CHECK(keys[0] != keys[1]);
 }
 
-/// Names of the symbols that a shared object takes from others.
+/// Names of the symbols that a shared object imports.
 std::vector<std::string> undefined_symbols(const std::string& elf) {
   Elf64_Ehdr header;
   REQUIRE(elf.size() > sizeof header);

@@ -1,4 +1,4 @@
-// Compiling as others see it: standard streams, signals, forked children, the files of GUMTILE_DUMP.
+// The outside effects of compiling: standard streams, signals, forked children, the files of GUMTILE_DUMP.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -20,7 +20,7 @@
 namespace gumtile::test {
 namespace {
 
-/// Sends what is written to the standard streams to a file.
+/// Redirects the standard streams to a file.
 class CaptureStreams {
  public:
   explicit CaptureStreams(const std::string& path) {
@@ -127,7 +127,7 @@ TEST_CASE("compiling for the host does not wait for children that were forked me
 }
 
 TEST_CASE("compiling installs no signal handler and no signal stack") {
-  // In a process of its own: LLVM would install them once.
+  // In a separate process: LLVM would install them once.
   const pid_t child = fork();
   if (child == 0) {
     execl("/proc/self/exe", "test_codegen", "--no-skip=1", "--no-version=1",
@@ -182,7 +182,7 @@ TEST_CASE("GUMTILE_DUMP keeps every stage") {
             (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
       std::filesystem::remove(file);
     }
-    CHECK(compile(wanted).code == artifact.code);  // the same code without, and nothing is kept
+    CHECK(compile(wanted).code == artifact.code);  // the same code without it, and nothing is kept
     CHECK(files_in(folder).empty());
   }
   CHECK(warnings.empty());

@@ -25,7 +25,7 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
-/// A small shared object compiled by the system's C compiler; empty (and a message) where there is none.
+/// A small shared object compiled by the system's C compiler; empty (and a message) if there is none.
 Bytes compile(const std::string& source) {
   const std::filesystem::path folder =
       std::filesystem::temp_directory_path() / ("gumtile-test-" + std::to_string(getpid()));

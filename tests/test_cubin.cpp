@@ -1,4 +1,4 @@
-// What is taken for a cubin, and what is not.
+// What is accepted as a cubin, and what is not.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -69,7 +69,7 @@ TEST_CASE("no shortened or changed cubin is read beyond its end") {
     for (const char value : std::array<char, 3>{'\xff', '\x7f', '\0'}) {
       std::string changed = whole;
       changed[at] = value;
-      why_not_cubin(changed, target, kKernels);  // any answer will do; a sanitizer watches
+      why_not_cubin(changed, target, kKernels);  // any answer is fine; a sanitizer checks the accesses
     }
 }
 
@@ -92,7 +92,7 @@ TEST_CASE("what ptxas makes is a cubin, for every architecture that it knows") {
       try {
         cubin = assemble(*ptxas, ptx, target);
       } catch (const Error& error) {
-        // Not every release knows every architecture.
+        // Not every release supports every architecture.
         CHECK(std::string(error.what()).find("failed with exit code") != std::string::npos);
         continue;
       }

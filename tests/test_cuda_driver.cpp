@@ -1,4 +1,4 @@
-// The driver layer. What needs a GPU is skipped, with a message, where there is none.
+// The driver layer. Tests that need a GPU are skipped, with a message, if there is none.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -49,7 +49,7 @@ done:
 }
 )";
 
-/// Device 0's primary context, or nothing (and a message) without a GPU.
+/// Device 0's primary context; nothing (and a message) without a GPU.
 std::optional<Context> gpu() {
   std::string why_not;
   if (list_devices(&why_not).empty()) {
@@ -290,7 +290,7 @@ TEST_CASE("a captured graph replays its work, and a failed capture leaves the st
   words.copy_to_host(host.data(), words.bytes());
   CHECK(host == std::vector<uint32_t>(kCount, 33));
 
-  // Waiting for a capturing stream is an error and spoils the capture.
+  // Waiting for a capturing stream is an error and invalidates the capture.
   CHECK(error_of([&] {
           GraphExec::capture(driver, stream.handle(),
                              [&](CUstream capturing) { driver.cuStreamSynchronize(capturing); });

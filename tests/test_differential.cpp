@@ -20,8 +20,8 @@ uint64_t environment(const char* variable, uint64_t otherwise) {
   return text ? std::strtoull(text, nullptr, 0) : otherwise;
 }
 
-/// Fresh ones by hand: GUMTILE_FUZZ_SEED (the first) and GUMTILE_FUZZ_COUNT; GUMTILE_FUZZ_KEEP: a folder for
-/// PTX.
+/// For new random Programs, set GUMTILE_FUZZ_SEED (the first) and GUMTILE_FUZZ_COUNT; GUMTILE_FUZZ_KEEP: a
+/// folder for PTX.
 uint64_t first_seed() { return environment("GUMTILE_FUZZ_SEED", 1); }
 
 std::string text_of(const Error& error) {
@@ -103,8 +103,8 @@ TEST_CASE("random Programs give the interpreter's results on every engine") {
       return describe(seed, random, "text", "the Program does not survive print and parse");
     const Outputs expected = run_interpreter(random.problem);
     for (const auto& engine : engines()) {
-      // The CPU: the default and a random schedule for some, one of all for the others. A GPU gets three
-      // each.
+      // The CPU gets the default and a random schedule for some seeds, and one schedule of all for the
+      // others. A GPU gets three per seed.
       const size_t schedules = engine->device().target.is_cuda() ? 3 : seed % 8 == 0 ? 2 : 1;
       std::string failure = check_engine(seed, random, expected, *engine, schedules);
       if (!failure.empty()) return failure;
@@ -115,7 +115,7 @@ TEST_CASE("random Programs give the interpreter's results on every engine") {
 
 bool tests_cpu() { return !engines().front()->device().target.is_cuda(); }
 
-/// The plan's own target instead of the engine's; host memory is bound as it is.
+/// Runs the plan's own target instead of the engine's; host memory is bound as it is.
 Outputs run_plan(const Case& c, Engine& engine, const KernelPlan& plan, const Outputs& like) {
   const Kernel kernel = engine.load(plan);
   Outputs outputs = like;

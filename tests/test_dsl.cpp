@@ -1,4 +1,4 @@
-// The builder of Programs: what it shares, removes and refuses, and monoids written by a user of it.
+// The builder of Programs: what it shares, removes and refuses, and monoids written by users.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 

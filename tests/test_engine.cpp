@@ -1,5 +1,5 @@
-// Engines and the sampling head, with kernels made by hand: what is tested is everything but the compiler.
-// What needs a GPU or a C compiler is skipped, with a message, where there is none.
+// Engines and the sampling head, with handwritten kernels: this tests everything but the compiler. Tests that
+// need a GPU or a C compiler are skipped, with a message, if there is none.
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -50,7 +50,7 @@ bool contains(const Error& error, const std::string& text) {
   return std::string(error.what()).find(text) != std::string::npos;
 }
 
-/// Hands out what a function makes of a plan, and counts.
+/// Returns what a function makes of a plan, and counts the calls.
 class FakeSource : public KernelSource {
  public:
   explicit FakeSource(std::function<KernelArtifact(const KernelPlan&)> make) : make_(std::move(make)) {}
@@ -64,7 +64,7 @@ class FakeSource : public KernelSource {
   std::function<KernelArtifact(const KernelPlan&)> make_;
 };
 
-/// Options for a source and nothing else: kernels made by hand have no place in a user's cache.
+/// Options with only a source: handwritten kernels must not get into a user's cache.
 EngineOptions bare(std::shared_ptr<KernelSource> source) {
   EngineOptions options;
   options.source = std::move(source);
@@ -75,8 +75,7 @@ std::shared_ptr<FakeSource> source_of(const KernelArtifact& artifact) {
   return std::make_shared<FakeSource>([artifact](const KernelPlan&) { return artifact; });
 }
 
-/// The bytes of a shared object compiled by the system's C compiler; empty (and a message) where there is
-/// none.
+/// The bytes of a shared object compiled by the system's C compiler; empty (and a message) if there is none.
 std::string compile_c(const std::string& text) {
   const std::filesystem::path folder =
       std::filesystem::temp_directory_path() / ("gumtile-test-engine-" + std::to_string(getpid()));
@@ -178,7 +177,7 @@ class Memory {
   size_t bytes_;
 };
 
-/// Runs one test case that is skipped otherwise in a process of its own, where the environment is set. True
+/// Runs a test case that is otherwise skipped in a separate process, with an environment variable set. True
 /// if it passed.
 bool passes_alone(const std::string& environment, const std::string& test_case) {
   const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
@@ -352,7 +351,7 @@ TEST_CASE("arguments are packed in order, or refused") {
   CHECK(pack() == Status::invalid_argument);
 }
 
-/// Keeps what it was launched with; the sweep reads left inputs as they lie where it can.
+/// Keeps the arguments of its launches; the sweep reads left inputs as they lie if it can.
 class RecordingKernel final : public engine::LoadedKernel {
  public:
   explicit RecordingKernel(const LaunchSpec& spec) : LoadedKernel(host_artifact("", spec), false) {}
@@ -475,7 +474,7 @@ TEST_CASE("a kernel on the CPU: launch, workspace and refusals") {
   if (code.empty()) return;
   std::unique_ptr<Kernel> kernel;
   {
-    // The kernel keeps what it needs of the engine.
+    // The kernel keeps alive what it needs of the engine.
     const std::shared_ptr<Engine> engine =
         Engine::open("cpu", bare(source_of(host_artifact(code, argmax_spec()))));
     kernel = std::make_unique<Kernel>(engine->load({}));
@@ -638,7 +637,7 @@ TEST_CASE("a kernel on a GPU gets its arguments, in and out of graphs") {
     engine->copy_to_host(staged.data(), z.get(), sizeof(staged));
     for (int row = 0; row < kRows; ++row) {
       CHECK(sums[row] == 5000 + first + row);          // 5 tiles, fewer than any GPU's resident blocks
-      CHECK(staged[row] == (first % 4 != 0 ? 1 : 0));  // only where the address is not aligned to 16 bytes
+      CHECK(staged[row] == (first % 4 != 0 ? 1 : 0));  // only if the address is not aligned to 16 bytes
     }
   }
   CHECK(engine->time([&](StreamHandle stream) { return launch(stream, 0); }, 20).median_us > 0);

@@ -1,5 +1,5 @@
-// What is generated from the table of fields: a table of made-up fields with all that the real one may come
-// to hold.
+// What is generated from the table of fields: a table of made-up fields with everything that the real one may
+// contain in the future.
 #include <doctest/doctest.h>
 
 #include <array>

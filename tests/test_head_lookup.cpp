@@ -38,7 +38,7 @@ std::string file_of(const std::vector<Tensor>& tensors) {
   return safetensors(fmt::format("{{{}}}", fmt::join(members, ",")), end);
 }
 
-/// A model's folder with these tensors and this config.json; none if it is empty.
+/// A model's folder with these tensors and this config.json (no file if it is empty).
 class Model {
  public:
   explicit Model(const std::vector<Tensor>& tensors, const std::string& config = "") {
@@ -49,7 +49,7 @@ class Model {
   std::string path() const { return folder_.path(); }
   LmHeadFile open() const { return open_lm_head(path()); }
   std::string head() const { return open().weights.name(); }
-  /// All that is told of the head, in one text.
+  /// All notes about the head, in one text.
   std::string notes(const std::string& tensor = "") const {
     const std::string named = tensor.empty() ? path() : fmt::format("{}:{}", path(), tensor);
     return fmt::format("{}", fmt::join(open_lm_head(named).notes, "\n"));
@@ -63,7 +63,7 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-/// That the head is not taken, and the message names `tensor` and how to take it nevertheless.
+/// Checks that the head is refused, and that the message names `tensor` and how to use it nevertheless.
 void check_refused(const std::vector<Tensor>& tensors, const std::string& tensor,
                    const std::string& config = "") {
   CAPTURE(tensor);
@@ -237,7 +237,7 @@ TEST_CASE("config.json says whether the head is the embedding") {
   }
   for (const char* config : {"", "{}", R"({"tie_word_embeddings": null})"})  // nothing says so
     CHECK(contains(embedding(config).notes(), "tied"));
-  // Where it is tied, another head is told.
+  // If the head is tied, a note names another head.
   const std::string tied = R"({"tie_word_embeddings": true})";
   CHECK(
       contains(Model({kEmbedding, {"score.weight", "BF16", {2, kHidden}}}, tied).notes(), "'score.weight'"));
@@ -311,7 +311,7 @@ TEST_CASE("caps of the logits are read from config.json") {
                            R"({"final_logit_softcapping": 1e99})", R"({"attn_logit_softcapping": 50.0})"})
     CHECK(of(none) == HeadSettings());
   CHECK(Model({kHead}, R"({"final_logit_softcapping": 30.0})").notes().empty());
-  // What is too small for an f32 is told, and an outer object that says the same is not.
+  // A value too small for an f32 is noted, and an outer object that says the same is not.
   CHECK(contains(Model({kHead}, R"({"final_logit_softcapping": 1e-60})").notes(), "final_logit_softcapping"));
   CHECK(Model({kHead}, R"({"text_config": {"final_logit_softcapping": 5}, "final_logit_softcapping": 5})")
             .notes()

@@ -1,5 +1,4 @@
-// Sampling Programs as they are put together: what stays the same, fragments of the user's own, workload
-// classes.
+// How sampling Programs are built: what stays the same, users' own fragments, workload classes.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -17,7 +16,7 @@ namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
-// Digests are keys of caches, packs and records: a change of these is a change of every user's files.
+// Digests are keys of caches, packs and records: changing them invalidates every user's files.
 TEST_CASE("the digests of the sampling Programs stay what they are") {
   struct Row {
     NoiseScheme noise;

@@ -1,4 +1,4 @@
-// The reference interpreter: every op on its edges, partial groups, rows that take no part.
+// The reference interpreter: every op at its edge cases, partial groups, inactive rows.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -35,7 +35,7 @@ constexpr DType dtype_of() {
   return DType::pred;
 }
 
-/// `function` of each column of the inputs, in a Program of its own.
+/// `function` of each column of the inputs, in a separate Program.
 template <typename Result, typename Function, typename... T>
 std::vector<Result> apply(const Function& function, const std::vector<T>&... inputs) {
   ProgramBuilder p("apply");
@@ -404,7 +404,7 @@ TEST_CASE("select_ordered finds the first member whose running sum exceeds the t
             wrong += chosen[static_cast<size_t>(r * columns + v)] != static_cast<uint32_t>(all[i]);
           break;
         }
-        // Where no sum exceeds it, the group's last column (of a whole group: it may lie past the end).
+        // If no sum exceeds it, the last column of the whole group, which may be past the end.
         if (sum <= threshold[static_cast<size_t>(r)])
           for (int64_t v : all)
             wrong += chosen[static_cast<size_t>(r * columns + v)] !=

@@ -114,7 +114,8 @@ TEST_CASE("schedules of a family give identical tokens") {
 }
 
 TEST_CASE("a range of the vocabulary is sampled by its global token ids") {
-  // The interpreter takes whole vocabularies: outside of the range the first weight sinks every logit.
+  // The interpreter takes whole vocabularies: outside of the range the first weight makes every logit very
+  // small.
   const int64_t vocab = 1000;
   const int64_t hidden = 96;
   for (NoiseScheme noise : kSchemes)
@@ -156,7 +157,7 @@ TEST_CASE("a request's token does not depend on its slot, row or neighbours") {
     const std::vector<int64_t> expected = tokens(all, run_engine(all, *engine));
     Random random(42);
     for (int64_t count : {1, 2, 5, 39}) {
-      // `count` requests of the forty, in other rows; their parameters stay in their slots.
+      // `count` of the forty requests, in other rows; their parameters stay in their slots.
       Case some = make_case(all.program, {count, 2000, 96});
       for (size_t i = 0; i < all.inputs.size(); ++i) some.inputs[i] = all.inputs[i];
       some.input("hidden_states") = make_array(DType::bf16, count, 96);
@@ -227,7 +228,7 @@ TEST_CASE("bad numbers fail their own row and no other") {
     for (int64_t k = 0; k < 16; ++k) none.input("hidden_states").set(2 * 16 + k, k == 0 ? inf : 1.0f);
     for (const auto& engine : engines()) {
       const Outputs outputs = run_engine(none, *engine);
-      // inf * 0 is NaN in this product, so the row must say so rather than give a token.
+      // inf * 0 is NaN in this product, so the row must report that and not give a token.
       CHECK(output(none.program, outputs, "token").as<int32_t>()[2] == -1);
     }
   }
@@ -267,7 +268,7 @@ TEST_CASE("inactive rows and rows past num_rows are left alone") {
   }
 }
 
-/// What a token that was not stored reads as: the poison of outputs.
+/// The value of a token that was not stored: the poison of outputs.
 int64_t untouched(DType dtype) { return dtype == DType::i64 ? 0x5a5a5a5a5a5a5a5a : 0x5a5a5a5a; }
 
 TEST_CASE("tokens of 64 bits are those of 32") {
@@ -339,7 +340,7 @@ TEST_CASE("tokens are stored at their positions, by slot for instance") {
             const Outputs by_position = run_engine(scattered, *engine, schedule);
             INFO(engine->device().id, " ", schedule.str());
             CHECK(tokens(scattered, by_position) == expected_of(by_row));
-            for (size_t o = 0; o < by_row.size(); ++o)  // what has no position stays where it was
+            for (size_t o = 0; o < by_row.size(); ++o)  // outputs without a position are unchanged
               if (plain.program.outputs[o].name != "token") CHECK(by_row[o].bytes == by_position[o].bytes);
           }
         }

@@ -1,4 +1,4 @@
-// What the caller's thread does with subnormal numbers and with rounding changes no sample.
+// The calling thread's settings for subnormal numbers and rounding change no sample.
 #include <doctest/doctest.h>
 
 #include <cfenv>
@@ -15,7 +15,7 @@
 namespace gumtile::test {
 namespace {
 
-/// Arithmetic of a thread, until the end of the scope.
+/// Sets a thread's arithmetic until the end of the scope.
 class Arithmetic {
  public:
   Arithmetic(bool flush_subnormals, int rounding) {
@@ -75,7 +75,7 @@ TEST_CASE("a caller's arithmetic changes neither samples nor what the interprete
           const Arithmetic callers(true, rounding);
           for (int i = 0; i < 5; ++i) same_samples &= bytes(run_engine(c, *engine)) == expected;
           same_meaning = bytes(run_interpreter(c)) == interpreted;
-          CHECK(std::fegetround() == rounding);  // it gets back its own
+          CHECK(std::fegetround() == rounding);  // the thread's own setting is restored
         }
         CHECK(same_samples);
         CHECK(same_meaning);

@@ -1,4 +1,4 @@
-// Fragments of the user's own in a head that runs on a device: their inputs and outputs are bound by name.
+// Users' own fragments in a head that runs on a device: their inputs and outputs are bound by name.
 #include <doctest/doctest.h>
 
 #include <cstring>
@@ -78,7 +78,7 @@ TEST_CASE("a head binds what the user's fragments read and write, by name") {
       return token.read<int32_t>(kRows);
     };
     const std::vector<int32_t> expected = tokens(plain, {});
-    CHECK(tokens(head, {}) == expected);  // an absent bias moves no bit
+    CHECK(tokens(head, {}) == expected);  // an absent bias changes no bit
     const NamedBinding both[] = {{"task_bias", {bias.data, 0}}, {"logit", {raw.data, 0}}};
     CHECK(tokens(head, both) == std::vector<int32_t>(kRows, 42));
     for (const float logit : raw.read<float>(kRows)) CHECK(logit > 900.0f);

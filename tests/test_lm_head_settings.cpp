@@ -1,4 +1,4 @@
-// What a head does to all of its logits, and that what is absent moves no bit: over the table of fields.
+// What a head does to all of its logits, and that an absent setting changes no bit: over the table of fields.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -21,7 +21,7 @@ constexpr int64_t kHidden = 64;
 struct Shape {
   int64_t vocab, rows;
 };
-/// Tiles that end within a block and whole ones; rows that leave lanes and warps without any.
+/// Tiles that end within a block, and whole ones; numbers of rows that leave lanes and warps without rows.
 constexpr Shape kShapes[] = {{1000, 9}, {1024, 130}};
 constexpr NoiseScheme kSchemes[] = {NoiseScheme::per_token, NoiseScheme::grouped};
 
@@ -46,8 +46,8 @@ void fill(Array& array, double value) {
     }
 }
 
-/// The case of another head on the same data. What `plain` does not have is absent: an array of -0.0, and
-/// for a call's inputs the table's value in every slot.
+/// The case of another head on the same data. What `plain` does not have gets neutral values: an array of
+/// -0.0, and for a call's inputs the table's default in every slot.
 Case with_absent(const Case& plain, const Program& program) {
   Case c = make_case(program, plain.extents, plain.extents.rows);
   c.positions = plain.positions;
@@ -68,7 +68,7 @@ Case with_absent(const Case& plain, const Program& program) {
   return c;
 }
 
-/// The outputs that both have must be the same bytes.
+/// Checks that the outputs that both have are the same bytes.
 void check_same(const Case& a, const Outputs& of_a, const Case& b, const Outputs& of_b,
                 const std::string& what) {
   INFO(what);
@@ -76,7 +76,7 @@ void check_same(const Case& a, const Outputs& of_a, const Case& b, const Outputs
     CHECK(output(a.program, of_a, info.name).bytes == output(b.program, of_b, info.name).bytes);
 }
 
-/// One schedule of each family of a target, and of those of wgmma that take turns or share by multicast.
+/// One schedule of each family of a target, and of the wgmma schedules with turns or multicast.
 std::vector<Schedule> one_of_each_kind(const Program& program, const Shape& shape, const Target& target) {
   Problem problem;
   problem.columns = shape.vocab;
@@ -127,7 +127,7 @@ TEST_CASE("what is absent moves no bit") {
             check_absent(options_of(noise, features), more, shape,
                          fmt::format("{} {} of {}", name(noise), array.name, name(dtype)));
         }
-    // Zero is no setting at all: a struct of an older header makes the same Program.
+    // Zero means no setting: a struct of an older header makes the same Program.
     SamplingOptions zeros = plain;
     for (const head::ScalarSetting& scalar : head::scalar_settings()) scalar.set(zeros.settings, 0.0F);
     CHECK(digest(lm_head_sample(zeros)) == digest(lm_head_sample(plain)));
@@ -162,8 +162,8 @@ TEST_CASE("settings have one text, and values that mean nothing are refused") {
   }
 }
 
-/// A head with `settings`: the interpreter against all engines and families, and against the logits that are
-/// made here.
+/// A head with `settings`: the interpreter against all engines and families, and against logits that are
+/// computed here.
 void check_settings(const HeadSettings& settings, const Shape& shape,
                     double (*expected)(double logit, int64_t token)) {
   const int64_t vocab = shape.vocab, rows = shape.rows;
@@ -185,7 +185,8 @@ void check_settings(const HeadSettings& settings, const Shape& shape,
         CHECK(result.largest_logprob_error <= 1e-4);
       }
 
-    // Greedy rows have the largest of the logits that are made here, their log-probability the softmax.
+    // Greedy rows have the largest of the logits that are computed here; their log-probability is that of the
+    // softmax.
     fill(c.input("temperature"), 0);
     const Outputs outputs = run_interpreter(c);
     const Array& hidden = c.input("hidden_states");

@@ -18,7 +18,7 @@ namespace {
 
 using test::Variable;
 
-/// What is written to stderr while `body` runs.
+/// The text written to stderr while `body` runs.
 template <typename Body>
 std::string stderr_of(const Body& body) {
   std::FILE* file = std::tmpfile();

@@ -1,5 +1,5 @@
-// The words and variates behind the noise, on every engine: Philox's known answers, and the Gumbel variate of
-// a 64-bit word against docs/semantics.md.
+// The words and variates of the noise, on every engine: Philox's known answers, and the Gumbel variate of a
+// 64-bit word against docs/semantics.md.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -58,7 +58,7 @@ TEST_CASE("Philox4x32 gives Random123's known answers on every engine") {
     const auto words = philox({c.in[0], c.in[1], c.in[2], c.in[3]}, {c.in[4], c.in[5]}, rounds);
     for (size_t i = 0; i < 4; ++i) c.p.tile_output(fmt::format("w{}", i), words[i]);
     Case run =
-        make_case(c.p.build(), {1, 67, 0});  // the answers over and over, to fill vectors and leave a rest
+        make_case(c.p.build(), {1, 67, 0});  // the answers repeated, to fill vectors and leave a remainder
     for (size_t i = 0; i < 6; ++i)
       for (size_t v = 0; v < 67; ++v) run.inputs[i].as<uint32_t>()[v] = rows[v % rows.size()][i];
     for (const auto& engine : engines()) {
@@ -70,7 +70,7 @@ TEST_CASE("Philox4x32 gives Random123's known answers on every engine") {
   }
 }
 
-/// G as docs/semantics.md defines it, its logarithms exact.
+/// G as docs/semantics.md defines it, with exact logarithms.
 double gumbel_reference(uint32_t hi, uint32_t lo) {
   const double u = hi < 65536 ? std::ldexp(static_cast<double>(hi) * 0x1p32 + lo + 0.5, -64)
                               : (static_cast<double>(hi) + 0.5) * 0x1p-32;
@@ -81,7 +81,7 @@ struct Word {
   uint32_t hi, lo;
 };
 
-/// Dense where the definition changes its mind, random elsewhere.
+/// Dense where the definition switches between its cases, random elsewhere.
 std::vector<Word> sweep() {
   std::vector<Word> words;
   const std::vector<uint32_t> lows{0, 1, 2, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff};
@@ -94,10 +94,10 @@ std::vector<Word> sweep() {
     for (uint32_t lo : lows) words.push_back({hi, lo});
   for (uint32_t hi = 0; hi <= 1u << 17; ++hi) words.push_back({hi, hi * 2654435761u});
   for (int bit = 1; bit < 32; ++bit) around(uint64_t{1} << bit, 64);
-  around(1u << 16, 5000);            // where the low word begins to matter
+  around(1u << 16, 5000);            // below it the low word matters
   around(1u << 26, 50000);           // u = 2^-6: series or logarithm
   around(1u << 31, 5000);            // u = 1/2
-  around(uint64_t{1} << 32, 50000);  // wraps: u next to 1 and next to 0
+  around(uint64_t{1} << 32, 50000);  // wraps around: u next to 1 and next to 0
   for (int bit = 0; bit < 32; ++bit) words.push_back({0, 1u << bit});
   Random random(2024);
   for (int i = 0; i < 500000; ++i) {
@@ -179,7 +179,7 @@ TEST_CASE("the bound of the noise is positive, never below the noise, and close 
   std::vector<Word> words = sweep();
   for (uint32_t hi : {0u, 1u, 2u, 65535u, 65536u, (1u << 26) - 1, 1u << 26, ~0u - 1, ~0u})
     for (uint32_t lo : {0u, ~0u})
-      words.push_back({hi, lo});  // of each hi, the largest noise is that of lo = 0
+      words.push_back({hi, lo});  // for each hi, the largest noise is that of lo = 0
   Columns c("bound", 2);
   c.p.tile_output("noise", gumbel(c.in[0], c.in[1]));
   c.p.tile_output("bound", gumbel_bound(c.in[0]));

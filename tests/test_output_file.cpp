@@ -1,4 +1,4 @@
-// Where a user's result goes: what was there stays what it is.
+// Files for a user's results: the kind of an existing file does not change.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-// Packs made by the compiler, sampled from by engines that have no compiler.
+// Packs made by the compiler, used by engines without a compiler.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -52,7 +52,7 @@ struct Sampled {
   bool operator==(const Sampled&) const = default;
 };
 
-/// Weights at an address aligned to 64 bytes, as the pack's are expected to be.
+/// Weights at an address aligned to 64 bytes.
 struct Data {
   std::vector<uint16_t> weights_storage = exact_values(kPackVocab * kPackHidden + 32, 1);
   std::vector<uint16_t> hidden = exact_values(8 * kPackHidden, 2);
@@ -85,14 +85,14 @@ Sampled sample(LmHead& head, Engine& engine, const Data& data, int64_t rows, boo
   return result;
 }
 
-/// An engine that has this source and nothing else.
+/// An engine with only this source.
 std::shared_ptr<Engine> bare_engine(std::shared_ptr<KernelSource> source) {
   EngineOptions options;
   options.source = std::move(source);
   return Engine::open("cpu", options);
 }
 
-/// What an engine with this source samples.
+/// The tokens that an engine with this source samples.
 Sampled sample_with(const std::shared_ptr<KernelSource>& source, const Data& data, bool logprob,
                     EngineStats* stats = nullptr) {
   const std::shared_ptr<Engine> engine = bare_engine(source);
@@ -179,7 +179,7 @@ TEST_CASE("a pack says what it has and what was asked for") {
   other.schedule = Schedule::parse("host:b1,v512");
   CHECK(contains(prepare(other, kNoFeatures, data.weights()),
                  "its schedules for this Program are host:b4,v256"));
-  // On the CPU an address does not matter, but how far apart rows are does.
+  // On the CPU the address does not matter, but the distance between rows does.
   CHECK_NOTHROW(LmHead(engine, request.head, data.weights() + 1).prepare(1, {kNoFeatures}));
   error = error_of([&] {
     LmHead(engine, request.head, data.weights(), request.head.hidden_size + 1).prepare(1, {kNoFeatures});

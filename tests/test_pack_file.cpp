@@ -28,7 +28,7 @@ bool contains(const Error& error, const std::string& text) {
   return std::string(error.what()).find(text) != std::string::npos;
 }
 
-/// A pack of one tiny entry that no compiler made, and the plan that it is of.
+/// A pack of one tiny entry that no compiler made, and the entry's plan.
 struct TinyPack {
   PackPlan plan;
   KernelArtifact artifact;
@@ -173,7 +173,7 @@ TEST_CASE("the host's variants are those that the processor can run, the best fi
   info.x86_level = 2;
   CHECK(pack::runnable_variants(info) == std::vector<std::string>{"x86-64-v2"});
   info.x86_level = 3;
-  info.avx512bf16 = true;  // cannot be, and must not count
+  info.avx512bf16 = true;  // impossible, and must not count
   CHECK(pack::runnable_variants(info) == std::vector<std::string>{"x86-64-v3", "x86-64-v2"});
   info.x86_level = 4;
   CHECK(pack::runnable_variants(info).front() == "x86-64-v4+avx512bf16");

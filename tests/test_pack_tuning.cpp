@@ -1,4 +1,4 @@
-// Tuning records in packs: what was tuned on some device travels along, and engines on that device use it.
+// Tuning records in packs: a pack includes the records of all devices, and engines on such a device use them.
 #include <doctest/doctest.h>
 
 #include <memory>
@@ -110,7 +110,7 @@ TEST_CASE("what was tuned on a CPU is in every host variant, and an engine on th
   };
   CHECK(choice_with(load_tuning({pack}, "/nonexistent")).schedule == "host:b2,v512");
   CHECK(choice_with(load_tuning({pack}, "/nonexistent")).rule == "pack record " + pack->hash());
-  CHECK(choice_with(nullptr).schedule == record.heuristic);  // which is there as well
+  CHECK(choice_with(nullptr).schedule == record.heuristic);  // which is also there
   CHECK(choice_with(nullptr).note.empty());
 }
 

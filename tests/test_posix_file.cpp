@@ -116,7 +116,7 @@ TEST_CASE("a process that ends while it writes leaves no file behind") {
     return 0;
   });
   CHECK(ended == -SIGKILL);
-  // A file system without O_TMPFILE cannot promise it.
+  // A file system without O_TMPFILE cannot guarantee it.
   const FileDescriptor probe(open(folder.path().c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600));
   if (probe.is_open()) CHECK(files_in(folder.path()).empty());
 }

@@ -264,7 +264,7 @@ TEST_CASE("names are words that are taken once") {
     p.axes[2].name = name;
     check_rejected(p, {"axis '", "a name is a word"});
     p = parse_program(kSmall);
-    p.reductions[0].name = name;  // it is printed, too
+    p.reductions[0].name = name;  // it is part of the text
     check_rejected(p, {"reduction '", "a name is a word"});
   }
 }
@@ -492,7 +492,7 @@ TEST_CASE("operands of every op") {
 }
 
 TEST_CASE("a constant's bits fit its type") {
-  // Bits that the type does not have would make two equal values compare different.
+  // Bits that the type does not have would make equal values compare as different.
   for (const char* from :
        {"%4 u32 = constant 0x1", "%5 i32 = constant 0x1", "%3 f32 = constant 0x3f800000"}) {
     std::string to = from;
@@ -570,7 +570,7 @@ TEST_CASE("outputs") {
 TEST_CASE("positions of outputs") {
   const std::string line = "output sum f32 per_row %2\n";
   const auto with = [&](const std::string& output) { return replaced(kSmall, line, output + "\n"); };
-  // Texts without a position are what they were.
+  // Texts without a position have not changed.
   CHECK(print(parse_program(with("output sum f32 per_row %2 optional")))
             .ends_with("\noutput sum f32 per_row %2 optional\n"));
   for (const char* good : {"output sum f32 per_row %2 at %4", "output sum f32 per_row %2 at %5",
@@ -606,7 +606,7 @@ TEST_CASE("references beyond the tables of a Program made by hand are refused") 
   check_rejected(p, {"contraction 0", "axis"});
 }
 
-/// Damaged text is refused with an Error or is another Program that prints and parses; nothing else.
+/// Damaged text is either refused with an Error or is another Program that prints and parses.
 void check_survives(const std::string& text) {
   Program program;
   try {
@@ -683,7 +683,7 @@ TEST_CASE("damaged text is refused or parses, and never crashes") {
           case 1:  // one bit
             c = static_cast<char>(c ^ (1 << below(8)));
             break;
-          default:  // a byte that means something elsewhere
+          default:  // a byte that has a meaning elsewhere
             c = text[below(text.size())];
             break;
         }

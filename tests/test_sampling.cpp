@@ -1,5 +1,5 @@
-// What a sample is, by hand: the reference interpreter on the sampling Programs, against the definition in
-// docs/semantics.md written once more.
+// The reference interpreter on the sampling Programs, against a second implementation of the definition in
+// docs/semantics.md.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -66,7 +66,7 @@ void sample(Sampling& s, NoiseScheme noise) {
 
 using Words = std::array<uint32_t, 4>;
 
-/// Philox4x32-10 as its authors write it.
+/// Philox4x32-10 as its authors define it.
 Words philox(Words c, std::array<uint32_t, 2> k) {
   for (int round = 0; round < 10; ++round) {
     if (round > 0) k = {k[0] + 0x9E3779B9, k[1] + 0xBB67AE85};
@@ -83,7 +83,7 @@ double gumbel_reference(uint32_t hi, uint32_t lo) {
   return -std::log(-std::log1p(-u));
 }
 
-/// docs/semantics.md, "Noise", once more and in double.
+/// docs/semantics.md, "Noise", implemented again in double.
 struct Stream {
   Stream(uint64_t seed, uint64_t offset)
       : s(philox({static_cast<uint32_t>(offset), static_cast<uint32_t>(offset >> 32), 0, 0x474D5431},
@@ -157,7 +157,7 @@ TEST_CASE("tokens are those that the definition gives by hand") {
       for (int64_t i = 0; i < s.rows * columns; ++i)
         s.logits.push_back(random() % 10 == 0 ? -kInf : static_cast<float>(random() % 4000) * 1e-3f - 2);
       for (int64_t r = 0; r < s.rows; ++r) {
-        s.logits[static_cast<size_t>(r * columns)] = 0.5f;  // one candidate at least
+        s.logits[static_cast<size_t>(r * columns)] = 0.5f;  // at least one candidate
         s.temperature.push_back(0.25f + static_cast<float>(random() % 100) / 40);
         s.seed.push_back(random() >> (r % 2 * 40));
         s.offset.push_back(random() >> (r % 3 * 31));
@@ -322,7 +322,7 @@ TEST_CASE("bad rows say so and disturb no other") {
       CHECK(bad.token[10] == 1);
       CHECK((bad.any_status[0] &
              (status_nan_logit | status_inf_logit | status_no_candidate | status_bad_temperature)) == 15);
-      bad.invalid_token = {2};  // an engine's own choice for failed rows
+      bad.invalid_token = {2};  // the caller's choice for failed rows
       const std::vector<int32_t> before = bad.token;
       sample(bad, noise);
       for (size_t r = 0; r < kRows; ++r) CHECK(bad.token[r] == (before[r] == -1 ? 2 : before[r]));

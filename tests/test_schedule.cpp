@@ -267,7 +267,7 @@ TEST_CASE("why a schedule is illegal") {
     CHECK_NOTHROW(make_plan(bf16, problem, {fits}, Target::parse("sm_80")));
     check_illegal(bf16, problem, {WgmmaSchedule{}}, "sm_90a",
                   {fmt::format("TMA needs weights aligned to 16 bytes; they are aligned to {}", alignment)});
-    // What the built-in choice falls back to, for every batch alike.
+    // The fallback of the built-in choice, the same for every batch.
     CHECK(default_schedule(bf16, problem, Target::parse("sm_90a")).family_name() == "mma_sync");
   }
 }
@@ -367,7 +367,7 @@ TEST_CASE("cards of one architecture get different schedules") {
     return std::get<WgmmaSchedule>(
         default_schedule(lm_head_sample({}), problem, Target::parse("sm_90a"), h200).family);
   };
-  // A pair along the rows only where no block of it would be left without rows.
+  // A pair along the rows only if no block of it would be left without rows.
   CHECK(choice(151936, 256).cluster_m == 2);
   CHECK(choice(151936, 384).cluster_m == 1);
   CHECK(choice(151936, 512).cluster_m == 2);
@@ -415,7 +415,7 @@ TEST_CASE("a plan knows which states an atomic operation can join") {
   }
   CHECK(join(greedy_argmax(DType::bf16, DType::bf16)) == Join::packed);
   CHECK(join(cross_entropy(DType::bf16, DType::bf16)) == Join::records);
-  // An argmax that carries more than its index does not fit a word, nor does a sum join in any order.
+  // An argmax that carries more than its index does not fit a word, and a sum may not be joined in any order.
   ProgramBuilder p("p");
   const Axis batch = p.axis("batch"), vocab = p.axis("vocab"), hidden = p.axis("hidden");
   const Expr x = p.contract(p.input("h", DType::bf16, {batch, hidden}),
@@ -499,7 +499,7 @@ TEST_CASE("where rows may be gathered every family can stage them") {
     CHECK(launch(plain).left_index == -1);
     CHECK(launch(plain).stage.empty() == (schedule == std::string("simt:b8")));
   }
-  // Rows of simt are staged as they are stored, whatever they are multiplied as.
+  // Rows of simt are staged in their own type, whatever the type of the product.
   const Program wide = lm_head_sample({NoiseScheme::grouped, DType::f16, DType::f32, true});
   const KernelPlan plan = make_plan(wide, kProblem, Schedule::parse("simt:b8"), Target::parse("sm_75"));
   CHECK(plan.launch.staged_dtype == DType::f16);

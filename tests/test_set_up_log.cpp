@@ -10,7 +10,7 @@
 namespace gumtile::head {
 namespace {
 
-/// The messages about `choices` for a head on `target`, which is made of `dtype`.
+/// The messages about `choices` for a head of type `dtype` on `target`.
 std::vector<std::string> said(const std::vector<KernelChoice>& choices, const char* target, DType dtype,
                               int weights_alignment = 16) {
   SamplingOptions options;

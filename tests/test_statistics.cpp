@@ -1,5 +1,5 @@
-// Are the samples distributed as they should be? Seeds are fixed, so every result repeats. The critical
-// values stand for a chance of 1e-4 (Wilson and Hilferty's approximation of chi-square).
+// Whether the samples have the right distribution. Seeds are fixed, so every result repeats. The critical
+// values are for a probability of 1e-4 (Wilson and Hilferty's approximation of chi-square).
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -72,7 +72,7 @@ std::vector<double> softmax(const std::vector<float>& logits) {
   return p;
 }
 
-/// sample_logits with one row of logits for all rows: its logits become an input [vocab].
+/// sample_logits with one row of logits for all rows: the logits become an input [vocab].
 Program sample_shared_logits(NoiseScheme noise) {
   Program p = sample_logits({noise, DType::f32, DType::f32, false});
   for (uint32_t i = 0; i < p.inputs.size(); ++i) {
@@ -127,7 +127,7 @@ void check_fit(const std::string& what, const std::vector<int64_t>& counts,
   CHECK_MESSAGE(result.statistic < result.critical, text);
 }
 
-/// Draws with the offset counting up.
+/// Draws with increasing offsets.
 void check_softmax(const std::vector<float>& logits, int64_t draws, const std::string& what) {
   const std::vector<double> p = softmax(logits);
   for (const auto& engine : engines())
@@ -147,7 +147,7 @@ TEST_CASE("the G-test accepts what fits and rejects what does not") {
   CHECK(fits.statistic < fits.critical);
   const TestResult wrong = g_test({5300, 2800, 1900}, p);
   CHECK(wrong.statistic > wrong.critical);
-  std::vector<double> tail(1001, 1e-6);  // rare bins, each expecting 0.02, together 20
+  std::vector<double> tail(1001, 1e-6);  // rare bins: each expects 0.02, together they expect 20
   tail[0] = 1 - 1e-3;
   std::vector<int64_t> counts(1001);
   counts[0] = 20000;
@@ -190,7 +190,7 @@ TEST_CASE("tokens follow the softmax with temperatures and a vocabulary that end
     }
 }
 
-/// What a slow CPU draws in a few seconds; a GPU draws more.
+/// As many draws as a slow CPU makes in a few seconds; a GPU makes more.
 int64_t large_draws(const Engine& engine) { return engine.device().target.is_cuda() ? 40000 : 7000; }
 
 constexpr size_t kLarge = 151936;
@@ -207,7 +207,7 @@ TEST_CASE("tokens follow the softmax: 151936 tokens, a few of them likely") {
       const auto tokens = draw(*engine, noise, logits, draws, {}, counting(draws));
       const std::vector<int64_t> counts = count_tokens(tokens, kLarge);
       check_fit(fmt::format("{}, {}, 151936 tokens", engine->device().id, name(noise)), counts, p);
-      // The unlikely ones by where they lie: blocks of the vocabulary, then places inside a block of 64.
+      // The unlikely tokens by their place: blocks of the vocabulary, then places inside a block of 64.
       for (bool inside : {false, true}) {
         std::vector<int64_t> by_place(65);
         std::vector<double> expected(65);

@@ -73,7 +73,7 @@ TEST_CASE("an unknown tensor's error suggests near names") {
   check_error(ErrorCode::bad_data, {"'zzz'", "those it has: 'lm_head.weight', 'model.norm.weight'"},
               open("zzz"));
   check_error(ErrorCode::bad_data, {"'\\x1b[31m'"},
-              open("\x1b[31m"));  // no escape sequence reaches the terminal
+              open("\x1b[31m"));  // no escape sequence gets to the terminal
 }
 
 TEST_CASE("every other dtype is known, but cannot be opened") {
@@ -264,7 +264,7 @@ TEST_CASE("the writer checks its arguments and its output") {
 
 namespace {
 
-/// Opens `path`; whatever the bytes are, that is an Error or a tensor whose every byte can be read.
+/// Opens `path`. Whatever the bytes are, the result is an Error or a tensor of which every byte can be read.
 bool opens_or_fails_cleanly(const std::string& path) {
   try {
     const TensorFile file = open_tensor(path);

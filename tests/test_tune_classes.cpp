@@ -1,5 +1,5 @@
-// Workload classes as keys of tuning records: which record a Program takes that has none of its own, and
-// records of gumtile 0.1, which named Programs by their digests.
+// Workload classes as keys of tuning records: which record a Program without its own takes, and records of
+// gumtile 0.1, which named Programs by their digests.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -23,14 +23,14 @@ using gumtile::tools::program_of;
 
 namespace {
 
-/// A key whose class has so many words in a row's record, and else is that of key_on(h200()).
+/// A key whose class has `words` words in a row's record, and otherwise is that of key_on(h200()).
 TuningKey key_with_words(int words) {
   TuningKey key = key_on(h200());
   key.workload.record_words = words;
   return key;
 }
 
-/// A record that chooses a schedule with so many stages, so that choices can be told apart.
+/// A record that chooses a schedule with `stages` stages, so that choices can be distinguished.
 TuningRecord record_with(const TuningKey& key, int stages) {
   TuningRecord record = record_of(key);
   record.winner = Schedule::parse(fmt::format("wgmma:b64,v64,k64,stages={}", stages)).str();
@@ -58,7 +58,7 @@ int stages_of(const std::optional<TuningRecords::Choice>& choice) {
   return std::get<WgmmaSchedule>(choice->schedule.family).stages;
 }
 
-/// Of all heads that gumtile 0.1 tuned for.
+/// Calls `function` for all heads that gumtile 0.1 tuned for.
 template <typename Function>
 void for_each_head_of_0_1(const Function& function) {
   for (const NoiseScheme noise : {NoiseScheme::grouped, NoiseScheme::per_token})
@@ -85,7 +85,7 @@ TEST_CASE("a Program that no record is for takes the one of the nearest class, a
       fmt::format("(words=3 here, 4 there; transcendental={} here, {} there)", other.workload.transcendental,
                   other.workload.transcendental - 16)));
 
-  // The rest of the key is never near.
+  // The rest of the key must be equal.
   const auto finds_nothing = [&](auto change) {
     TuningKey key = key_with_words(3);
     change(key);
@@ -153,7 +153,7 @@ TEST_CASE("a schedule that the Program cannot have is passed over, then the next
   const auto one = load({{}, {{"deep", deep}}});
   CHECK_FALSE(one->find(key, why_not));
   CHECK_FALSE(one->explain(key, why_not).choice);
-  // Nor does a record of its own class save one that cannot be had.
+  // A record of the head's own class does not help, either, if its schedule cannot be used.
   const auto own = load({{{"own", record_with(key, 14)}}, {{"shipped", record_with(key, 4)}}});
   CHECK(own->find(key, why_not)->rule == "shipped record shipped");
 
@@ -209,11 +209,11 @@ TEST_CASE("a record of gumtile 0.1 counts as one of its head's class") {
   const auto records = TuningRecords::from_texts({&file, 1}, {});
   REQUIRE(records->find(record.key));
   CHECK(records->find(record.key)->rule == "user record x.json");
-  // What it is passed on as has the class.
+  // The text that it is passed on as has the class.
   const auto tuned = records->on_any_card(record.key.workload, record.key.problem, record.key.target);
   REQUIRE(tuned.size() == 1);
   CHECK(tuned[0].text == tuning_record_text(record));
-  // Beside a newer one of the same key it does not choose, whatever their names.
+  // If there is a newer record of the same key, it does not choose, whatever their names.
   TuningRecord newer = record;
   newer.winner = kHeuristic;
   const std::string text = tuning_record_text(newer);

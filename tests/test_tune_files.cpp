@@ -1,5 +1,4 @@
-// Tuning records in a folder: what is read from it, what is written, and what searches of one key know
-// together.
+// Tuning records in a folder: what is read, what is written, and the merged results of searches of one key.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -84,7 +83,7 @@ TEST_CASE("a search that was interrupted takes nothing away from a record") {
     CHECK(saved.record.candidates[i].median_us == record.candidates[i].median_us);
     CHECK(saved.record.candidates[i].rejected == record.candidates[i].rejected);
   }
-  CHECK(saved.record.candidates[0].run == record.date);  // and says which search measured it
+  CHECK(saved.record.candidates[0].run == record.date);  // the record says which search measured it
 }
 
 TEST_CASE("a record of another compiler goes only when about as thorough a one comes") {

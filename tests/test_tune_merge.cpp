@@ -1,4 +1,4 @@
-// What two searches of one key know together, and which candidate of a search wins.
+// The merged results of two searches of one key, and which candidate of a search wins.
 #include <doctest/doctest.h>
 
 #include <map>
@@ -19,7 +19,7 @@ namespace {
 
 const std::string kThird = "wgmma:b64,v64,k64,stages=9,wg=1x1,cluster=1x1,l2=128,box=64";
 
-/// A search of `rounds` rounds: the built-in choice, and others by how long they take beside it.
+/// A search of `rounds` rounds: the built-in choice, and others by their time relative to it.
 TuningRecord search_of(const std::string& date, int rounds,
                        const std::vector<std::pair<std::string, double>>& others, const std::string& winner) {
   TuningRecord record = record_of(key_on(h200()));
@@ -52,7 +52,7 @@ TEST_CASE("merged searches know what both have measured, each with its run") {
   const TuningRecord found = search_of("2026-01-02T00:00:00Z", 40, {{kThird, 1.1}}, kHeuristic);
   const TuningRecord both = merge_tuning_records(known, found);
   CHECK(both.candidates.size() == 3);
-  CHECK(both.winner == kFaster);  // what beat nothing but the built-in choice says nothing about it
+  CHECK(both.winner == kFaster);  // a schedule that beat only the built-in choice says nothing about it
   CHECK(candidate_of(both, kFaster).run == known.date);
   CHECK(candidate_of(both, kHeuristic).run == found.date);
   CHECK(both.complete);

@@ -30,8 +30,7 @@ std::vector<int32_t> tokens(const Case& c, const Outputs& outputs) {
   return {a.as<int32_t>(), a.as<int32_t>() + c.extents.rows};
 }
 
-/// One schedule for each shape of the code, all their other fields as the schedule space has them first, and
-/// a seeded sample of the rest.
+/// One schedule per shape of the code, the first in the schedule space, and a seeded sample of the rest.
 std::vector<Schedule> code_shapes(const Program& program, const Problem& problem, Random& random) {
   std::set<std::tuple<int, int, int, int, int, int, int, int>> seen;
   std::vector<Schedule> chosen;
@@ -84,7 +83,7 @@ TEST_CASE("blocks of several tiles give the same tokens whoever takes the tiles"
   struct Shape {
     int64_t vocab, hidden, first_column;
   };
-  // Along the columns: up to eleven tiles a block, odd numbers of them, and blocks without any.
+  // Along the columns: up to eleven tiles per block, odd numbers of tiles, and blocks without tiles.
   for (const int max_blocks : {1, 6}) {
     EngineOptions engine_options;
     engine_options.source = with_assembler(make_jit());
@@ -134,7 +133,7 @@ class Sampler {
     };
     head_.emplace(engine_, options, upload("weights"));
     head_->prepare(max_rows, {logprob ? Features{feature_logprob} : kNoFeatures});
-    // Spilled registers are what a kernel looks like that was not assembled as a whole.
+    // A kernel that was not assembled as a whole has spilled registers.
     for (int64_t rows : batch_buckets(max_rows))
       CHECK(head_->kernel_for(std::min(rows, max_rows))->local_bytes() == 0);
     args.hidden_states = upload("hidden_states");

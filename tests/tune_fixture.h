@@ -12,7 +12,7 @@
 #include "gumtile/tuning.h"
 #include "tools/tune/problem.h"
 
-/// Tuning records to test with, of cards that need not be there.
+/// Tuning records for tests, of cards that need not be present.
 namespace gumtile::test {
 
 namespace fs = std::filesystem;
@@ -58,7 +58,7 @@ inline MeasuredHead head_of(int64_t vocab, int64_t hidden) {
   return head;
 }
 
-/// Of a problem that no shipped record is for.
+/// A key of a problem without a shipped record.
 inline TuningKey key_on(const DeviceDescription& device, int64_t rows = 16) {
   const MeasuredHead head = head_of(151935, 4096);
   return tuning_key(device, tools::program_of(head), tools::problem_of(head, rows));

@@ -30,7 +30,7 @@ long first_syscall = -1;
 extern "C" long gumtile_test_raw_syscall(long number, long a, long b, long c, long d, long e, long f);
 
 /// Makes the call that was caught. The return from a signal is a system call, too: it is made with dispatch
-/// allowed, by an instruction that the kernel is told to leave alone.
+/// allowed, by an instruction that the kernel is told to ignore.
 void on_syscall(int /*signal*/, siginfo_t* /*info*/, void* context) {
   selector = kAllow;
   auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
@@ -42,7 +42,7 @@ void on_syscall(int /*signal*/, siginfo_t* /*info*/, void* context) {
   selector = kBlock;
 }
 
-// The calls that the kernel leaves alone return to between the two labels: the handler's own, and its return.
+// The calls that the kernel ignores return to between the two labels: the handler's own, and its return.
 asm(R"(
   .text
   .globl gumtile_test_dispatch_begin

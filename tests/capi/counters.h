@@ -4,12 +4,12 @@
 
 namespace gumtile::test {
 
-/// Calls of malloc, calloc, realloc and their kin (operator new among them) in this process, of all threads,
-/// since its start. Counted where the binary links counters.cpp.
+/// Calls of malloc, calloc, realloc and similar functions (including operator new) in this process, by all
+/// threads, since its start. Counted if the binary links counters.cpp.
 std::uint64_t allocations();
 
 /// Counts the system calls that this thread makes while it lives: each is caught by the kernel's syscall user
-/// dispatch, counted and then made. Only the constructing thread; one at a time.
+/// dispatch, counted and then made. Only for the constructing thread; one at a time.
 class SyscallCounter {
  public:
   SyscallCounter();
@@ -17,7 +17,7 @@ class SyscallCounter {
   SyscallCounter(const SyscallCounter&) = delete;
   SyscallCounter& operator=(const SyscallCounter&) = delete;
 
-  bool works() const { return works_; }  ///< whether the kernel can do this
+  bool works() const { return works_; }  ///< whether the kernel supports this
   std::uint64_t count() const;
   long first() const;  ///< the number of the first one, to look up
 

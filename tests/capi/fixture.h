@@ -1,6 +1,6 @@
 #pragma once
 
-// A small head behind the C interface, with all that a launch reads and writes in the device's memory.
+// A small head behind the C interface, with the arrays of a launch in the device's memory.
 
 #include <cstdint>
 #include <cstdlib>
@@ -152,7 +152,7 @@ class Prepared {
     head.prepare(rows, feature_sets);
   }
 
-  /// A batch whose workspace is ready.
+  /// A batch whose workspace is initialised.
   Batch batch(std::int64_t rows, std::uint32_t data_seed = 1) {
     return Batch(engine, rows, head.workspace_size(rows), data_seed);
   }
@@ -165,7 +165,7 @@ class Prepared {
   embed::Head head;
 };
 
-/// What `body` fails with, or GUMTILE_OK; its words go to `message`.
+/// The status with which `body` fails, or GUMTILE_OK; its text goes to `message`.
 template <typename Body>
 gumtile_status status_of(const Body& body, std::string* message = nullptr) {
   try {

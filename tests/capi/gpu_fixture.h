@@ -9,8 +9,8 @@
 
 namespace gumtile::test {
 
-/// The primary context of the tests' GPU, current while this lives. Made after the engine: engines must not
-/// need it.
+/// The primary context of the tests' GPU, current while this object exists. Created after the engine: engines
+/// must not need it.
 class CurrentGpu {
  public:
   CurrentGpu() : context_(cuda::Context::primary(0)), scope_(context_.push()) {}

@@ -6,7 +6,7 @@
 
 #include "tests/capi/fixture.h"
 
-/// GUMTILE_TEST_DEVICE=cpu (the default) or cuda:0. Where the GPU is missing, the tests are skipped with a
+/// GUMTILE_TEST_DEVICE=cpu (the default) or cuda:0. If the GPU is missing, the tests are skipped with a
 /// message.
 int main(int argc, char** argv) {
   if (std::string_view(gumtile::test::test_device()) != "cpu") {

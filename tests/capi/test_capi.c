@@ -55,7 +55,7 @@ int main(void) {
   REQUIRE(info.workers > 0 && info.memory_bytes > 0);
   printf("gumtile %s on %s (%s, %s)\n", gumtile_version(), info.id, info.name, info.target);
 
-  /* Token 10 * (row + 1) is the only one that has what the row has. */
+  /* Token 10 * (row + 1) is the only one whose weights equal the row. */
   static float weights[VOCAB][HIDDEN];
   static float hidden[ROWS][HIDDEN];
   for (int row = 0; row < ROWS; ++row) weights[10 * (row + 1)][row] = hidden[row][row] = 8;

@@ -10,10 +10,10 @@
 namespace gumtile::test {
 namespace {
 
-/// What the child ends with: not 0, which it would also end with if it ran nothing.
+/// The child's exit code: not 0, which it would also have if it ran nothing.
 constexpr int kAsExpected = 17;
 
-/// Where something is not so, says what, and counts.
+/// Prints and counts failed expectations.
 int failures = 0;
 void expect(bool holds, const char* what) {
   if (!holds) std::fprintf(stderr, "not so: %s (%s)\n", what, gumtile_last_error());
@@ -49,7 +49,7 @@ TEST_CASE("context lost in a fresh process" * doctest::skip()) {
   is_lost([&] { batch.token.read(); }, "copying to the host");
   is_lost([&] { batch.seed.write({1, 2, 3, 4}); }, "copying to the device");
   is_lost([&] { prepared.head.prepare(300); }, "preparing more");
-  _exit(failures == 0 ? kAsExpected : 1);  // nothing can be given back to the device
+  _exit(failures == 0 ? kAsExpected : 1);  // nothing can be released on the device
 }
 
 TEST_CASE("a fault on the device makes the context lost, without a retry and without a hang") {

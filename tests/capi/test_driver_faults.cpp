@@ -1,5 +1,5 @@
-// What is said where the CUDA driver is not as it should be. Each case is a process of its own, whose libcuda
-// is what GUMTILE_LIBCUDA names: the driver is loaded once.
+// Messages about faulty CUDA drivers. Each case is a separate process, whose libcuda is what GUMTILE_LIBCUDA
+// names: the driver is loaded once.
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,7 +12,7 @@
 namespace gumtile::test {
 namespace {
 
-/// Device memory for a head's weights, given back whatever comes.
+/// Device memory for a head's weights, always released.
 class Weights {
  public:
   explicit Weights(embed::Engine& engine)
@@ -27,7 +27,7 @@ class Weights {
   void* data_;
 };
 
-/// Prints what opening "auto" and a head on "cuda:0" come to.
+/// Prints the results of opening "auto" and of a head on "cuda:0".
 TEST_CASE("report" * doctest::skip()) {
   std::string message;
   const gumtile_status status = status_of(
@@ -56,7 +56,7 @@ TEST_CASE("report" * doctest::skip()) {
   std::fflush(stdout);
 }
 
-/// Prints what each call comes to on a device whose context is lost by the first of them.
+/// Prints the result of each call on a device whose context is lost by the first of them.
 TEST_CASE("report after a fault" * doctest::skip()) {
   embed::EngineOptions options;
   options.device = "cuda:0";
@@ -81,7 +81,7 @@ TEST_CASE("report after a fault" * doctest::skip()) {
   std::fflush(stdout);
 }
 
-/// The report where libcuda is `library`, told to be `mode`.
+/// The report with `library` as libcuda, in the mode `mode`.
 std::string report(const std::string& library, const std::string& mode,
                    const std::string& test_case = "report") {
   const std::string command = "GUMTILE_LIBCUDA='" + library + "' GUMTILE_FAKE_CUDA=" + mode +

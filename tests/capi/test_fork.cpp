@@ -1,4 +1,4 @@
-// What a child process may do with its parent's engine: hear that it may not.
+// A child process must not use its parent's engine, and is told so.
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 namespace gumtile::test {
 namespace {
 
-/// Runs `body` in a child with a watchdog, and returns the child's exit code; -1 where a signal ended it.
+/// Runs `body` in a child with a watchdog, and returns the child's exit code; -1 if a signal ended it.
 template <typename Body>
 int exit_code_of_child(const Body& body) {
   const pid_t child = fork();
@@ -37,13 +37,13 @@ TEST_CASE("a child is told that the engine is its parent's, does not hang, and m
     if (status_of([&] { prepared->engine.synchronize(); }, &message) != GUMTILE_DEVICE_UNAVAILABLE) return 5;
     if (!has(message, "forked")) return 6;
     if (status_of([&] { prepared->engine.allocate(1); }) == GUMTILE_OK) return 7;
-    batch.reset();     // gives nothing back to a device that is not this process's
+    batch.reset();     // releases nothing on a device that is not this process's
     prepared.reset();  // waits for no thread
     return 0;
   });
   CHECK(code == 0);
 
-#if !defined(__SANITIZE_THREAD__)             // which ends a child that starts threads
+#if !defined(__SANITIZE_THREAD__)             // ThreadSanitizer ends a child that starts threads
   if (std::string(test_device()) == "cpu") {  // CUDA itself does not survive a fork
     const int own = exit_code_of_child([] {
       Prepared mine(2);
@@ -54,7 +54,7 @@ TEST_CASE("a child is told that the engine is its parent's, does not hang, and m
     CHECK(own == 0);
   }
 #endif
-  CHECK(batch->sample(prepared->engine, prepared->head) == tokens);  // the parent goes on
+  CHECK(batch->sample(prepared->engine, prepared->head) == tokens);  // the parent is not affected
 }
 
 }  // namespace

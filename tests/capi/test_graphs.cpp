@@ -1,5 +1,5 @@
-// CUDA graphs: what the pointers point to may change between replays, and what is refused leaves a capture
-// whole.
+// CUDA graphs: what the pointers point to may change between replays, and a refused call leaves a capture
+// intact.
 #include <doctest/doctest.h>
 
 #include <memory>
@@ -80,7 +80,7 @@ TEST_CASE("hidden states at a new address each launch") {
   constexpr std::size_t kPlaces = 50;
   Array<std::uint16_t> places(prepared.engine, kPlaces * (8 * kHidden + 8));
   for (std::size_t place = 0; place < kPlaces; ++place) {
-    // All alignments: what the kernel cannot read as it lies is staged.
+    // All alignments: rows that the kernel cannot read as they lie are staged.
     const std::size_t first = place * (8 * kHidden + 8) + place % 8;
     prepared.engine.copy_to_device(places.data() + first, rows.data(), rows.size() * 2);
     batch.args.hidden_states = places.data() + first;

@@ -1,4 +1,4 @@
-// Heads behind the C interface: what is prepared, what a launch refuses, what it leaves alone.
+// Heads behind the C interface: what is prepared, what a launch refuses, what it does not touch.
 #include <doctest/doctest.h>
 
 #include <set>
@@ -69,7 +69,7 @@ TEST_CASE("a launch that cannot be is refused by its status") {
         }) == GUMTILE_INVALID_ARGUMENT);
   prepared.engine.synchronize();
   CHECK(batch.token.read() == Tokens(6, Batch::kUntouched));
-  // A launch of fewer rows may have a part of the arrays.
+  // A launch of fewer rows may use a part of the arrays.
   CHECK(status([](auto& a) { a.rows = 1; }) == GUMTILE_OK);
 }
 
@@ -147,7 +147,7 @@ TEST_CASE("preparing tells of progress and can be cancelled, which costs nothing
   batch.args.logprob = nullptr;
   CHECK(batch.sample(prepared.engine, prepared.head) == tokens);
 
-  // What was cancelled is not prepared by a later call that does not name it.
+  // A later call does not prepare what was cancelled unless it names it.
   prepared.head.prepare(4, {GUMTILE_FEATURE_LOGPROB});
   CHECK(prepared.head.choices().size() == choices);
 
@@ -213,7 +213,7 @@ TEST_CASE("weights can move, but on a GPU not to less alignment") {
     CHECK(status_of([&] { prepared.head.set_weights(others.data() + 1); }, &message) == GUMTILE_USAGE);
     CHECK(has(message, "aligned to 2 bytes"));
   } else {
-    // Weights in a mapped file lie anywhere: the same values elsewhere give the same tokens.
+    // Weights in a mapped file may have any address: the same values elsewhere give the same tokens.
     std::vector<std::uint16_t> shifted = random_bf16(kVocab * kHidden, 4711);
     shifted.insert(shifted.begin(), 0);
     const Array<std::uint16_t> anywhere(prepared.engine, shifted);
@@ -268,7 +268,7 @@ TEST_CASE("two heads of one engine share their kernels, and a head outlives its 
   CHECK(second.shared >= 1);
   one.reset();
 
-  // Another handle for the arrays: theirs is closed before the head.
+  // Another handle for the arrays: the engine's own is closed before the head.
   embed::Engine arrays(engine_options());
   Batch batch(arrays, 4, two.workspace_size(4));
   two.workspace_init(nullptr, batch.args.workspace, batch.args.workspace_bytes);
@@ -354,7 +354,7 @@ TEST_CASE("hidden states are gathered, and tokens of 64 bits scattered") {
   options.token_dtype = GUMTILE_I64;
   embed::Head wide(prepared.engine, options);
   wide.prepare(4, {0});
-  // The same rows, in reverse order of memory; the tokens go to every other place, but for one that goes
+  // The same rows, in reverse order in memory; the tokens go to every other place, except one that goes
   // nowhere.
   const std::vector<std::uint16_t> rows = batch.hidden.read();
   std::vector<std::uint16_t> reversed;
@@ -437,16 +437,16 @@ TEST_CASE("a launch on an uninitialised workspace neither faults nor hangs, and 
         prepared.init(batch);
         const Tokens expected = batch.sample(prepared.engine, prepared.head);
 
-        // What lies behind the rows' tokens is not theirs.
+        // Memory behind the rows' tokens must not be written.
         const Array<std::int32_t> tokens(prepared.engine, batch.count + kGuard, Batch::kUntouched);
         batch.args.token = tokens.data();
         const std::vector<char> contents(batch.workspace.bytes(), static_cast<char>(garbage));
         batch.workspace.write(contents);
         CHECK(prepared.head.sample(nullptr, batch.args) == GUMTILE_OK);
-        prepared.engine.synchronize();  // throws where the kernel faulted
+        prepared.engine.synchronize();  // throws if the kernel faulted
         const Tokens written = tokens.read();
         for (std::size_t i = batch.count; i < written.size(); ++i) CHECK(written[i] == Batch::kUntouched);
-        // A CPU's workspace is scratch: what is in it does not count.
+        // A CPU's workspace is scratch: its contents do not matter.
         if (std::string(test_device()) == "cpu")
           CHECK(Tokens(written.begin(), written.begin() + rows) == expected);
 
@@ -472,7 +472,7 @@ TEST_CASE("two heads in stream order on one workspace give the tokens that each 
   embed::Head other(prepared.engine, options);
   other.prepare(kRows, {0, GUMTILE_FEATURE_LOGPROB});
 
-  // Each on its own workspace, for each number of rows.
+  // Each with its own workspace, for each number of rows.
   const auto launch = [&](const embed::Head& head, Batch& batch, std::int64_t rows, bool logprob) {
     batch.args.rows = rows;
     batch.args.logprob = logprob ? batch.logprob.data() : nullptr;
@@ -498,7 +498,7 @@ TEST_CASE("two heads in stream order on one workspace give the tokens that each 
                                 : launch(prepared.head, alone, l.rows, l.logprob));
 
   Batch shared(prepared.engine, kRows, prepared.head.workspace_size(kRows) + other.workspace_size(kRows));
-  prepared.init(shared);  // by either head: it readies all of it
+  prepared.init(shared);  // by either head: this initialises all of it
   for (std::size_t i = 0; i < launches.size(); ++i) {
     CAPTURE(i);
     const Launch& l = launches[i];

@@ -38,7 +38,7 @@ TEST_CASE("the counters count") {
 
 TEST_CASE("a launch allocates nothing, makes no system call, and its host time is told") {
   embed::EngineOptions options = engine_options();
-  options.cpu_threads = 1;  // with more, a launch may wake and await threads: the promise is the GPU's
+  options.cpu_threads = 1;  // with more, a launch may wake and wait for threads: the promise is only for GPUs
   const bool gpu = std::string(test_device()) != "cpu";
   const std::vector<std::int64_t> batches =
       gpu ? std::vector<std::int64_t>{1, 4, 64, 512} : std::vector<std::int64_t>{1, 4, 64};
@@ -87,7 +87,7 @@ TEST_CASE("a launch allocates nothing, makes no system call, and its host time i
     MESSAGE(text);
     CHECK(failures == 0);
     CHECK(allocated == 0);
-    // The driver's launch makes none where its queue has room; what it does otherwise is the driver's.
+    // The driver's launch makes none if its queue has room; otherwise that is up to the driver.
     if (gpu) {
       WARN(calls == 0);
     } else {

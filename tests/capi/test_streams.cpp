@@ -79,7 +79,7 @@ TEST_CASE("host and foreign pointers are named") {
   CHECK(has(message, "token: "));
   CHECK(has(message, "ordinary host memory"));
   CHECK(!has(message, "seed"));
-  // Too short for the slots that there are said to be.
+  // Too short for the given number of slots.
   CHECK(status_of([&] { prepared.head.validate(batch.args, 1 << 20); }, &message) ==
         GUMTILE_INVALID_ARGUMENT);
   CHECK(has(message, "its allocation ends"));

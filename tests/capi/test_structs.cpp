@@ -1,4 +1,4 @@
-// Sizes of structs, null handles, names and words of errors.
+// Sizes of structs, null handles, names and texts of errors.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -17,7 +17,7 @@ struct Newer {
   std::array<char, 24> added = {};
 };
 
-/// All that a struct's size may be, through `call`, which takes the struct and returns its status.
+/// All possible sizes of a struct, through `call`, which takes the struct and returns its status.
 template <typename Struct, typename Call>
 void check_sizes(const Struct& good, gumtile_status refused, const Call& call) {
   Newer<Struct> newer{good};
@@ -87,7 +87,7 @@ TEST_CASE("fields behind an older struct's end are not read") {
   prepare.progress = reinterpret_cast<gumtile_progress_fn>(1);
   CHECK(gumtile_head_prepare(head.get(), &prepare) == GUMTILE_OK);
 
-  // A launch without the workspace's size has none.
+  // A launch without the workspace's size has no workspace.
   Batch batch(engine, 1, head.workspace_size(1));
   batch.args.struct_size = offsetof(gumtile_sample_args, workspace_bytes);
   CHECK(head.sample(nullptr, batch.args) == GUMTILE_WORKSPACE_TOO_SMALL);

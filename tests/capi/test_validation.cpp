@@ -1,4 +1,4 @@
-// What gumtile_head_validate sees beyond addresses: indices in the CPU's memory, and seeds that nobody gave.
+// What gumtile_head_validate checks beyond addresses: indices in the CPU's memory, and missing seeds.
 #include <doctest/doctest.h>
 
 #include <limits>
@@ -18,7 +18,7 @@ class Indexed {
  public:
   Indexed() : batch(prepared.batch(kRows)) { prepared.init(batch); }
 
-  /// The faults of `args` with `slots` slots; empty where there is none.
+  /// The faults of `args` with `slots` slots; empty if there is none.
   std::string faults(const embed::SampleArgs& args, std::int64_t slots = 0) const {
     const gumtile_status status = gumtile_head_validate(prepared.head.get(), &args, slots);
     if (status == GUMTILE_OK) return {};
@@ -45,7 +45,7 @@ TEST_CASE("slots beyond the arrays over slots are found on the CPU") {
   slots[4] = kFar;
   CHECK(has(launch.faults(args), "row_slot: row 4 names slot 2147483647"));
 
-  // Rows that are left out name nothing, and without arrays over slots nothing is named.
+  // Rows that are left out refer to nothing, and without arrays over slots nothing is referred to.
   const std::int32_t counted = 4;
   args.num_rows = &counted;
   CHECK(launch.faults(args).empty());
@@ -81,7 +81,7 @@ TEST_CASE("indices into memory that is not there are found on the CPU") {
   index[2] = kFar;
   CHECK(has(launch.faults(args),
             "hidden_index: row 2 names row 2147483647 of hidden_states: there is no memory"));
-  // Also of rows that are left out: their hidden states are read.
+  // Also for rows that are left out: their hidden states are read.
   const std::int32_t counted = 1;
   args.num_rows = &counted;
   CHECK(has(launch.faults(args), "hidden_index: row 2"));
@@ -90,7 +90,7 @@ TEST_CASE("indices into memory that is not there are found on the CPU") {
   Words position = {5, 4, -1, 2, 1, 0};
   args.token_position = position.data();
   CHECK(launch.faults(args).empty());
-  args.hidden_row_stride = std::int64_t{1} << 44;  // rows that cannot all be there
+  args.hidden_row_stride = std::int64_t{1} << 44;  // rows that cannot all be in memory
   CHECK(has(launch.faults(args), "hidden_states: there is no memory at some of the "));
 }
 
@@ -129,7 +129,7 @@ TEST_CASE("null seeds are said once for each head") {
   prepared.head.validate(args);
   CHECK(count() == 0);
   args.seed = nullptr;
-  if (on_cpu()) {  // elsewhere temperatures are not looked at
+  if (on_cpu()) {  // elsewhere temperatures are not checked
     batch.temperature.write(std::vector<float>(kRows, 0.0F));
     prepared.head.validate(args);
     CHECK(count() == 0);

@@ -1,5 +1,5 @@
 /* A C11 program on an installed gumtile. Argument: "jit" or "runtime", whichever it was linked with. Samples
- * with the one, and hears from the other that there is nothing to sample with. */
+ * with "jit", and expects "runtime" to report that there is nothing to sample with. */
 #include <gumtile/gumtile.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
   gumtile_engine* engine = NULL;
   if (gumtile_engine_open(&engine_options, &engine) != GUMTILE_OK) return failed("open");
 
-  /* Row 0 of the hidden states is the unit vector that only token 7 has. */
+  /* Row 0 of the hidden states is a unit vector; only token 7 has it as weights. */
   static float weights[VOCAB][HIDDEN];
   static float hidden[1][HIDDEN];
   weights[7][3] = 1;
