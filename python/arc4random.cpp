@@ -1,5 +1,5 @@
-// LLVM's archives want arc4random for the names of temporary files. glibc has it from 2.36 on: with this one,
-// which nothing outside of the library sees, the wheel needs 2.34.
+// LLVM's archives need arc4random for the names of temporary files. glibc has it from 2.36 on. With this
+// definition, which is not visible outside of the library, the wheel needs only 2.34.
 #include <sys/random.h>
 
 #include <cerrno>

@@ -1,4 +1,4 @@
-"""New arrays of the library that given arrays are of, and that library's random numbers and streams."""
+"""New arrays of the same library as given arrays, and that library's random numbers and streams."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._arrays import ArrayView, is_torch
 from ._checks import UINT64_MAX, integer
 from ._types import Stream
 
-#: torch computes little with unsigned words: status words and seeds are signed there.
+#: torch supports few operations on unsigned words: status words and seeds are signed there.
 _TORCH_DTYPE = {"uint32": "int32", "uint64": "int64"}
 
 
@@ -44,12 +44,12 @@ class TorchArrays:
         return made.clone(memory_format=self._torch.contiguous_format)
 
     def undrawn(self, length: int) -> Any:
-        """Seeds to `draw`, wherever that is done: tensors of inference mode cannot be filled outside of it."""
+        """Seeds for `draw`, which may run in any mode: tensors of inference mode cannot be filled outside of it."""
         with self._torch.inference_mode(False):
             return self.full((length,), 0, "uint64")
 
     def draw(self, seeds: Any) -> None:
-        """Fills `seeds` from the device's default generator, the one of `torch.manual_seed`; may be captured."""
+        """Fills `seeds` from the device's default generator, that of `torch.manual_seed`; may be captured."""
         seeds.random_()
 
 
@@ -84,11 +84,11 @@ class NumpyArrays:
             return self._module.array(self._module.broadcast_to(source, shape).astype(as_bits), order="C", copy=True)
 
     def undrawn(self, length: int) -> Any:
-        """Seeds to `draw`."""
+        """Seeds for `draw`."""
         return self.full((length,), 0, "uint64")
 
     def draw(self, seeds: Any) -> None:
-        """Fills `seeds` from the library's global generator, the one of `random.seed`."""
+        """Fills `seeds` from the library's global generator, that of `random.seed`."""
         # CuPy draws 63 bits at most.
         bound = UINT64_MAX + 1 if self._is_numpy else 2**63 - 1
         seeds[...] = self._module.random.randint(0, bound, seeds.shape, dtype="uint64")
@@ -120,7 +120,7 @@ def _as_numpy(given: ArrayView) -> Any:
 
 
 def _signed(value: Union[int, float], dtype: str) -> Union[int, float]:
-    """A number of an unsigned dtype as the one with the same bits of the signed dtype that torch has for it."""
+    """A number of an unsigned dtype, as the number with the same bits of the signed dtype that torch has for it."""
     if dtype not in _TORCH_DTYPE:
         return value
     values = 2 ** int(dtype.lstrip("uint"))
@@ -132,7 +132,7 @@ def _is_cupy(array: object) -> bool:
 
 
 def library_of(array: ArrayView) -> Optional[Library]:
-    """What makes arrays like `array`, on its device.
+    """The factory for arrays like `array`, on its device.
 
     torch tensors for torch, CuPy arrays for CuPy, numpy arrays for other arrays on the CPU; None for other arrays on a
     GPU.
@@ -185,7 +185,7 @@ def working_on(like: ArrayView, stream: Stream) -> ContextManager[Any]:
 
 
 def is_capturing(like: ArrayView) -> bool:
-    """Whether `like`'s library is capturing a CUDA graph, where it can tell."""
+    """Whether `like`'s library is capturing a CUDA graph, if it can tell."""
     if not like.on_gpu:
         return False
     if is_torch(like.owner):
@@ -197,7 +197,7 @@ def is_capturing(like: ArrayView) -> bool:
 
 
 def stream_number(stream: Stream) -> int:
-    """A CUDA stream as a number: an int, a torch stream, a CuPy stream, or what has `__cuda_stream__`."""
+    """A CUDA stream as a number: from an int, a torch stream, a CuPy stream, or an object with `__cuda_stream__`."""
     if isinstance(stream, int):
         return integer("stream", stream, 0, UINT64_MAX)
     for attribute in ("cuda_stream", "ptr"):

@@ -1,16 +1,16 @@
-"""From what a caller gives to gumtile_sample_args: checks, conversions, seeds that are drawn, and outputs.
+"""From a caller's arguments to gumtile_sample_args: checks, conversions, drawn seeds, and outputs.
 
-Arguments are bound in loops over the table of fields (`_fields.FIELDS`), which says of what dtype and how long they
-are. What the table does not say is here:
+Arguments are bound in loops over the table of fields (`_fields.FIELDS`), which says what dtype and length they
+have. What the table does not say is here:
 
-- `hidden_states` is a matrix, whose rows may lie apart (`hidden_view`).
+- `hidden_states` is a matrix, with possible gaps between rows (`hidden_view`).
 - `hidden_index`, if it is given, has as many elements as the launch has rows.
 - `row_slot` names slots, of which there may be fewer or more than rows (`_slot_count`).
-- `seed`, if it is not given, is drawn, and `offset` then tells rows of one slot apart (`_draw_seeds`).
+- `seed`, if it is not given, is drawn, and `offset` then distinguishes rows of one slot (`_draw_seeds`).
 - `num_rows`, if it is a number, is at most the number of rows.
 - `token` is written even if it is not given, and is as long as `token_position` says.
 
-What indices point to is compared on the CPU alone, in `_indices`.
+Indices are checked only on the CPU, in `_indices`.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ from ._workspace import HeadHandle
 
 PROGRAMMATIC, WEIGHTS_STABLE = 1, 2
 
-#: What the loops go over.
+#: The fields of the loops.
 INPUTS = tuple(field for field in FIELDS if field.kind == "input" and field.name != "hidden_states")
 OUTPUTS = tuple(field for field in FIELDS if field.kind == "output")
 ROW_SLOT = next(field for field in INPUTS if field.name == "row_slot")
 SLOT_INPUTS = tuple(field for field in INPUTS if field.over == "slots")
 
-#: Arguments that index others.
+#: Arguments that are indices into others.
 _INDICES = frozenset(("hidden_index", "row_slot", "num_rows", "token_position"))
 
-#: Seeds are drawn for as many slots as `row_slot` names, up to here.
+#: Seeds are drawn for as many slots as `row_slot` names, up to this limit.
 MAX_DRAWN = 1 << 20
 
 
 class HeadLike(Protocol):
-    """What launches need of a `Head`, which makes them."""
+    """What launches need of a `Head`, which creates them."""
 
     @property
     def engine(self) -> Engine: ...
@@ -91,7 +91,7 @@ def require_dtype(name: str, array: ArrayView, dtypes: Sequence[str]) -> None:
 
 
 def row_stride(name: str, array: ArrayView) -> int:
-    """Of a matrix whose rows lie without gaps between elements."""
+    """The row stride of a matrix without gaps between the elements of a row."""
     rows, columns = array.shape
     if columns > 1 and array.strides[1] != 1:
         raise ValueError(f"{name}: the elements of a row must be adjacent, not {array.strides[1]} apart")
@@ -103,7 +103,7 @@ def row_stride(name: str, array: ArrayView) -> int:
 
 
 def matrix_dtypes(dtype: str) -> Sequence[str]:
-    """What an array may call itself to be taken as `dtype`: numpy has no bfloat16."""
+    """The dtypes that an array may have to be accepted as `dtype`: numpy has no bfloat16."""
     return ("bfloat16", "uint16", "int16") if dtype == "bfloat16" else (dtype,)
 
 
@@ -120,9 +120,9 @@ def hidden_view(head: HeadLike, hidden_states: Union[Array, ArrayView]) -> Tuple
 
 
 class Arguments:
-    """gumtile_sample_args over arrays that were checked, and the arrays.
+    """gumtile_sample_args over checked arrays, and the arrays.
 
-    `given`: what a caller gives, by name of the field; what is left out is None. `bound`: for a launch that is called
+    `given`: the caller's arguments by field name; None if left out. `bound`: for a launch that is called
     many times, between which left-out rows may change.
     """
 
@@ -138,7 +138,7 @@ class Arguments:
     ) -> None:
         given = {field.name: given.get(field.name) for field in FIELDS}
         self.head = head
-        #: What the launch reads and writes, kept alive, by argument.
+        #: The arrays that the launch reads and writes, by argument; kept alive.
         self.views: Dict[str, ArrayView] = {}
         self.like, stride = hidden_view(head, hidden_states)
         self._library = library_of(self.like)
@@ -169,7 +169,7 @@ class Arguments:
         return self._drawing is not None
 
     def index_faults(self) -> List[str]:
-        """What indices in the CPU's memory point outside of, a line for each; nothing on a GPU."""
+        """The indices in the CPU's memory that point outside of their arrays, one line per array; nothing on a GPU."""
         if self.head.engine._gpu is not None or _INDICES.isdisjoint(self.views):
             return []
         return index_faults(self.args, self._bounds())
@@ -218,13 +218,13 @@ class Arguments:
     def _bind_inputs(self, given: Dict[str, Any]) -> None:
         rows: int = self.args.rows
         drawn = given["seed"] is None and not is_greedy(given["temperature"])
-        # How many elements an array has at least, and how many a number is for.
+        # How many elements an array has at least, and how many a number stands for.
         least = {"one": 1, "rows": rows, "slots": rows, "vocab": self.head.vocab_size}
         length = dict(least)
         if given["row_slot"] is not None:
             self._bind_input(ROW_SLOT, given["row_slot"], rows, rows)
         if self.args.row_slot:
-            least["slots"] = min(rows, 1)  # the slots that are named only the device knows
+            least["slots"] = min(rows, 1)  # only the device knows which slots are named
             if drawn or any(is_one_number(field.name, given[field.name]) for field in SLOT_INPUTS):
                 length["slots"] = self._slot_count(given)
         if drawn and rows > 0:
@@ -234,7 +234,7 @@ class Arguments:
                 self._bind_input(field, given[field.name], least[field.over], length[field.over])
 
     def _draw_seeds(self, given: Dict[str, Any], slots: int) -> None:
-        """Puts seeds that `draw` fills in place of those that were not given."""
+        """Adds seeds that `draw` fills if none were given."""
         library = self._library
         if library is None or not can_draw(self.like):
             raise ValueError(
@@ -249,7 +249,7 @@ class Arguments:
             given["offset"] = library.count(self.args.rows)
 
     def _bind_input(self, field: Field, given: Any, least: int, length: int) -> None:
-        """Binds adjacent elements, of which there are at least `least`; `length`: as many as a number is for."""
+        """Binds adjacent elements, of which there are at least `least`; `length`: how many a number stands for."""
         name, kind = field.name, KINDS[field.dtype]
         if is_array(given):
             found = view(given, name)
@@ -269,7 +269,7 @@ class Arguments:
     # ---- outputs ----
 
     def _bind_outputs(self, given: Mapping[str, Any], may_leave_out: bool) -> Dict[str, Any]:
-        """The arrays by name, None for what was not asked for. `may_leave_out`: rows, whose elements are not written."""
+        """The arrays by name, None if not requested. `may_leave_out`: rows may be left out, and are not written."""
         rows: int = self.args.rows
         least = {"one": 1, "rows": rows, "vocab": self.head.vocab_size}
         outputs: Dict[str, Any] = {}
@@ -283,7 +283,7 @@ class Arguments:
         return outputs
 
     def _bind_output(self, field: Field, given: Any, length: int, fill: bool) -> Any:
-        """The array; for True a new one. `fill`: with what stands for nothing."""
+        """The array; for True a new one. `fill`: fills it with the value for rows that are left out."""
         if given is None or given is False:
             return None
         name = field.name

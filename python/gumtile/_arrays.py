@@ -1,4 +1,4 @@
-"""Arrays of any library, seen as an address with a shape: torch, numpy, CuPy, and what speaks DLPack.
+"""Arrays of any library, seen as an address with a shape: torch, numpy, CuPy, and others with DLPack.
 
 Nothing here copies, allocates or synchronises. What an address and a shape cannot say (another byte order, a mask, a
 pending negation, no memory at all) is refused.
@@ -39,19 +39,19 @@ _TYPESTR = {
 
 
 class ArrayView(NamedTuple):
-    """Where an array lies. `strides` count elements. `owner` and `memory` keep the memory alive."""
+    """An array's address and layout. `strides` count elements. `owner` and `memory` keep the memory alive."""
 
     pointer: int
     shape: Tuple[int, ...]
     strides: Tuple[int, ...]
     dtype: str
     on_gpu: bool
-    #: The GPU's number; None where the array does not say, and on the CPU.
+    #: The GPU's number; None if the array does not say, and on the CPU.
     gpu: Optional[int]
     writable: bool
     #: The array itself.
     owner: Any
-    #: What the array's memory belongs to: an array may be given other memory later, e.g. a module's parameter.
+    #: The owner of the array's memory: an array may get other memory later, e.g. a module's parameter.
     memory: Any
 
     @property
@@ -69,7 +69,7 @@ class ArrayView(NamedTuple):
 
 
 def is_torch(array: object) -> bool:
-    """Whether `array` is a torch tensor. torch is never imported by asking."""
+    """Whether `array` is a torch tensor. Does not import torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(array, torch.Tensor)
 
@@ -93,7 +93,7 @@ def view(array: Any, name: str = "array") -> ArrayView:
 
 
 def is_array(array: object) -> bool:
-    """Whether `view` takes `array`. numpy's scalars are numbers, since their memory is gone at once."""
+    """Whether `view` accepts `array`. numpy's scalars count as numbers, since their memory is temporary."""
     if is_torch(array):
         return True
     numpy = sys.modules.get("numpy")
@@ -126,7 +126,7 @@ def _view_torch(tensor: Any, name: str) -> ArrayView:
         pointer = tensor.data_ptr()
         storage = tensor.untyped_storage()
         start, held = storage.data_ptr(), storage.nbytes()
-    except (RuntimeError, NotImplementedError):  # tensors of torch.func, and what only wraps others
+    except (RuntimeError, NotImplementedError):  # tensors of torch.func, and wrappers of others
         raise ValueError(_no_memory(name, tensor)) from None
     if 0 not in shape:
         last = sum((length - 1) * stride for length, stride in zip(shape, strides))
@@ -176,7 +176,7 @@ def _contiguous(shape: Tuple[int, ...]) -> Tuple[int, ...]:
 
 
 def _is_masked(array: object) -> bool:
-    """Whether it is a masked array of numpy, whose interface does not tell."""
+    """Whether it is a masked array of numpy, whose interface does not show the mask."""
     masked = sys.modules.get("numpy.ma")
     return masked is not None and isinstance(array, masked.MaskedArray)
 
@@ -192,7 +192,7 @@ def _dtype_of(array: Any, typestr: str, name: str) -> str:
             f"{name}: elements in this machine's byte order are needed, not {typestr!r}: give "
             f"array.astype({_NATIVE_ORDER + typestr[1:]!r})"
         )
-    # ml_dtypes' bfloat16 calls itself "<V2" here; its dtype knows better.
+    # ml_dtypes' bfloat16 is "<V2" here; its dtype has the real name.
     return str(getattr(getattr(array, "dtype", None), "name", typestr))
 
 

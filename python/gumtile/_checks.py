@@ -1,4 +1,4 @@
-"""Checks of what is not an array: they name the argument, and nothing reaches ctypes that it would cut short."""
+"""Checks of arguments that are not arrays: errors name the argument, and ctypes gets nothing that it would truncate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX = 2**31 - 1, 2**32 - 1, 2**63 - 1, 
 
 
 def is_bool(value: object) -> bool:
-    """Of Python or of numpy."""
+    """Whether `value` is a bool of Python or of numpy."""
     return isinstance(value, bool) or type(value).__name__ in ("bool_", "bool")
 
 
@@ -52,6 +52,6 @@ def optional_path(name: str, value: Any) -> Optional[bytes]:
 
 
 def instance(name: str, value: Any, kind: type, remedy: str) -> None:
-    """Raises TypeError unless `value` is a `kind`; `remedy`: how to come by one."""
+    """Raises TypeError unless `value` is a `kind`; `remedy`: how to get one."""
     if not isinstance(value, kind):
         raise TypeError(f"{name}: a gumtile.{kind.__name__} is needed, not {type(value).__name__}: {remedy}")

@@ -14,7 +14,7 @@ def command_path() -> pathlib.Path:
 
 
 def main() -> NoReturn:
-    """Becomes the program, with the arguments of this process."""
+    """Replaces this process by the program, with the same arguments."""
     program = command_path()
     if not program.exists():
         sys.exit(f"gumtile: {program} is missing: only wheels have the command (pip install), builds have it in bin/")

@@ -1,4 +1,4 @@
-"""What stands for an array of a launch: numbers, lists, and arrays of other types and layouts, converted once."""
+"""Conversions to arrays of a launch, made once: from numbers, lists, and arrays of other types and layouts."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 class Kind(NamedTuple):
-    """What an argument's elements may be."""
+    """The kinds of elements that an argument may have."""
 
-    #: What the library reads; numbers become the first.
+    #: The dtypes that the library reads; numbers become the first.
     dtypes: Tuple[str, ...]
-    #: What arrays are converted from.
+    #: The dtypes that arrays are converted from.
     converted_from: Tuple[str, ...] = ()
     #: The range of integers, both ends included; None: any real number.
     low: Optional[int] = None
@@ -57,7 +57,7 @@ def is_greedy(given: Any) -> bool:
 
 
 def length_of(name: str, given: Any) -> Optional[int]:
-    """How many elements `given` has by itself; None for a number, which has as many as are needed."""
+    """How many elements `given` has; None for a number, which stands for as many as are needed."""
     if given is None or isinstance(given, numbers.Real):
         return None
     if is_array(given):
@@ -67,7 +67,7 @@ def length_of(name: str, given: Any) -> Optional[int]:
 
 
 def element(name: str, kind: Kind, value: Any) -> Union[int, float]:
-    """One number as the argument has it. Raises TypeError, ValueError."""
+    """One number converted to the argument's type. Raises TypeError, ValueError."""
     number = number_of(name, value)
     if number is None:
         raise TypeError(f"{name}: numbers are needed, not {type(value).__name__}")

@@ -62,12 +62,11 @@ class EngineStats:
 class Engine:
     """Opens a device.
 
-    An engine may be used from any number of threads. It works in the device's primary context, the one of the CUDA
+    An engine may be used from any number of threads. It works in the device's primary context, that of the CUDA
     runtime and of PyTorch. Heads keep their engine alive. After `os.fork` the child must open an engine of its own.
     Engines and heads that are alive when the interpreter ends are left to the system: threads may be using them.
 
-    Raises GumtileError with status DEVICE_UNAVAILABLE where there is no such device, BAD_DATA or IO where a pack cannot
-    be used.
+    Raises GumtileError with status DEVICE_UNAVAILABLE if there is no such device, BAD_DATA or IO if a pack cannot be used.
     """
 
     def __init__(
@@ -90,20 +89,20 @@ class Engine:
         """
         Args:
             device: "auto" (the first GPU, else the CPU), "cpu" or "cuda:N".
-            packs: files of compiled kernels, looked into in this order before anything is compiled.
+            packs: files of compiled kernels, searched in this order before anything is compiled.
             cache_folder: where compiled kernels are kept; None: $GUMTILE_CACHE_DIR, else the user's cache folder.
             cache: False keeps compiled kernels in memory only.
             cache_max_bytes: of the cache on disk; 0: 1 GiB.
-            jit: False never compiles: only what packs and the cache have.
-            tuning: False looks at no tuning record.
+            jit: False never compiles: only packs and the cache are used.
+            tuning: False uses no tuning record.
             tuning_folder: None: $GUMTILE_TUNING_DIR, else the user's data folder.
-            assembler: GPU: False runs no ptxas, even where there is one; the driver assembles what is compiled.
+            assembler: GPU: False runs no ptxas, even if there is one; the driver assembles compiled kernels.
             current_context: GPU: work in the CUDA context that is current on this thread, which must outlive the
                 engine.
-            max_blocks: GPU: bounds the blocks of a launch, to share the card; 0: all of it.
+            max_blocks: GPU: limits the blocks of a launch, to share the card; 0: the whole card.
             cpu_threads: CPU: 0: all that the process may use.
-            log: what to do with messages of set-up calls. It is called on the thread that noticed, one of gumtile's own
-                while the main thread waits; what it raises, the set-up call raises when it ends.
+            log: called with each message of set-up calls, on the thread that noticed the event, one of gumtile's own
+                while the main thread waits. If it raises, the set-up call raises when it ends.
 
         Raises TypeError or ValueError for an argument of another type or range.
         """
@@ -113,7 +112,7 @@ class Engine:
             raise TypeError(f"log: a function of a level and a message is needed, not {type(log).__name__}")
         pack_paths = [path("packs", pack) for pack in packs]
         pack_array = (ctypes.c_char_p * len(pack_paths))(*pack_paths)
-        # The library calls it as long as the engine lives: the finalizer below keeps it.
+        # The library calls it as long as the engine exists: the finalizer below keeps it.
         self._calls = Calls()
         self._log = c.LogFunction(0) if log is None else c.LogFunction(_logger(log, self._calls))
         options = c.EngineOptions(

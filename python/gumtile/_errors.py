@@ -1,4 +1,4 @@
-"""What the library reports, as exceptions."""
+"""The library's errors, as exceptions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Status(enum.IntEnum):
     """Why a call failed: gumtile_status of gumtile.h."""
 
     OK = 0
-    # Of a launch, which then did nothing; CONTEXT_LOST also of set-up.
+    # From a launch, which then did nothing; CONTEXT_LOST also from set-up.
     NOT_PREPARED = 1
     TOO_MANY_ROWS = 2
     WORKSPACE_TOO_SMALL = 3
@@ -19,7 +19,7 @@ class Status(enum.IntEnum):
     LAUNCH_FAILED = 5
     CONTEXT_LOST = 6
     FORKED = 7
-    # Of set-up.
+    # From set-up.
     USAGE = 64
     BAD_DATA = 65
     DEVICE_UNAVAILABLE = 69
@@ -28,7 +28,7 @@ class Status(enum.IntEnum):
     CANNOT_CREATE = 73
     IO = 74
     CANCELLED = 130
-    # Of a library that is newer than this package.
+    # From a library that is newer than this package.
     UNKNOWN = -1
 
     @classmethod

@@ -27,13 +27,13 @@ _DTYPES = {"bfloat16": 1, "float16": 2, "float32": 3, "int32": 4, "int64": 5}
 _FLOATS = ("bfloat16", "float16", "float32")
 _NOISE = {"grouped": 0, "per_token": 1}
 
-#: Called with how many kernels are ready, of how many; returning False cancels.
+#: Called with the number of kernels that are ready, and of all; returning False cancels.
 Progress = Callable[[int, int], Optional[bool]]
 
 
 @dataclass(frozen=True)
 class KernelChoice:
-    """One prepared kernel, and who chose it."""
+    """One prepared kernel, and what chose its schedule."""
 
     features: Tuple[str, ...]
     #: The upper end of its range of batch sizes.
@@ -41,7 +41,7 @@ class KernelChoice:
     schedule: str
     #: "option", "user record …", "shipped record …" or "built-in heuristic".
     rule: str
-    #: Why something else was not taken, or "".
+    #: Why another schedule was not used, or "".
     note: str
 
 
@@ -54,10 +54,10 @@ def _code(table: Dict[str, int], name: str, value: Any) -> int:
 class Head:
     """An LM head that samples.
 
-    It borrows the weights, and keeps their memory and its engine alive: a parameter that is given other memory
-    (`module.half()`, `parameter.data = …`) leaves the head with the old one, until `set_weights`. `sample` may be called
-    from any number of threads at once if their launches have workspaces of their own; `prepare`, `set_weights` and
-    `set_array` must not run beside launches.
+    It borrows the weights, and keeps their memory and its engine alive: if a parameter gets other memory
+    (`module.half()`, `parameter.data = …`), the head keeps the old memory, until `set_weights`. `sample` may be called
+    from any number of threads at once if their launches have separate workspaces; `prepare`, `set_weights` and
+    `set_array` must not run at the same time as launches.
     """
 
     # BEGIN generated: head attributes, from src/head/fields.cpp
@@ -88,12 +88,12 @@ class Head:
         Args:
             engine: where it runs.
             weights: [vocab_size, hidden_size] in bfloat16, float16 or float32 in the memory of the engine's device;
-                the elements of a row adjacent, rows at any distance. A torch tensor, or any array with
+                the elements of a row are adjacent, rows at any distance. A torch tensor, or any array with
                 `__cuda_array_interface__`, `__array_interface__` or `__dlpack__`. Bytes that are changed in place
-                count from the next launch on.
+                take effect at the next launch.
             first_token: the token of the weights' first row, for a range of a larger vocabulary.
-            noise: "grouped" (one Gumbel for 16 tokens) or "per_token". Different, equally exact, streams of tokens.
-            weights_dtype: "bfloat16" where the array holds its bits as uint16 or int16; else that of the array.
+            noise: "grouped" (one Gumbel per 16 tokens) or "per_token". Different, equally exact streams of tokens.
+            weights_dtype: "bfloat16" if the array holds its bits as uint16 or int16; else that of the array.
             hidden_dtype: "bfloat16", "float16" or "float32"; None: as the weights. Rounded to the weights' dtype.
             token_dtype: "int32" or "int64".
             bias: [vocab_size] in bfloat16, float16 or float32, kept alive like the weights: added to the logits of all
@@ -166,21 +166,21 @@ class Head:
         *,
         threads: int = 0,
     ) -> None:
-        """Readies kernels for every batch of up to `max_rows` rows; no launch compiles anything.
+        """Prepares kernels for every batch of up to `max_rows` rows; no launch compiles anything.
 
         May be called again for more. What was prepared and graphs that were captured stay valid; workspaces of
         `workspace` stay as large as they are.
 
         Args:
             max_rows: the largest number of rows of a launch.
-            features: sets of what launches ask for beside tokens and status words: () and ("logprob",). A launch takes
-                the smallest set that has what it asks for.
+            features: sets of what launches request beside tokens and status words: () and ("logprob",). A launch takes
+                the smallest set that has what it requests.
             progress: called after each kernel with (ready, all); returning False cancels, which raises GumtileError
                 with status CANCELLED. Exceptions pass through. It is called on one of gumtile's threads while the main
                 thread waits, else on the thread that prepares.
-            threads: that compile at a time; 0: one a processor, up to 16.
+            threads: that compile at the same time; 0: one per processor, up to 16.
 
-        Ctrl-C, and whatever else a signal's handler raises, cancels it: it is raised when the kernels that are being
+        Ctrl-C, or any exception from a signal handler, cancels it and is raised when the kernels that are being
         compiled are done. Raises GumtileError.
         """
         if isinstance(features, str) or not all(isinstance(names, (tuple, list, set, frozenset)) for names in features):
@@ -216,7 +216,7 @@ class Head:
             self._by_thread = threading.local()
 
     def set_weights(self, weights: Array) -> None:
-        """Other weights of the same shape and dtype from the next launch on; nothing is compiled.
+        """Uses other weights of the same shape and dtype from the next launch on; nothing is compiled.
 
         Captured graphs keep the old address: keep those weights alive as long as the graphs. Raises ValueError.
         """
@@ -228,8 +228,8 @@ class Head:
         self._weights = array
 
     def set_array(self, name: str, array: Array) -> None:
-        """Another array in place of one that the head was made with, by its parameter's name, from the next launch on; of
-        the same dtype. Nothing is compiled.
+        """Replaces an array that the head was created with, by its parameter's name, from the next launch on, by another
+        of the same dtype. Nothing is compiled.
 
         Captured graphs keep the old address: keep that array alive as long as the graphs. Raises ValueError.
         """
@@ -242,7 +242,7 @@ class Head:
         self._arrays[name] = found
 
     def choices(self) -> List[KernelChoice]:
-        """The prepared kernels, and who chose them."""
+        """The prepared kernels, and what chose their schedules."""
         found = []
         for index in range(lib.gumtile_head_choice_count(self._handle)):
             choice = c.KernelChoice()
@@ -272,10 +272,10 @@ class Head:
         Args:
             like: an array whose library allocates the memory, e.g. the hidden states. None: the engine does, which on a
                 GPU synchronises.
-            stream: in whose order it is made ready; None: the current stream of `like`'s library, or the legacy default
+            stream: in whose order it is initialised; None: the current stream of `like`'s library, or the legacy default
                 stream.
 
-        Raises GumtileError where more rows are asked for than were prepared.
+        Raises GumtileError for more rows than were prepared.
         """
         array = None if like is None else view(like, "like")
         if stream is None:
@@ -320,9 +320,9 @@ class Head:
     ) -> Launch:
         """A launch to be called many times, for decode loops and CUDA graphs: see `sample` for the arguments, and `Launch`.
 
-        What has to be converted (numbers, lists, float64, int32 seeds, gaps between elements) is copied here, once: see
-        `Launch.inputs`. Without seeds each call draws new ones. Without `workspace` the launch gets one of its own, made
-        by the library of the hidden states; inside of a capture pass one that was made before.
+        Arguments that have to be converted (numbers, lists, float64, int32 seeds, gaps between elements) are copied here,
+        once: see `Launch.inputs`. Without seeds each call draws new ones. Without `workspace` the launch gets one of its
+        own, allocated by the library of the hidden states; inside of a capture pass one that was created before.
         """
         # BEGIN generated: call values, from src/head/fields.cpp
         given = dict(
@@ -369,15 +369,15 @@ class Head:
         programmatic: bool = False,
         weights_stable: bool = False,
     ) -> SampleResult:
-        """Samples one token a row. One kernel on a GPU; on the CPU the tokens are there on return.
+        """Samples one token per row. One kernel on a GPU; on the CPU the tokens are there on return.
 
-        All arrays are in the memory of the engine's device (pinned torch tensors will do for a GPU), of any library
-        that `Head` takes. They are read when the kernel runs. *Slots* are where requests live: slot = row unless
-        `row_slot` says otherwise.
+        All arrays are in the memory of the engine's device (pinned torch tensors are accepted for a GPU), of any library
+        that `Head` takes. They are read when the kernel runs. A *slot* is where a request lives for many launches:
+        slot = row unless `row_slot` says otherwise.
 
-        Rows that share seed and offset share their noise, and then rows of one prompt are one sample: rows that live at
-        the same time need different seeds, and the draws of one seed different offsets. Without `seed` each row has a
-        seed of its own, which is new in every call.
+        Rows that share seed and offset share their noise, and then rows of one prompt are one sample: requests that run
+        at the same time need different seeds, and the draws of one seed different offsets. Without `seed` each row gets
+        a new seed in every call.
 
         Args:
             hidden_states: [rows, hidden_size] of the head's hidden dtype; with `hidden_index` any number of rows.
@@ -403,24 +403,24 @@ class Head:
             status: [rows] uint32 or int32 to write to, True for a new one, None for none: gumtile.RowStatus bits.
             any_status: one uint32 or int32 to write to, True for a new one, None for none: all rows' bits.
             workspace: of `workspace`. None: one that the head keeps for this stream or, on the CPU, this thread. It is
-                made at the first use, which on a GPU synchronises, and not for captures: make one before and pass it.
+                created at the first use, which on a GPU synchronises, and not in captures: create one before and pass it.
             stream: a number, or a stream of torch or CuPy. None: the current stream of the library that the hidden
                 states are of, else the legacy default stream.
             programmatic: may start before the stream's previous kernel has ended (programmatic dependent launch).
             weights_stable: no kernel that may still run writes the weights: they are fetched early.
 
-        The elements of a row of hidden states are adjacent. The other inputs may also be numbers, which count for all
+        The elements of a row of hidden states are adjacent. The other inputs may also be numbers, which apply to all
         rows or slots, lists, arrays of one element without dimensions, or [rows, 1], with or without gaps between
-        elements; those of float32 of any type of numbers, those of 64 bits of any integers, negative ones as the same
-        bits. They are converted, and so are hidden states that are one row broadcast to many. New outputs hold token -1,
-        and 0 in all others, for rows that are left out.
+        elements. Inputs of float32 may be of any type of numbers, and those of 64 bits of any integers; negative ones
+        stand for the same bits. They are converted, and so are hidden states that are one row broadcast to many. For
+        rows that are left out, new outputs hold token -1, and 0 in all others.
 
-        Raises TypeError or ValueError for arguments that do not fit, before anything is launched; among them, on the
-        CPU, indices that point outside of their array. Raises GumtileError for what the library refuses: NOT_PREPARED,
+        Raises TypeError or ValueError for arguments that do not fit, before anything is launched; on the CPU also for
+        indices that point outside of their array. Raises GumtileError if the library refuses: NOT_PREPARED,
         TOO_MANY_ROWS, WORKSPACE_TOO_SMALL, LAUNCH_FAILED, CONTEXT_LOST, FORKED.
 
-        Arrays must stay alive until the kernel has run. torch's and CuPy's allocators see to that as long as `stream` is
-        the current one.
+        Arrays must stay alive until the kernel has run. torch's and CuPy's allocators ensure that if `stream` is the
+        current one.
         """
         # BEGIN generated: call values, from src/head/fields.cpp
         given = dict(

@@ -1,4 +1,4 @@
-"""Checks of indices that lie in the CPU's memory: what a kernel would read or write outside of arrays."""
+"""Checks of indices in the CPU's memory: what a kernel would read or write outside of arrays."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from . import _library as c
 
 
 class Bounds(NamedTuple):
-    """How long the arrays are that a launch's indices point into."""
+    """The lengths of the arrays that a launch's indices refer to."""
 
     hidden_rows: int
-    #: By argument: temperature and seed, where they are given.
+    #: By argument: temperature and seed, if they are given.
     slots: Dict[str, int]
     #: The elements of `token` where it has positions.
     tokens: Optional[int]
@@ -23,7 +23,7 @@ def _words(address: Optional[int], count: int) -> List[int]:
 
 
 def index_faults(args: c.SampleArgs, bounds: Bounds) -> List[str]:
-    """A line for each argument whose indices point outside: of host memory only, read now.
+    """One line per argument whose indices point outside: only of host memory, read now.
 
     Rows that are left out count for `hidden_index` only: their hidden states are read, too.
     """

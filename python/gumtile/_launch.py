@@ -22,12 +22,12 @@ class Launch:
     """A launch whose arguments were bound once by `Head.bind`: calling it is one call into the library.
 
     The device reads the bound arrays when the kernel runs, so values are changed in place (temperatures, seeds,
-    offsets, slots, `num_rows`, hidden states), on a GPU in the order of the stream. The arrays are kept alive. What had
-    to be converted (numbers, lists, other types, gaps between elements) was copied once: change the copy, which is in
-    `inputs`; later changes of the original are not seen.
+    offsets, slots, `num_rows`, hidden states), on a GPU in the order of the stream. The arrays are kept alive. Arguments
+    that had to be converted (numbers, lists, other types, gaps between elements) were copied once: change the copy, which
+    is in `inputs`; later changes of the original are not seen.
 
     Without seeds each call first draws new ones into `result.seed`, from the generator of the hidden states' library
-    (`torch.manual_seed`, `numpy.random.seed`); this may be captured into a graph, whose replays draw anew.
+    (`torch.manual_seed`, `numpy.random.seed`); this may be captured into a graph, whose replays draw new seeds.
 
     One launch object has one workspace: call it from one thread at a time, and on one stream, or on streams that wait
     for each other.
@@ -55,7 +55,7 @@ class Launch:
 
     @property
     def inputs(self) -> Dict[str, Any]:
-        """The arrays that the launch reads, by argument: those that were given, or the copies that were made of them."""
+        """The arrays that the launch reads, by argument: those that were given, or their converted copies."""
         views = self._arguments.views
         bound = {field.name: views[field.name].owner for field in INPUTS if field.name in views}
         return {"hidden_states": self._like.owner, **bound}
@@ -76,8 +76,8 @@ class Launch:
             check(status)
 
     def set_hidden_states(self, hidden_states: Array) -> None:
-        """Other hidden states from the next call on, of the same kind: [rows, hidden_size] with at most as many rows as
-        were bound. Raises ValueError."""
+        """Uses other hidden states from the next call on, of the same kind: [rows, hidden_size] with at most as many rows
+        as were bound. Raises ValueError."""
         array, stride = hidden_view(self._arguments.head, hidden_states)
         if self._args.hidden_index is None:
             if array.shape[0] > self._max_rows:

@@ -157,7 +157,7 @@ def library_path() -> str:
 def _load() -> ctypes.CDLL:
     path = library_path()
     try:
-        # CDLL releases Python's lock for the time of each call.
+        # CDLL releases Python's lock during each call.
         library = ctypes.CDLL(path)
     except OSError as error:
         raise ImportError(

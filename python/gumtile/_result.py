@@ -1,4 +1,4 @@
-"""What a call returns."""
+"""The result of a call."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class SampleResult:
-    """Arrays of the library of the hidden states; None for what was not asked for.
+    """Arrays of the library of the hidden states; None for outputs that were not requested.
 
-    Arrays that gumtile made hold token -1, and 0 in all others, for rows that were left out.
+    For rows that were left out, arrays that gumtile created hold token -1, and 0 in all others.
     """
 
     # BEGIN generated: results, from src/head/fields.cpp
@@ -25,5 +25,5 @@ class SampleResult:
     # END generated: results
     #: [slots]: the seeds that were given or drawn; with `offset` they repeat the sample. None if nothing was drawn.
     seed: Any = None
-    #: [rows]: the offsets that were given, or made because seeds were drawn for slots; None: 0.
+    #: [rows]: the offsets that were given, or generated because seeds were drawn for slots; None: 0.
     offset: Any = None

@@ -1,7 +1,7 @@
-"""Calls that take their time or call back: interruptible, and without exceptions that get lost on the way.
+"""Calls that take long or call back: interruptible, and without losing exceptions.
 
 A signal's handler runs between two steps of the main thread, and may raise there: Ctrl-C does. While the main thread
-waits in the library there is no step, and what a handler raises at the start of a callback no callback can catch. So
+waits in the library there is no step, and no callback can catch what a handler raises at its start. So
 the main thread waits in Python instead, for a thread that calls the library.
 """
 
@@ -21,13 +21,13 @@ _LONGEST_WAIT_S = 60.0
 
 
 class Calls:
-    """What callbacks of one engine raised; appended to from any thread."""
+    """The exceptions that callbacks of one engine raised; any thread may append."""
 
     def __init__(self) -> None:
         self.failures: List[BaseException] = []
 
     def raise_failure(self) -> None:
-        """Raises what a callback raised first, once."""
+        """Raises the first exception of a callback, once."""
         try:
             failure = self.failures.pop(0)
         except IndexError:
@@ -37,7 +37,7 @@ class Calls:
 
 
 class Call:
-    """One call. `cancelled` is what progress callbacks look at."""
+    """One call. Progress callbacks check `cancelled`."""
 
     def __init__(self, calls: Calls, function: Callable[..., int], arguments: Any) -> None:
         self.cancelled = False
@@ -53,24 +53,24 @@ class Call:
         try:
             self._unclaimed.pop()
         except IndexError:
-            return  # whoever wanted it was interrupted before it began
+            return  # its caller was interrupted before it began
         try:
             self._status = self._function(*self._arguments)
-            if self._status:  # the words are kept by thread
+            if self._status:  # the text is kept per thread
                 self._message = (lib.gumtile_last_error() or b"").decode("utf-8", "replace")
         finally:
             self._done.set()
 
     def _abandon(self) -> None:
-        """Ends the call as soon as it can be, and not before: it works with the head."""
+        """Ends the call as soon as possible, and waits for that: it uses the head."""
         while not self._done.is_set():
             try:
                 self.end()
-            except BaseException:  # a second Ctrl-C changes nothing: the first is on its way
+            except BaseException:  # a second Ctrl-C changes nothing: the first is being handled
                 pass
 
     def end(self) -> None:
-        """Cancels the call and waits for it, but not for ever for one whose callback does not return."""
+        """Cancels the call and waits for it, but not forever if its callback does not return."""
         self.cancelled = True
         try:
             self._unclaimed.pop()
@@ -102,7 +102,7 @@ _is_exiting = False
 
 
 def run(call: Call, in_place: bool = False) -> None:
-    """Runs a call; `in_place`: on this thread, whatever it is."""
+    """Runs a call; `in_place`: on this thread, whichever it is."""
     with _lock:
         if _is_exiting:
             raise RuntimeError("the interpreter is exiting")

@@ -1,4 +1,4 @@
-"""The types of what callers give: arrays of any library, numbers, and what stands for an output."""
+"""The types that callers pass: arrays of any library, numbers, and requests for outputs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class HasDLPack(Protocol):
     def __dlpack_device__(self) -> Callable[..., Any]: ...
 
 
-#: A torch tensor, a numpy or CuPy array, or what shows its memory in one of the same ways.
+#: A torch tensor, a numpy or CuPy array, or any object with one of their array interfaces.
 Array = Union[HasArrayInterface, HasCudaArrayInterface, HasDLPack]
 
 #: An array, or a number for all rows or slots, or a list of numbers.
@@ -40,5 +40,5 @@ Numbers = Union[Array, SupportsFloat, SupportsIndex, Sequence[Any]]
 #: An array to write to, True for a new one, None or False for none.
 Output = Union[Array, bool, None]
 
-#: A CUDA stream: a number, or a stream of torch, CuPy, or of what has `__cuda_stream__`.
+#: A CUDA stream: a number, or a stream of torch, CuPy, or of any library with `__cuda_stream__`.
 Stream = Any

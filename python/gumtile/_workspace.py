@@ -1,4 +1,4 @@
-"""Workspaces: the device memory that launches share their progress through."""
+"""Workspaces: the device memory through which launches share their progress."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class HeadHandle(ctypes.c_void_p):
 
 
 class Workspace:
-    """Memory for the launches of one head in the order of one stream; made by `Head.workspace`.
+    """Memory for the launches of one head in the order of one stream; created by `Head.workspace`.
 
     Streams that may overlap need one each, and so do threads that launch on the CPU at the same time. `owner` is what
     holds the memory.

@@ -1,10 +1,10 @@
 """Sampling as custom ops of torch, for torch.compile and CUDA graphs.
 
-Importing this module registers two ops. Heads are named by a number, since ops take no objects:
+Importing this module registers two ops. They identify heads by a number, since ops take no objects:
 
     import gumtile.torch
 
-    number = gumtile.torch.register(head)       # of a head that was prepared
+    number = gumtile.torch.register(head)       # a head that was prepared
 
     @torch.compile(fullgraph=True)
     def step(hidden_states, temperature, seed, offset):
@@ -47,7 +47,7 @@ _lock = threading.Lock()
 
 
 def register(head: Head) -> int:
-    """The number under which the ops know `head`, which is kept alive until `unregister`. Thread safe."""
+    """The number by which the ops identify `head`, which is kept alive until `unregister`. Thread safe."""
     instance("head", head, Head, "gumtile.Head(engine, weights)")
     global _next
     with _lock:
@@ -115,7 +115,7 @@ def _outputs(head: Head, hidden_states: Tensor, rows: int) -> Tuple[Tensor, Tens
     )
 
 
-#: Ops that draw: equal calls are not one call, and none is repeated. Older versions of torch cannot be told.
+#: Marks ops that draw: equal calls must not be merged or repeated. Older versions of torch have no such tag.
 _DRAWS: Dict[str, Any] = {}
 if "tags" in inspect.signature(torch.library.custom_op).parameters:
     _DRAWS["tags"] = (torch.Tag.nondeterministic_seeded,)
@@ -150,7 +150,7 @@ def sample(
     rows = _rows(hidden_states, hidden_index)
     token, logprob, status = _outputs(found, hidden_states, rows)
     if row_slot is not None or num_rows is not None or token_position is not None:
-        for output, value in ((token, -1), (logprob, 0), (status, 0)):  # what is left out is not written
+        for output, value in ((token, -1), (logprob, 0), (status, 0)):  # rows that are left out are not written
             output.fill_(value)
     workspace = torch.empty(found.workspace_bytes(max(rows, 1)), dtype=torch.uint8, device=hidden_states.device)
     _init(found, workspace)

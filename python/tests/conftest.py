@@ -1,4 +1,4 @@
-"""What the tests share: an engine on the CPU, made-up data, and a head that is prepared."""
+"""What the tests share: an engine on the CPU, made-up data, and a prepared head."""
 
 from __future__ import annotations
 

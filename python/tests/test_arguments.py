@@ -21,7 +21,7 @@ class OnGpu:
 
 
 class DLPackOnly:
-    """An array of a library that speaks DLPack and nothing else."""
+    """An array of a library with only DLPack."""
 
     def __init__(self, array: np.ndarray) -> None:
         self.array = array

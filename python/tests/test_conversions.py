@@ -18,7 +18,7 @@ TEMPERATURE = np.linspace(0.5, 1.5, ROWS).astype(np.float32)
 
 
 def tokens(head: gumtile.Head, data: Data, **arguments: Any) -> Any:
-    """With everything of the types that the library reads, unless given."""
+    """Samples with arguments of the types that the library reads, except those given."""
     plain: Dict[str, Any] = {"temperature": TEMPERATURE, "seed": SEED, "offset": SEED * 3}
     plain.update(arguments)
     sampled = head.sample(data[1], **plain).token
@@ -125,7 +125,7 @@ def test_a_bound_launch_shows_what_it_reads(head: gumtile.Head, data: Data) -> N
     assert launch.inputs["seed"] is seed and launch.inputs["hidden_states"] is data[1]
     launch()
     before = launch.result.token.copy()
-    given[:] = 0  # not seen
+    given[:] = 0  # the launch does not see it
     launch()
     np.testing.assert_array_equal(launch.result.token, before)
     launch.inputs["temperature"][:] = 0

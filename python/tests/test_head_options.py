@@ -1,4 +1,4 @@
-"""What a head is made with beside its weights, for every row of the table of fields."""
+"""The options of a head beside its weights, for every row of the table of fields."""
 
 from __future__ import annotations
 

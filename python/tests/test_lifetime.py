@@ -1,4 +1,4 @@
-"""What outlives what: interrupts during set-up, callbacks that raise, and the interpreter's end beside threads."""
+"""Lifetimes: interrupts during set-up, callbacks that raise, and the interpreter's end while threads run."""
 
 from __future__ import annotations
 

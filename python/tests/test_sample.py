@@ -163,7 +163,7 @@ def test_no_rows(head: gumtile.Head) -> None:
 def test_set_weights(engine: gumtile.Engine, data: Data, logits: np.ndarray) -> None:
     head = gumtile.Head(engine, np.zeros_like(data[0]))
     head.prepare(ROWS)
-    head.set_weights(data[0].copy())  # nothing but the head holds the copy
+    head.set_weights(data[0].copy())  # only the head holds the copy
     np.testing.assert_array_equal(head.sample(data[1], temperature=GREEDY).token, logits.argmax(axis=1))
     with pytest.raises(ValueError, match="weights"):
         head.set_weights(data[0][1:])

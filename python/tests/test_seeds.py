@@ -1,4 +1,4 @@
-"""Seeds that are drawn where none are given."""
+"""Seeds that are drawn if none are given."""
 
 from __future__ import annotations
 

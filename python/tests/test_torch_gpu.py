@@ -1,4 +1,4 @@
-"""torch tensors on a GPU: streams, CUDA graphs, torch.compile. Skipped where torch or a GPU is missing."""
+"""torch tensors on a GPU: streams, CUDA graphs, torch.compile. Skipped if torch or a GPU is missing."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def parameters() -> Dict[str, Any]:
 
 
 def change(arrays: Dict[str, Any], step: int) -> None:
-    """Other values in place, in the order of the current stream."""
+    """Changes values in place, in the order of the current stream."""
     arrays["temperature"].fill_(0.25 + (step % 7) * 0.25)
     arrays["seed"].add_(1_000_003)
     arrays["offset"].add_(1)
@@ -102,7 +102,7 @@ def test_current_stream(head: gumtile.Head, hidden: Any) -> None:
     states = torch.zeros_like(hidden)
     torch.cuda.synchronize()
     with torch.cuda.stream(stream):
-        head.sample(states, seed=seed)  # makes this stream's workspace
+        head.sample(states, seed=seed)  # creates this stream's workspace
         torch.cuda._sleep(100_000_000)
         states.copy_(hidden)  # long after the next line, unless that is on this stream, too
         result = head.sample(states, seed=seed)
@@ -173,7 +173,7 @@ def test_launches_allocate_nothing(head: gumtile.Head, hidden: Any) -> None:
         torch.cuda.synchronize()
         return changed
 
-    # Other processes on the GPU allocate, too, but not every time.
+    # Other processes on the GPU also allocate, but not every time.
     assert not all(changes() for _ in range(5))
 
 

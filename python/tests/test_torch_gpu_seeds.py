@@ -1,4 +1,4 @@
-"""Seeds from torch's generator, and what gumtile makes and converts, on a GPU. Skipped where torch or a GPU is missing."""
+"""Seeds from torch's generator, and arrays that gumtile creates or converts, on a GPU; skipped without either."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_what_is_made_is_in_the_order_of_the_stream(head: gumtile.Head, prompt: 
     torch.cuda.synchronize()
     temperature = torch.full((ROWS,), 0.5, dtype=torch.float64, device="cuda")
     torch.cuda.synchronize()
-    torch.cuda._sleep(100_000_000)  # holds up the current stream, which must not matter
+    torch.cuda._sleep(100_000_000)  # delays the current stream, which must not matter
     result = head.sample(prompt, temperature=temperature, row_slot=[*range(ROWS - 1), -1], stream=stream)
     stream.synchronize()
     with torch.cuda.stream(stream):

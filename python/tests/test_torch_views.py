@@ -47,7 +47,7 @@ def functional(*shape: int, dtype: Any) -> Any:
 
 
 def emptied(*shape: int, dtype: Any) -> Any:
-    """A view into storage that was given back, as sharded models do."""
+    """A view into storage that was released, as in sharded models."""
     tensor = torch.zeros((shape[0] + 1, *shape[1:]), dtype=dtype)[1:]
     tensor.untyped_storage().resize_(0)
     return tensor

@@ -1,4 +1,4 @@
-"""What an address and a shape cannot say of an array is refused by the argument's name."""
+"""Arrays that an address and a shape do not describe are refused, naming the argument."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def other_order(array: np.ndarray) -> np.ndarray:
 
 
 class Interface:
-    """An array of no library, with an interface of the test's."""
+    """An array of no library, with the test's interface."""
 
     def __init__(self, like: np.ndarray, **changes: Any) -> None:
         self.__array_interface__ = {**like.__array_interface__, **changes}
 
 
 class NowhereInDLPack:
-    """Speaks DLPack, and has no memory."""
+    """Has DLPack, but no memory."""
 
     def __init__(self, like: np.ndarray) -> None:
         import ctypes

@@ -1,4 +1,4 @@
-"""What an installed wheel promises of its library. Skipped where the tests use another library."""
+"""What an installed wheel promises about its library. Skipped if the tests use another library."""
 
 from __future__ import annotations
 
