@@ -1,5 +1,5 @@
 # The C interface through its shared library: from C, and from C++17 with gumtile.hpp. Each on the CPU, and on a GPU (label
-# gpu) where there is one.
+# gpu) if there is one.
 enable_language(C)
 
 add_executable(test_capi_c capi/test_capi.c)
@@ -12,7 +12,7 @@ add_executable(test_capi capi/main.cpp capi/test_structs.cpp capi/test_heads.cpp
   capi/test_fork.cpp)
 add_executable(test_capi_gpu capi/main.cpp capi/test_graphs.cpp capi/test_streams.cpp capi/test_context_lost.cpp)
 target_link_libraries(test_capi_gpu PRIVATE gumtile_cuda)
-# Faults of a driver that is not there, or is a fake one: the same wherever they run.
+# Faults of a missing or fake driver: the same on every machine.
 add_library(fake_libcuda MODULE fake_libcuda.c)
 target_compile_options(fake_libcuda PRIVATE -Wall -Wextra)
 add_executable(test_driver_faults capi/main.cpp capi/test_driver_faults.cpp)

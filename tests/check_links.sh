@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# check_links.sh FILE.md...: every relative link leads to a file or folder, and to a heading where it names one. Prints the
+# check_links.sh FILE.md...: every relative link leads to a file or folder, and to a heading if it names one. Prints the
 # ones that do not, and ends with 1 if there are any.
 set -euo pipefail
 

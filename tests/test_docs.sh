@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The documents say what is so: links lead somewhere, the tutorial is its program, and the README's shell lines and Python
-# run, in the order in which they stand there.
+# The documents are right: links lead somewhere, the tutorial is its program, and the README's shell lines and Python
+# run, in their order.
 #
 #   test_docs.sh BUILD_FOLDER
 set -euo pipefail
@@ -19,7 +19,7 @@ cd "$source"
 tests/check_links.sh ./*.md docs/*.md docs/adr/*.md examples/*.md || fail 'links'
 diff <(blocks cpp docs/dsl-tutorial.md) examples/own_kernel.cpp || fail 'the C++ blocks of the tutorial are not own_kernel.cpp'
 
-# What the README runs lies where a user would have it.
+# What the README runs is where a user would have it.
 mkdir -p "$work/build" "$work/bin"
 ln -s "$build" "$work/build/release"
 for name in python examples README.md; do ln -s "$source/$name" "$work/$name"; done

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that every tracked C++ file is formatted as .clang-format says, or formats them with --fix. Other releases of
-# clang-format lay some code out differently, so only 14 is asked; where it is missing, nothing is checked.
+# clang-format lay some code out differently, so only 14 is used; if it is missing, nothing is checked.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -4,7 +4,7 @@
 #
 #   tools/compare_builds.sh OLD_GUMTILE NEW_GUMTILE
 #
-# For changes that are to move no code. Ends with 1 if anything differs.
+# For changes that must not change generated code. Ends with 1 if anything differs.
 set -euo pipefail
 old=${1:?usage: $0 OLD_GUMTILE NEW_GUMTILE}
 new=${2:?usage: $0 OLD_GUMTILE NEW_GUMTILE}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the Python tests with a given libgumtile. Exits with 77 where no python3 has numpy and pytest.
+# Runs the Python tests with a given libgumtile. Exits with 77 if no python3 has numpy and pytest.
 #
 #   run.sh path/to/libgumtile.so [pytest arguments]
 set -euo pipefail

@@ -1,4 +1,4 @@
-"""Seeds from torch's generator, and arrays that gumtile creates or converts, on a GPU; skipped without either."""
+"""Seeds from torch's generator, and arrays that gumtile creates or converts, on a GPU. Skipped if either is missing."""
 
 from __future__ import annotations
 

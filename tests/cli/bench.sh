@@ -7,11 +7,11 @@ bench=(bench --vocab-size 256 --hidden-size 64 --batches '1,3' --device cpu --re
 succeeds "${bench[@]}" --format json
 json '[m["batch"] for m in d["results"]] == [1, 3] and d["ceiling"]["gigabytes_per_second"] > 0'
 json 'all(m["command"].startswith("gumtile bench ") and m["median_us"] > 0 for m in d["results"])'
-# A batch size whenever a line asks for one, a line of JSON for each.
+# Measures a batch size for each line of input, with a line of JSON for each.
 checks=$((checks + 1))
 answers=$(printf '3\n1\n3\n' | "$gumtile" "${bench[@]}" --on-request 2>stderr | grep -o '"batch":[0-9]*' | tr '\n' ' ')
 if [[ $answers != '"batch":3 "batch":1 "batch":3 ' ]]; then fail "bench --on-request answered '$answers'"; fi
-# Several shapes and schedules, and who chose each.
+# Several shapes and schedules, and what chose each schedule.
 head=(--device cpu --repeats 3 --batches '2,1')
 succeeds bench "${head[@]}" --shapes 256x64,300x32 --schedule auto --schedule host:b1,v512 --format json
 json '[(m["vocab_size"], m["hidden_size"], m["batch"]) for m in d["results"]] == [(256, 64, 2)] * 2 + [(256, 64, 1)] * 2 + [(300, 32, 2)] * 2 + [(300, 32, 1)] * 2'

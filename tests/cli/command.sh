@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The command itself: help, errors, what was meant, completion.
+# The command itself: help, errors, suggestions, completion.
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "$0")/prelude.sh"
 
@@ -83,7 +83,7 @@ sys.stdout.write(text.decode().replace("\r", ""))' "$gumtile" help sample >stdou
 fi
 
 # ---- Errors ---------------------------------------------------------------------------------------------------
-# One style: the program's name, what is wrong, and where to read on.
+# One style: the program's name, what is wrong, and where to read more.
 # refuses TEXT ARGUMENTS...
 refuses() {
   fails 64 "$@"

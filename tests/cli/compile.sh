@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# gumtile compile, and what takes kernels from packs.
+# gumtile compile, and the commands that use packs.
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "$0")/prelude.sh"
 

@@ -25,7 +25,7 @@ if command -v ptxas >/dev/null; then
   succeeds inspect --emit cubin --target sm_90a "${small[@]}"
   if [[ $(head -c 4 stdout) != $'\x7fELF' ]]; then fail "$command_line: is not an ELF file"; fi
 fi
-# One that stands for ptxas: the result is its file, byte for byte, if that is a cubin for the target.
+# A replacement for ptxas: the result is its file, byte for byte, if that is a cubin for the target.
 mkdir ptxas_in
 if command -v python3 >/dev/null; then
   # shellcheck disable=SC2016 # the script's own words

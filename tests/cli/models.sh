@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Which matrix of a model is taken as its head, and what is said of it: sample, compile --model, tune --model.
+# Which matrix of a model is used as its head, and the notes about it: sample, compile --model, tune --model.
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "$0")/prelude.sh"
 
@@ -23,7 +23,7 @@ printf '%b' "$(little_endian ${#header})" >hidden.safetensors
 printf '%s' "$header" >>hidden.safetensors
 printf '%b' "$(repeat $one 16)" >>hidden.safetensors
 
-# says TEXT: the command before said so on stderr. silent: it said nothing there.
+# says TEXT: the previous command printed TEXT on stderr. silent: it printed nothing there.
 says() {
   if ! grep -qF -- "$1" stderr; then fail "$command_line: does not say '$1'"; fi
 }
@@ -190,7 +190,7 @@ if grep -q 'seeds were drawn' stdout; then fail "$command_line: says that seeds 
 succeeds "${unseeded[@]}" --row-slot 2,0,-1,2 --format json
 json 'len(d["seeds"]) == 3 and [row["seed"] for row in d["rows"]] == [d["seeds"][i] for i in (2, 0, 2)]'
 
-# ---- A file that is cut short while it is read --------------------------------------------------------------------
+# ---- A file that is truncated while it is read --------------------------------------------------------------------
 if [[ -r /proc/self/maps ]]; then
   header='{"lm_head.weight":{"dtype":"F32","shape":[100000,64],"data_offsets":[0,25600000]}}'
   printf '%b%s' "$(little_endian ${#header})" "$header" >large.safetensors
@@ -202,7 +202,7 @@ if [[ -r /proc/self/maps ]]; then
   GUMTILE_CACHE_DIR=$folder/cold "$gumtile" sample --device cpu --weights large.safetensors \
     --hidden-states wide.safetensors >stdout 2>stderr &
   sampler=$!
-  for ((i = 0; i < 2000; i++)); do # compiling follows, and takes longer than this notices
+  for ((i = 0; i < 2000; i++)); do # compiling follows, which takes long enough
     if grep -q large.safetensors "/proc/$sampler/maps" 2>/dev/null; then break; fi
     sleep 0.001
   done

@@ -2,7 +2,7 @@
 #
 #   tests/cli/SCRIPT PATH_TO_GUMTILE
 #
-# and needs no GPU. JSON is looked into if there is a python3.
+# and needs no GPU. JSON is checked if there is a python3.
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # some are for the scripts alone
 set -uo pipefail
@@ -10,7 +10,7 @@ set -uo pipefail
 : "${1:?usage: $0 PATH_TO_GUMTILE}"
 gumtile=$(realpath "$1")
 script=$(basename "$0")
-here=$(realpath "$(dirname "$0")") # for what a script sources besides
+here=$(realpath "$(dirname "$0")") # for other files that a script sources
 folder=$(mktemp -d)
 trap '[[ $BASHPID != $$ ]] || rm -rf "$folder"' EXIT # not when a subshell ends
 cd "$folder" || exit 1
@@ -34,7 +34,7 @@ run() {
   if ((found != expected)); then fail "$command_line: exit code $found, expected $expected"; fi
 }
 
-# succeeds ARGUMENTS...: ends with 0 and says something on stdout.
+# succeeds ARGUMENTS...: ends with 0 and prints something on stdout.
 succeeds() {
   run 0 "$@"
   if [[ ! -s stdout ]]; then fail "$command_line: nothing on stdout"; fi

@@ -33,7 +33,7 @@ malformed mismatch.safetensors
 safetensors integers.safetensors '{"w":{"dtype":"I32","shape":[5,8],"data_offsets":[0,160]}}' 160
 malformed integers.safetensors
 
-# A NaN in the weights: every row fails visibly, and the command does not. 0x7fc00000 is a NaN.
+# A NaN in the weights: every row reports a failure, and the command succeeds. 0x7fc00000 is a NaN.
 cp weights.safetensors nan.safetensors
 printf '\x00\x00\xc0\x7f' | dd of=nan.safetensors bs=1 conv=notrunc status=none \
   seek=$(($(wc -c <nan.safetensors) - 4))

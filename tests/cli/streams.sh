@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Streams that are closed or full, and names that are not UTF-8: results are written whole, or the command says no.
+# Streams that are closed or full, and names that are not UTF-8: results are written completely, or the command fails.
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "$0")/prelude.sh"
 
@@ -67,7 +67,7 @@ for action in no_stdout full_stdout no_streams; do
   done
   for format in table md csv json jsonl; do ends 73 streams $action "${bench[@]}" --format $format; done
 done
-# A file that is opened takes no standard stream's place: the pack is whole although stdin, stdout and stderr are closed.
+# Opened files do not become standard streams: the pack is complete although stdin, stdout and stderr are closed.
 rm -f made.gtpack
 ends 73 streams no_streams compile "${small[@]}" --max-rows 1 --features token --targets host:x86-64-v3 -o made.gtpack
 succeeds inspect --pack made.gtpack

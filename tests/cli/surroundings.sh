@@ -3,7 +3,7 @@
 #
 #   tests/cli/surroundings.sh PATH_TO_GUMTILE
 #
-# Needs no GPU. What needs root, control groups, python3 or a C compiler is left out where that is not there.
+# Needs no GPU. Tests that need root, control groups, python3 or a C compiler are left out if that is missing.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # functions that others call
 fake_ptxas=$(realpath "$(dirname "$0")/../fake_ptxas.py")
@@ -23,7 +23,7 @@ holds() {
   checks=$((checks + 1))
   if ! "$@"; then fail "$what"; fi
 }
-# is_gone PID: it has ended, or does so within seconds. What nobody waits for has no command line any more.
+# is_gone PID: it has ended, or does so within seconds. A process that nobody waits for has no command line any more.
 is_gone() {
   local i
   for ((i = 0; i < 100; i++)); do
@@ -47,7 +47,7 @@ host=(compile "${tiny[@]}" --targets host:x86-64-v3)
 gpu=(compile "${tiny[@]}" --targets sm_90a)
 
 # ---- outputs ------------------------------------------------------------------------------------------------
-# A path that cannot be written is found out before anything is compiled.
+# A path that cannot be written is detected before anything is compiled.
 many=(compile --vocab-size 151936 --hidden-size 4096 --max-rows 512 --targets 'host,sm_80,sm_90a')
 for path in missing/head.gtpack . "$folder/cache/" /dev/full/x ''; do
   start=$SECONDS
@@ -91,7 +91,7 @@ done
 unset TMPDIR
 
 # ---- assemblers ---------------------------------------------------------------------------------------------
-script() { # script NAME LINES...: in ptxas's place
+script() { # script NAME LINES...: replaces ptxas
   printf '#!/bin/sh\n%s\n' "$2" >"$1"
   chmod +x "$1"
 }
@@ -115,13 +115,13 @@ fi
 # ---- signals ------------------------------------------------------------------------------------------------
 # shellcheck disable=SC2016
 script slow 'echo $$ >>"'"$folder"'/started"; exec sleep 100'
-# What an interrupt ends has an exit code of its own; the others end the process as they do any.
+# An interrupt has an exit code of its own; the other signals end the process as usual.
 for signal_and_code in INT:130 TERM:-15 HUP:-1; do
   if ! command -v python3 >/dev/null; then break; fi
   signal=${signal_and_code%:*}
   rm -f started
   mkdir -p tmp
-  # A job of a script ignores SIGINT; python starts one as a terminal would.
+  # A job of a script ignores SIGINT; python starts it as a terminal would.
   holds "SIG$signal ends a compile beside an assembler that hangs" \
     env TMPDIR="$folder/tmp" GUMTILE_PTXAS="$folder/slow" python3 -c '
 import os, signal, subprocess, sys, time
@@ -140,7 +140,7 @@ sys.exit(0 if code == int(sys.argv[2]) else 1)' "$signal" "${signal_and_code#*:}
   done <started
 done
 
-# Other commands run assemblers, too, where there is a GPU to sample on; inspect needs none.
+# Other commands also run assemblers, but only with a GPU; inspect needs none.
 rm -f started
 GUMTILE_PTXAS=$folder/slow "$gumtile" inspect --emit cubin --target sm_90a --vocab-size 64 --hidden-size 16 >stdout 2>stderr &
 for ((i = 0; i < 600; i++)); do if [[ -s started ]]; then break; fi; sleep 0.05; done
@@ -187,7 +187,7 @@ if make_group memory memory.max 200M memory.limit_in_bytes 200M; then
   holds 'doctor says what may be used' grep -q '"memory_limit_bytes": 209715200' stdout
 fi
 if make_group pids pids.max 2; then
-  # The command and what starts it: no thread can be.
+  # Room for the command and the process that starts it: no thread can be started.
   inside 69 "${host[@]}" -o limited.gtpack
   holds 'the message has the remedy' says 'raise the limit on processes'
   GUMTILE_CACHE_DIR=$folder/cold inside 69 sample --synthetic 1003x64x1 --device cpu

@@ -23,7 +23,7 @@ if command -v python3 >/dev/null; then
 fi
 succeeds "${tune[@]}" --batches 3,1 --why --format json
 json 'all(c["rule"].startswith("user record ") for c in d["choices"])'
-# A head that was not tuned for takes what one of the nearest class has, if there is one.
+# A head without a record takes that of the nearest class, if there is one.
 succeeds "${tune[@]}" --batches 1 --features token --why --format json
 json 'd["choices"][0]["rule"].startswith("user record ")'
 json '", of the nearest class (join=packed here, records there; words=3 here, 6 there; " in d["choices"][0]["rule"]'
@@ -34,7 +34,7 @@ json '"of a class that says nothing about this one (bound=element here, group th
 succeeds "${tune[@]}" --batches 1,4,8 --resume --format json
 json '[b["resumed"] for b in d["problems"][0]["buckets"]] == [True, True, False]'
 
-# On a terminal a line moves: candidates done, the best so far, the time left.
+# On a terminal one line is updated: candidates done, the best so far, the time left.
 if command -v python3 >/dev/null; then
   checks=$((checks + 1))
   command_line='gumtile tune, on a terminal'
@@ -46,7 +46,7 @@ if command -v python3 >/dev/null; then
 fi
 
 # ---- candidates that misbehave ----
-# One that aborts, answers nonsense or wrongly, or comes damaged costs itself; so does one that hangs.
+# If a candidate aborts, answers nonsense or wrongly, is damaged or hangs, only that candidate is rejected.
 faulty=("${one[@]}" --compile-deadline 6 --launch-deadline 3)
 succeeds "${faulty[@]}" --inject-fault compile:abort:1 --inject-fault compile:garbage:2 \
   --inject-fault compile:corrupt:3 --inject-fault check:wrong:4 --inject-fault check:abort:5
@@ -104,7 +104,7 @@ json 'd["choices"][0]["rule"].startswith("user record ")'
 touch file
 for place in '' /nonexistent "$folder/file"; do TMPDIR=$place succeeds "${quick[@]}"; done
 
-# ---- values that mean nothing ----
+# ---- values without a meaning ----
 for budget in -1 0 0s nan inf 1x 1e300 '' s; do fails 64 "'$budget'" "${plain[@]}" "--budget=$budget"; done
 for rate in nan 0 -1 inf 1e300; do fails 64 '--product-tflops: ' "${tune[@]}" "--product-tflops=$rate"; done
 for count in 0 -1 nan 1.5; do

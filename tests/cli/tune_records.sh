@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# gumtile tune: records that nothing takes away, and what becomes of them
+# gumtile tune: records that later searches keep, and how they change
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "$0")/prelude.sh"
 source "$here/tune_prelude.sh"
 
-# ---- a shorter search takes nothing away ----
+# ---- a shorter search removes nothing ----
 succeeds "${one[@]}" --inject-fault time:fast:3
 file=$(echo "$GUMTILE_TUNING_DIR"/*.json)
 record 'r["complete"] and r["winner"] == r["candidates"][3]["schedule"] and r["candidates"][3]["of_built_in"] < 0.9'
@@ -45,7 +45,7 @@ record 'r["complete"]'
 if (($(count_records "*.json") != 1 || $(count_records '*.partial') != 0)); then
   fail "$command_line: the incomplete record is still there"
 fi
-# With more candidates than are known, only the others are measured.
+# With more candidates than before, only the new ones are measured.
 rm -r "$GUMTILE_TUNING_DIR"
 succeeds "${one[@]}" --candidates 3
 record 'r["complete"] and len(r["candidates"]) == 3'
@@ -72,7 +72,7 @@ rm -r "$GUMTILE_TUNING_DIR"
 succeeds "${tune[@]}" --batches 4 --candidates 2 --inject-fault time:noisy:1
 if ! grep -q 'too noisy: built-in kept' stdout; then fail "$command_line: the table does not say that it was too noisy"; fi
 
-# ---- what was tuned travels in a pack ----
+# ---- a pack includes tuning records ----
 rm -rf "$GUMTILE_TUNING_DIR"
 succeeds "${one[@]}" --inject-fault time:fast:3
 compile=(compile --vocab-size 2000 --hidden-size 64 --max-rows 4 --targets host --features logprob --format json)

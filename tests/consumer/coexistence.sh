@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# gumtile beside every other LLVM that is there, in one process, with all symbols of it in front, in both orders.
-# With static LLVM this is the real test. Where gumtile itself needs a libLLVM, that one is in the process in any case.
+# gumtile and every other LLVM that is installed, in one process, with the other's symbols first, in both orders.
+# With static LLVM this is the real test. If gumtile itself needs a libLLVM, that one is in the process in any case.
 # shellcheck source=tests/consumer/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 

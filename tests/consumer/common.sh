@@ -16,7 +16,7 @@ fail() {
   failures=$((failures + 1))
   printf 'FAILED: %s\n' "$1" >&2
 }
-# says TEXT FILE: the file has the text, whatever line breaks CMake put into it.
+# says TEXT FILE: the file has the text, ignoring line breaks by CMake.
 says() {
   if ! tr -s ' \n' ' ' <"$2" | grep -qF -- "$1"; then
     fail "nothing says '$1' in:"

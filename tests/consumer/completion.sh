@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Asks bash's completion for all that --help knows, and other shells whether they understand theirs.
+# Checks that bash's completion has everything in --help, and that other shells can parse theirs.
 # shellcheck source=tests/consumer/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 gumtile=$prefix/bin/gumtile
-# fish makes folders of its own in the home, even with --no-config.
+# fish creates folders in the home folder, even with --no-config.
 export HOME=$work/home
 export XDG_CONFIG_HOME=$HOME/.config XDG_DATA_HOME=$HOME/.local/share XDG_CACHE_HOME=$HOME/.cache
 mkdir "$HOME"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What find_package says where it cannot give what was asked for.
+# What find_package says if it cannot find what was requested.
 # shellcheck source=tests/consumer/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The libraries export the C interface under its version and nothing else; the runtime is small.
+# The libraries export only the C interface, under its version; the runtime is small.
 # shellcheck source=tests/consumer/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs below a DESTDIR, as a packager does, and moves the tree, which must not mind.
+# Installs below a DESTDIR, as a packager does, and moves the tree, which must still work.
 # shellcheck source=tests/consumer/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -26,7 +26,7 @@ if grep -rlF -e "$source_folder" -e "$work" "$prefix" --include=*.cmake --includ
   fail 'these files name a folder of this machine'
 fi
 
-# Parts are installed by themselves.
+# Components can be installed separately.
 cmake --install "$build" --prefix "$work/runtime" --component runtime >"$work/runtime.log"
 [[ -z $(find "$work/runtime" -name '*.h' -o -name 'libgumtile.so*' -o -name gumtile -type f) ]] ||
   fail 'the component runtime has more than the runtime'

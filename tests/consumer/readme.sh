@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The program of the README, built with the CMake list that stands there, and what GUMTILE_LOG makes of it: it has no log of
+# The program of the README, built with the README's CMake list, and the effect of GUMTILE_LOG on it: it has no log of
 # its own.
 # shellcheck source=tests/consumer/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
