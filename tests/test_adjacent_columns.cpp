@@ -29,7 +29,7 @@ Program make_program() {
   ProgramBuilder p("adjacent_columns");
   const Axis batch = p.axis("batch"), vocab = p.axis("vocab"), hidden = p.axis("hidden");
   const Axis words = p.axis("words");
-  const Expr row = p.index(batch), column = p.index(vocab);
+  const Expr row = batch.index(), column = vocab.index();
   const Expr product = p.contract(p.input("x", DType::bf16, {batch, hidden}),
                                   p.input("w", DType::bf16, {vocab, hidden}), hidden);
   const Expr factor = p.input("factor", DType::f32, {batch}).at({row});
@@ -39,7 +39,7 @@ Program make_program() {
   const Expr word = p.input("mask", DType::u32, {words}).at({column >> 5});
   const Expr allowed = ((word >> (column & 31)) & 1) == 1;
   const float lowest = -std::numeric_limits<float>::infinity();
-  const std::vector<Expr> best = p.reduce(
+  const std::vector<Expr> best = reduce(
       "best", vocab, {select(allowed, value, lowest)}, {p.constant(DType::f32, lowest)},
       [](std::span<const Expr> a, std::span<const Expr> b) { return std::vector<Expr>{max(a[0], b[0])}; });
   p.tile_output("values", value);
@@ -200,10 +200,10 @@ TEST_CASE("nothing is read past the words of a mask") {
   if (!engine) return;  // another device is tested
   ProgramBuilder p("masked");
   const Axis batch = p.axis("batch"), vocab = p.axis("vocab"), words = p.axis("words");
-  const Expr row = p.index(batch), column = p.index(vocab);
+  const Expr row = batch.index(), column = vocab.index();
   const Expr logit = p.input("logits", DType::f32, {batch, vocab}).at({row, column});
   const Expr word = p.input("mask", DType::u32, {words}).at({column >> 5});
-  p.output("sum", reduce_sum(p, select(((word >> (column & 31)) & 1) == 1, logit, 0.0f), vocab));
+  p.output("sum", reduce_sum(select(((word >> (column & 31)) & 1) == 1, logit, 0.0f), vocab));
   const Program program = p.build();
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   auto* pages = static_cast<std::byte*>(

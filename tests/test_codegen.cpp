@@ -271,7 +271,7 @@ TEST_CASE("values per column are stored and loaded in pairs at constant distance
     CHECK(count(stores, "bra") - count(plain, "bra") <= 4 * kRows);
     options.fragments = {{"counts", HeadStage::logits, [](HeadBuilder& h) {
                             const Tensor counts = h.p.input("counts", DType::i32, {h.batch, h.vocab});
-                            const Expr count = counts.at({h.p.index(h.batch), h.p.index(h.vocab)});
+                            const Expr count = counts.at({h.batch.index(), h.vocab.index()});
                             const Expr factor = h.input("factor", DType::f32, Over::slots, 0.0);
                             h.logit = branch(factor != 0.0f, fma(factor, cast(count, DType::f32), h.logit),
                                              h.logit);
