@@ -19,15 +19,14 @@
 namespace gumtile::test {
 
 float Array::get(int64_t i) const {
-  if (dtype == DType::f32) return as<float>()[i];
-  return dtype == DType::bf16 ? bf16_to_float(as<uint16_t>()[i]) : f16_to_float(as<uint16_t>()[i]);
+  uint32_t bits = 0;
+  std::memcpy(&bits, bytes.data() + i * static_cast<int64_t>(size_bytes(dtype)), size_bytes(dtype));
+  return float_from_bits(dtype, bits);
 }
 
 void Array::set(int64_t i, float value) {
-  if (dtype == DType::f32)
-    as<float>()[i] = value;
-  else
-    as<uint16_t>()[i] = dtype == DType::bf16 ? float_to_bf16(value) : float_to_f16(value);
+  const uint32_t bits = bits_from_float(dtype, value);
+  std::memcpy(bytes.data() + i * static_cast<int64_t>(size_bytes(dtype)), &bits, size_bytes(dtype));
 }
 
 Array make_array(DType dtype, int64_t rows, int64_t columns, int64_t row_stride) {

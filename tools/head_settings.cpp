@@ -39,10 +39,12 @@ void add_settings(CLI::App& app, SettingOptions& options, ArrayValue arrays, con
              fmt::format("{}; 0: none (default: {})", description_of(name), unset))
         ->check(not_empty("a number"));
   }
+  std::vector<std::string> types_or_none = matrix_dtype_names();
+  types_or_none.emplace_back("none");
   for (size_t i = 0; i < array_settings().size(); ++i) {
     const std::string_view name = array_settings()[i].name;
     if (arrays == ArrayValue::type)
-      add_choice(app, option_name(name), options.arrays[i], "TYPE", {"bf16", "f16", "f32", "none"},
+      add_choice(app, option_name(name), options.arrays[i], "TYPE", types_or_none,
                  fmt::format("type of what is {} (default: {})", description_of(name), unset));
     else
       add_text(app, option_name(name), options.arrays[i], "FILE[:TENSOR]",

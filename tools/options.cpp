@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "head/fields.h"
+#include "support/format.h"
 
 namespace gumtile::tools {
 namespace {
@@ -86,9 +87,15 @@ CLI::Option* add_device(CLI::App& app, std::string& device) {
   return add_text(app, "--device", device, "DEVICE", "auto, cpu or cuda:N")->check(device_name());
 }
 
+std::vector<std::string> matrix_dtype_names() {
+  std::vector<std::string> names;
+  for (const Format& format : matrix_formats()) names.emplace_back(format.name);
+  return names;
+}
+
 CLI::Option* add_matrix_dtype(CLI::App& app, const std::string& name, std::string& dtype,
                               const std::string& description) {
-  return add_choice(app, name, dtype, "TYPE", {"bf16", "f16", "f32"}, description);
+  return add_choice(app, name, dtype, "TYPE", matrix_dtype_names(), description);
 }
 
 CLI::Option* add_noise(CLI::App& app, std::string& noise) {
@@ -136,7 +143,7 @@ DType parse_matrix_dtype(std::string_view option, std::string_view text) {
   const std::optional<DType> dtype = parse_dtype(text);
   if (!dtype || !is_float(*dtype))
     throw Error(ErrorCode::usage,
-                fmt::format("{}: unknown type '{}'; known are bf16, f16 and f32", option, text));
+                fmt::format("{}: unknown type '{}'; known are {}", option, text, matrix_format_names("and")));
   return *dtype;
 }
 

@@ -47,6 +47,8 @@ CLI::Option* add_text(CLI::App& app, const std::string& name, std::string& value
 /// `--format`: the first of `formats` is the default.
 CLI::Option* add_format(CLI::App& app, std::string& format, std::vector<std::string> formats);
 CLI::Option* add_device(CLI::App& app, std::string& device);
+/// The names of the types that matrices may have.
+std::vector<std::string> matrix_dtype_names();
 /// The type of a matrix.
 CLI::Option* add_matrix_dtype(CLI::App& app, const std::string& name, std::string& dtype,
                               const std::string& description);

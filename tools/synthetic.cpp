@@ -34,14 +34,11 @@ float element(uint64_t stream, uint64_t index, float unit) {
 
 /// Elements [first, first + count) in memory of the host.
 void fill(std::byte* to, int64_t first, int64_t count, DType dtype, uint64_t stream, float unit) {
+  const auto element_bytes = static_cast<int64_t>(size_bytes(dtype));
   for (int64_t i = 0; i < count; ++i) {
     const float value = element(stream, static_cast<uint64_t>(first + i), unit);
-    if (dtype == DType::f32) {
-      std::memcpy(to + i * 4, &value, 4);
-    } else {
-      const uint16_t bits = dtype == DType::bf16 ? float_to_bf16(value) : float_to_f16(value);
-      std::memcpy(to + i * 2, &bits, 2);
-    }
+    const uint32_t bits = bits_from_float(dtype, value);
+    std::memcpy(to + i * element_bytes, &bits, static_cast<size_t>(element_bytes));
   }
 }
 

@@ -23,26 +23,14 @@ Type* OpEmitter::widen(Type* scalar) const {
 }
 
 Type* OpEmitter::type(DType dtype) const {
-  switch (dtype) {
-    case DType::pred:
-      return widen(b.getInt1Ty());
-    case DType::i32:
-    case DType::u32:
-      return widen(b.getInt32Ty());
-    case DType::i64:
-    case DType::u64:
-      return widen(b.getInt64Ty());
-    case DType::f32:
-    case DType::bf16:
-    case DType::f16:
-      return widen(b.getFloatTy());
-  }
-  return nullptr;
+  if (dtype == DType::pred) return widen(b.getInt1Ty());
+  if (is_float(dtype)) return widen(b.getFloatTy());
+  return storage_type(dtype);
 }
 
 Type* OpEmitter::storage_type(DType dtype) const {
-  if (dtype == DType::bf16 || dtype == DType::f16) return widen(b.getInt16Ty());
-  return dtype == DType::pred ? widen(b.getInt8Ty()) : type(dtype);
+  if (dtype == DType::f32) return widen(b.getFloatTy());
+  return widen(b.getIntNTy(static_cast<unsigned>(8 * size_bytes(dtype))));
 }
 
 Value* OpEmitter::splat(Value* scalar) const {
@@ -59,27 +47,42 @@ Value* OpEmitter::constant(DType dtype, uint64_t bits) const {
 Value* OpEmitter::f32(float value) const { return llvm::ConstantFP::get(type(DType::f32), value); }
 
 Value* OpEmitter::from_storage(DType dtype, Value* stored) {
-  if (dtype == DType::bf16)
-    return b.CreateBitCast(b.CreateShl(b.CreateZExt(stored, type(DType::u32)), 16), type(DType::f32));
-  if (dtype == DType::f16) return math_.f16_to_float(b, stored);
-  if (dtype == DType::pred) return b.CreateICmpNE(stored, llvm::Constant::getNullValue(stored->getType()));
-  return stored;
+  switch (dtype) {
+    case DType::bf16:
+      return b.CreateBitCast(b.CreateShl(b.CreateZExt(stored, type(DType::u32)), 16), type(DType::f32));
+    case DType::f16:
+      return math_.f16_to_float(b, stored);
+    case DType::pred:
+      return b.CreateICmpNE(stored, llvm::Constant::getNullValue(stored->getType()));
+    default:
+      return stored;
+  }
 }
 
 Value* OpEmitter::to_storage(DType dtype, Value* value) {
-  if (dtype == DType::f16) return math_.float_to_f16(b, value);
-  if (dtype == DType::pred) return b.CreateZExt(value, storage_type(dtype));
-  if (dtype != DType::bf16) return value;
+  switch (dtype) {
+    case DType::bf16:
+      return to_bf16(value);
+    case DType::f16:
+      return math_.float_to_f16(b, value);
+    case DType::pred:
+      return b.CreateZExt(value, storage_type(dtype));
+    default:
+      return value;
+  }
+}
+
+Value* OpEmitter::to_bf16(Value* value) {
   Value* bits = b.CreateBitCast(value, type(DType::u32));
   Value* odd = b.CreateAnd(b.CreateLShr(bits, 16), 1);
   Value* rounded = b.CreateAdd(bits, b.CreateAdd(odd, llvm::ConstantInt::get(bits->getType(), 0x7fff)));
   Value* quiet = b.CreateOr(bits, llvm::ConstantInt::get(bits->getType(), 0x400000));
   Value* chosen = b.CreateSelect(b.CreateFCmpUNO(value, value), quiet, rounded);
-  return b.CreateTrunc(b.CreateLShr(chosen, 16), storage_type(dtype));
+  return b.CreateTrunc(b.CreateLShr(chosen, 16), storage_type(DType::bf16));
 }
 
 Value* OpEmitter::round_to(DType dtype, Value* value) {
-  return dtype == DType::bf16 || dtype == DType::f16 ? from_storage(dtype, to_storage(dtype, value)) : value;
+  return from_storage(dtype, to_storage(dtype, value));
 }
 
 Value* OpEmitter::cast(DType from, DType to, Value* value) {

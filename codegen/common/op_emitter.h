@@ -72,6 +72,7 @@ class OpEmitter {
   llvm::Type* widen(llvm::Type* scalar) const;
   llvm::Value* cast(DType from, DType to, llvm::Value* value);
   llvm::Value* tanh(llvm::Value* x);
+  llvm::Value* to_bf16(llvm::Value* value);
   llvm::Value* f32(float value) const;
 
   MathTarget& math_;

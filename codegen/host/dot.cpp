@@ -179,7 +179,7 @@ class DotEmitter {
     Chunk halves{};
     for (int half = 0; half < 2; ++half) {
       Value* pointer = address(row, chunk, bytes, half * bytes / 2);
-      llvm::Type* element = dtype == DType::f16 ? b.getInt16Ty() : b.getFloatTy();
+      llvm::Type* element = ops_.storage_type(dtype)->getScalarType();
       Value* stored = load_vector(element, lanes_, pointer, elements - half * lanes_);
       halves[static_cast<size_t>(half)] = round(dtype, ops_.from_storage(dtype, stored));
     }

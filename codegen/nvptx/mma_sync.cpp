@@ -1,10 +1,11 @@
 #include "codegen/common/control_flow.h"
 #include "codegen/nvptx/main_loops.h"
 #include "codegen/nvptx/ptx.h"
+#include "plan/mma_atoms.h"
 
-// Tensor cores through mma.sync m16n8k16, fed by a multistage cp.async pipeline that runs on across tiles, so
-// that weights keep streaming while a tile's epilogue runs. A stage holds 64 elements of K of the block's
-// rows (left operand first), one row in 128 bytes, its 16-byte chunks xored with the row's number modulo 8:
+// Tensor cores through mma.sync, fed by a multistage cp.async pipeline that runs on across tiles, so
+// that weights keep streaming while a tile's epilogue runs. A stage holds 128 bytes of K of the block's
+// rows (left operand first), a row's 16-byte chunks xored with the row's number modulo 8:
 // ldmatrix then reads eight rows without bank conflicts.
 
 namespace gumtile::codegen {
@@ -13,8 +14,9 @@ using llvm::Value;
 
 namespace {
 
-constexpr int kStageK = 64;
-constexpr int kRowBytes = 128;
+constexpr int kRowBytes = kMmaSyncRowBytes;
+constexpr int kChunkBytes = 16;  // of a row; what ldmatrix reads of one
+constexpr int kAtomKBytes = 32;  // an atom's k, of both operands: two chunks
 
 class MmaSyncLoop {
  public:
@@ -26,7 +28,9 @@ class MmaSyncLoop {
         frame_(frame),
         threads_(frame.threads()),
         schedule_(std::get<MmaSyncSchedule>(plan.schedule.family)),
-        steps_((plan.problem.contracted + kStageK - 1) / kStageK),
+        element_bytes_(static_cast<int>(size_bytes(plan.atom->right))),
+        stage_k_(kRowBytes / element_bytes_),
+        steps_((plan.problem.contracted + stage_k_ - 1) / stage_k_),
         offsets_(member_offsets(plan.fragment.mask)) {}
 
   void emit() {
@@ -89,7 +93,7 @@ class MmaSyncLoop {
   void produce() {
     Value* tile = get(b, produce_tile_);
     emit_if(b, b.CreateICmpSLT(tile, i32(plan_.launch.units())), [&] {
-      Value* k = b.CreateMul(get(b, produce_step_), i32(kStageK));
+      Value* k = b.CreateMul(get(b, produce_step_), i32(stage_k_));
       Value* stage = b.CreateMul(get(b, produce_stage_), i32(plan_.shared_stage));
       // The weights' row: below zero where the tile starts before the range.
       Value* first_column = b.CreateAdd(b.CreateMul(tile, i32(schedule_.block_vocab)),
@@ -110,12 +114,12 @@ class MmaSyncLoop {
     b.CreateStore(b.CreateSelect(wraps, b.CreateAdd(tile, threads_.workers), tile), produce_tile_);
   }
 
-  /// `count` rows from `first` (rows that do not exist repeat one that does) of 64 elements from `k` into the
-  /// stage at `shared`.
+  /// `count` rows from `first` (rows that do not exist repeat one that does) of a stage's elements from `k`
+  /// into the stage at `shared`.
   void copy_rows(Value* base, Value* stride, Value* first, Value* last, Value* k, Value* shared, int count,
                  int bytes) {
-    Value* stride_bytes = b.CreateShl(stride, 1);
-    const int chunks = count * (kRowBytes / 16);
+    Value* stride_bytes = b.CreateMul(stride, b.getInt64(static_cast<uint64_t>(element_bytes_)));
+    const int chunks = count * (kRowBytes / kChunkBytes);
     for (int begin = 0; begin < chunks; begin += plan_.threads) {
       Value* index = b.CreateAdd(threads_.thread, i32(begin));
       Value* row = b.CreateLShr(index, 3);
@@ -124,11 +128,11 @@ class MmaSyncLoop {
         Value* from_row = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b.CreateAdd(first, row), last);
         from_row = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, from_row, b.getInt32(0));
         Value* row_offset = b.CreateMul(b.CreateZExt(from_row, b.getInt64Ty()), stride_bytes);
-        Value* element = b.CreateAdd(k, b.CreateShl(chunk, 3));
+        Value* element = b.CreateAdd(k, b.CreateMul(chunk, i32(kChunkBytes / element_bytes_)));
         Value* swizzled = b.CreateShl(b.CreateXor(chunk, b.CreateAnd(row, 7)), 4);
         Value* to = b.CreateAdd(shared, b.CreateAdd(b.CreateShl(row, 7), swizzled));
-        for (int part = 0; part < 16; part += bytes)
-          copy_part(b.CreateAdd(base, row_offset), b.CreateAdd(element, i32(part / 2)),
+        for (int part = 0; part < kChunkBytes; part += bytes)
+          copy_part(b.CreateAdd(base, row_offset), b.CreateAdd(element, i32(part / element_bytes_)),
                     b.CreateAdd(to, i32(part)), bytes);
       };
       if (begin + plan_.threads <= chunks)
@@ -140,20 +144,23 @@ class MmaSyncLoop {
 
   /// `bytes` at element `k` of a row; elements past the end of K are zero.
   void copy_part(Value* row_address, Value* k, Value* to, int bytes) {
-    const bool whole = plan_.problem.contracted % kStageK == 0;
+    const bool whole = plan_.problem.contracted % stage_k_ == 0;
     Value* limit = i32(plan_.problem.contracted);
     Value* safe = whole ? k : b.CreateSelect(b.CreateICmpSLT(k, limit), k, b.getInt32(0));
-    Value* offset = b.CreateShl(b.CreateZExt(safe, b.getInt64Ty()), 1);
+    Value* offset =
+        b.CreateMul(b.CreateZExt(safe, b.getInt64Ty()), b.getInt64(static_cast<uint64_t>(element_bytes_)));
     Value* from = b.CreateIntToPtr(b.CreateAdd(row_address, offset), b.getPtrTy(1));
-    if (bytes == 2) {  // below cp.async's smallest size
-      Value* loaded = b.CreateAlignedLoad(b.getInt16Ty(), from, llvm::Align(2));
-      Value* value = b.CreateSelect(b.CreateICmpSLT(k, limit), loaded, b.getInt16(0));
-      b.CreateAlignedStore(value, frame_.shared().at(to), llvm::Align(2));
+    if (bytes < 4) {  // cp.async's smallest size
+      const llvm::Align align(static_cast<uint64_t>(bytes));
+      llvm::Type* type = b.getIntNTy(static_cast<unsigned>(8 * bytes));
+      Value* loaded = b.CreateAlignedLoad(type, from, align);
+      Value* value = b.CreateSelect(b.CreateICmpSLT(k, limit), loaded, llvm::ConstantInt::get(type, 0));
+      b.CreateAlignedStore(value, frame_.shared().at(to), align);
       return;
     }
     Value* source_bytes = nullptr;
     if (!whole) {
-      Value* rest = b.CreateShl(b.CreateSub(limit, k), 1);
+      Value* rest = b.CreateMul(b.CreateSub(limit, k), i32(element_bytes_));
       rest = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, rest, b.getInt32(0));
       source_bytes = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, rest, i32(bytes));
     }
@@ -172,11 +179,11 @@ class MmaSyncLoop {
     b_row = b.CreateAdd(b_row, b.CreateMul(threads_.warp_n, i32(8 * n_tiles())));
     Value* b_half = b.CreateAnd(b.CreateLShr(lane, 3), 1);
     Value* right = b.CreateAdd(stage, i32(schedule_.block_rows * kRowBytes));
-    for (int k16 = 0; k16 < kStageK / 16; ++k16) {
+    for (int step = 0; step < kRowBytes / kAtomKBytes; ++step) {
       std::vector<std::array<Value*, 4>> a;
-      for (int m = 0; m < m_tiles(); ++m) a.push_back(load_matrices(stage, a_row, 16 * m, a_half, k16));
+      for (int m = 0; m < m_tiles(); ++m) a.push_back(load_matrices(stage, a_row, 16 * m, a_half, step));
       for (int n = 0; n < n_tiles(); n += 2) {
-        const std::array<Value*, 4> pair = load_matrices(right, b_row, 8 * n, b_half, k16);
+        const std::array<Value*, 4> pair = load_matrices(right, b_row, 8 * n, b_half, step);
         for (int m = 0; m < m_tiles(); ++m) {
           multiply(a[static_cast<size_t>(m)], {pair[0], pair[1]}, m, n);
           multiply(a[static_cast<size_t>(m)], {pair[2], pair[3]}, m, n + 1);
@@ -186,8 +193,8 @@ class MmaSyncLoop {
     advance_stage(consume_stage_);
   }
 
-  std::array<Value*, 4> load_matrices(Value* base, Value* row, int row_offset, Value* half, int k16) {
-    Value* chunk = b.CreateXor(b.CreateAdd(half, i32(2 * k16)), b.CreateAnd(row, 7));
+  std::array<Value*, 4> load_matrices(Value* base, Value* row, int row_offset, Value* half, int step) {
+    Value* chunk = b.CreateXor(b.CreateAdd(half, i32(kAtomKBytes / kChunkBytes * step)), b.CreateAnd(row, 7));
     Value* offset = b.CreateAdd(b.CreateShl(row, 7), b.CreateShl(chunk, 4));
     return ptx::load_matrices(
         b, frame_.shared().at(b.CreateAdd(b.CreateAdd(base, offset), i32(row_offset * kRowBytes))));
@@ -196,7 +203,7 @@ class MmaSyncLoop {
   void multiply(const std::array<Value*, 4>& a, const std::array<Value*, 2>& right, int m, int n) {
     std::array<Value*, 4> old{};
     for (int i = 0; i < 4; ++i) old[static_cast<size_t>(i)] = b.CreateLoad(b.getFloatTy(), sum(m, n, i));
-    const std::array<Value*, 4> next = ptx::mma(b, contraction_.operand_dtype, a, right, old);
+    const std::array<Value*, 4> next = ptx::mma(b, *plan_.atom, a, right, old);
     for (int i = 0; i < 4; ++i) b.CreateStore(next[static_cast<size_t>(i)], sum(m, n, i));
   }
 
@@ -207,6 +214,8 @@ class MmaSyncLoop {
   GpuFrame& frame_;
   const ThreadGeometry& threads_;
   const MmaSyncSchedule& schedule_;
+  const int element_bytes_;
+  const int stage_k_;  ///< elements of K in a stage
   const int64_t steps_;
   std::vector<uint32_t> offsets_;
   Value* left_ = nullptr;

@@ -113,15 +113,12 @@ std::array<Value*, 4> load_matrices(llvm::IRBuilder<>& b, Value* shared) {
   return parts;
 }
 
-std::array<Value*, 4> mma(llvm::IRBuilder<>& b, DType dtype, const std::array<Value*, 4>& left,
+std::array<Value*, 4> mma(llvm::IRBuilder<>& b, const MmaAtom& atom, const std::array<Value*, 4>& left,
                           const std::array<Value*, 2>& right, const std::array<Value*, 4>& sum) {
-  const std::string_view type = name(dtype);
   Type* f = b.getFloatTy();
   Value* all = assembly(
       b, llvm::StructType::get(f, f, f, f),
-      fmt::format("mma.sync.aligned.m16n8k16.row.col.f32.{}.{}.f32 {{$0, $1, $2, $3}}, "
-                  "{{$4, $5, $6, $7}}, {{$8, $9}}, {{$10, $11, $12, $13}};",
-                  type, type),
+      fmt::format("{} {{$0, $1, $2, $3}}, {{$4, $5, $6, $7}}, {{$8, $9}}, {{$10, $11, $12, $13}};", atom.ptx),
       "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f",
       {left[0], left[1], left[2], left[3], right[0], right[1], sum[0], sum[1], sum[2], sum[3]}, false);
   std::array<Value*, 4> parts{};

@@ -3,7 +3,7 @@
 #include <array>
 
 #include "codegen/common/llvm.h"
-#include "gumtile/dtype.h"
+#include "plan/mma_atoms.h"
 
 /// PTX instructions: one small function each. Values of type ptr addrspace(3) are shared memory, addrspace(1)
 /// global.
@@ -50,8 +50,9 @@ void wait_copies(llvm::IRBuilder<>& b, int pending);
 /// ldmatrix.x4: four 8x8 matrices of 16-bit elements, as i32s.
 std::array<llvm::Value*, 4> load_matrices(llvm::IRBuilder<>& b, llvm::Value* shared);
 
-/// mma.sync m16n8k16, accumulators f32, operands bf16 or f16.
-std::array<llvm::Value*, 4> mma(llvm::IRBuilder<>& b, DType dtype, const std::array<llvm::Value*, 4>& left,
+/// mma.sync by an atom of m16n8 with f32 accumulators.
+std::array<llvm::Value*, 4> mma(llvm::IRBuilder<>& b, const MmaAtom& atom,
+                                const std::array<llvm::Value*, 4>& left,
                                 const std::array<llvm::Value*, 2>& right,
                                 const std::array<llvm::Value*, 4>& sum);
 

@@ -146,17 +146,15 @@ Value* wgmma_descriptor(llvm::IRBuilder<>& b, Value* address) {
   return b.CreateOr(b.CreateZExt(low, b.getInt64Ty()), b.getInt64(layout));
 }
 
-std::vector<Value*> wgmma(llvm::IRBuilder<>& b, DType dtype, const std::vector<Value*>& sums, Value* left,
-                          Value* right, Value* accumulate) {
+std::vector<Value*> wgmma(llvm::IRBuilder<>& b, const MmaAtom& atom, const std::vector<Value*>& sums,
+                          Value* left, Value* right, Value* accumulate) {
   const size_t n = sums.size();
   std::string registers;
   for (size_t i = 0; i < n; ++i) registers += fmt::format("{}${}", i == 0 ? "" : ",", i);
   // Tied inputs take operand numbers of their own.
-  const std::string text = fmt::format(
-      "{{ .reg .pred p; setp.ne.b32 p, ${}, 0; wgmma.mma_async.sync.aligned.m64n{}k16.f32.{}.{} {{{}}}, ${}, "
-      "${}, p, "
-      "1, 1, 0, 0; }}",
-      2 * n + 2, 2 * n, name(dtype), name(dtype), registers, 2 * n, 2 * n + 1);
+  const std::string text =
+      fmt::format("{{ .reg .pred p; setp.ne.b32 p, ${}, 0; {} {{{}}}, ${}, ${}, p, 1, 1, 0, 0; }}", 2 * n + 2,
+                  fmt::format(fmt::runtime(atom.ptx), 2 * n), registers, 2 * n, 2 * n + 1);
   return on_sums(b, text, sums, "l,l,r", {left, right, b.CreateZExt(accumulate, b.getInt32Ty())});
 }
 

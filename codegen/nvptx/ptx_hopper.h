@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "codegen/common/llvm.h"
-#include "gumtile/dtype.h"
+#include "plan/mma_atoms.h"
 
 /// PTX instructions of Hopper (sm_90, wgmma sm_90a): one small function each. Shared-memory addresses are
 /// i32s in the block's own window; tensor maps are pointers to the kernel's parameters.
@@ -71,8 +71,9 @@ std::vector<llvm::Value*> wgmma_wait_all(llvm::IRBuilder<>& b, const std::vector
 /// The descriptor (i64) of a K-major operand at a shared address, 128-byte swizzle, groups of 8 rows 1024
 /// bytes apart.
 llvm::Value* wgmma_descriptor(llvm::IRBuilder<>& b, llvm::Value* address);
-/// m64nNk16 with N = 2 * sums.size(), f32 accumulators. `accumulate` (i1): else the old sums count as 0.
-std::vector<llvm::Value*> wgmma(llvm::IRBuilder<>& b, DType dtype, const std::vector<llvm::Value*>& sums,
-                                llvm::Value* left, llvm::Value* right, llvm::Value* accumulate);
+/// m64nN with N = 2 * sums.size(), f32 accumulators. `accumulate` (i1): else the old sums count as 0.
+std::vector<llvm::Value*> wgmma(llvm::IRBuilder<>& b, const MmaAtom& atom,
+                                const std::vector<llvm::Value*>& sums, llvm::Value* left, llvm::Value* right,
+                                llvm::Value* accumulate);
 
 }  // namespace gumtile::codegen::ptx

@@ -2,6 +2,7 @@
 #include "codegen/nvptx/main_loops.h"
 #include "codegen/nvptx/ptx.h"
 #include "codegen/nvptx/ptx_hopper.h"
+#include "plan/mma_atoms.h"
 
 // Hopper's main loop. One warp streams both operands by bulk tensor copies through a ring of shared-memory
 // stages; consumer warpgroups multiply them by wgmma as they land; further warps make the row table. The ring
@@ -13,7 +14,7 @@
 // so that their folds do not coincide, gave less than 0.5% at 256 and 512 rows (H200, 151936 x 4096).
 //
 // A stage holds block_k elements of K of the block's rows of the left operand, then of the tile's rows of the
-// right one, in slabs of 64 elements: one row in 128 bytes, swizzled as TMA and wgmma agree on.
+// right one, in slabs: one row in 128 bytes, swizzled as TMA and wgmma agree on.
 
 namespace gumtile::codegen {
 
@@ -21,10 +22,8 @@ using llvm::Value;
 
 namespace {
 
-constexpr int kSlabK = abi::kBoxElements;
-constexpr int kRowBytes = 2 * kSlabK;
+constexpr int kRowBytes = abi::kBoxBytes;
 constexpr int kAtomRows = 64;  // of one wgmma's left operand
-constexpr int kAtomK = 16;
 
 /// K steps before a tile's end at which its epilogue is prepared: more than a memory latency, and the tensor
 /// cores have work meanwhile.
@@ -36,14 +35,15 @@ class WgmmaLoop {
             Value* left_map, Value* right_map)
       : plan_(plan),
         schedule_(std::get<WgmmaSchedule>(plan.schedule.family)),
-        dtype_(plan.program.contractions[plan.analysis->contraction].operand_dtype),
+        atom_(*plan.atom),
+        slab_k_(kRowBytes / static_cast<int>(size_bytes(plan.atom->right))),
         b(ops.b),
         arguments_(arguments),
         frame_(frame),
         threads_(frame.threads()),
         left_map_(left_map),
         right_map_(right_map),
-        slabs_(schedule_.block_k / kSlabK),
+        slabs_(schedule_.block_k / slab_k_),
         steps_((plan.problem.contracted + schedule_.block_k - 1) / schedule_.block_k),
         m_tiles_(plan.fragment.rows / 2),
         unit_(plan.launch.columns_per_unit),
@@ -296,7 +296,7 @@ class WgmmaLoop {
       const int slab_rows = left ? schedule_.block_rows : schedule_.block_vocab;
       const int offset = (left ? 0 : right_offset()) + (slab * slab_rows + box * rows) * kRowBytes;
       Value* to = b.CreateAdd(stage_address(get(b, stage_)), i32(offset));
-      Value* k = b.CreateAdd(b.CreateMul(get(b, step_), i32(schedule_.block_k)), i32(slab * kSlabK));
+      Value* k = b.CreateAdd(b.CreateMul(get(b, step_), i32(schedule_.block_k)), i32(slab * slab_k_));
       ptx::copy_tensor(b, to, left ? left_map_ : right_map_, k, b.CreateAdd(row, i32(box * rows)),
                        full_barrier(get(b, stage_)),
                        left ? ptx::L2Policy::evict_last : ptx::L2Policy::evict_first, shares ? 3 : 0);
@@ -406,13 +406,13 @@ class WgmmaLoop {
     Value* right_descriptor = ptx::wgmma_descriptor(b, right);
     ptx::wgmma_fence(b);
     for (int slab = 0; slab < slabs_; ++slab)
-      for (int k = 0; k < kSlabK / kAtomK; ++k)
+      for (int k = 0; k < slab_k_ / atom_.k; ++k)
         for (int m = 0; m < m_tiles_; ++m) {
-          const int in_slab = k * kAtomK * 2;
+          const auto in_slab = static_cast<int>(row_bytes(atom_.right, k * atom_.k));
           const int left_bytes = (slab * schedule_.block_rows + m * kAtomRows) * kRowBytes + in_slab;
           const int right_bytes = slab * schedule_.block_vocab * kRowBytes + in_slab;
           Value* accumulate = slab + k > 0 ? b.getTrue() : b.CreateICmpNE(steps.index(), i32(0));
-          store_sums(m, ptx::wgmma(b, dtype_, load_sums(m, count), offset(left_descriptor, left_bytes),
+          store_sums(m, ptx::wgmma(b, atom_, load_sums(m, count), offset(left_descriptor, left_bytes),
                                    offset(right_descriptor, right_bytes), accumulate));
         }
     ptx::wgmma_commit(b);
@@ -466,7 +466,8 @@ class WgmmaLoop {
 
   const KernelPlan& plan_;
   const WgmmaSchedule& schedule_;
-  const DType dtype_;
+  const MmaAtom& atom_;
+  const int slab_k_;  ///< elements of K in a slab
   llvm::IRBuilder<>& b;
   const Arguments& arguments_;
   GpuFrame& frame_;

@@ -70,6 +70,8 @@ typedef enum gumtile_status {
   GUMTILE_CANCELLED = 130     /* the progress callback cancelled */
 } gumtile_status;
 
+/* clang-format off */
+/* BEGIN generated: dtypes, from include/gumtile/dtype.h */
 typedef enum gumtile_dtype {
   GUMTILE_BF16 = 1,
   GUMTILE_F16 = 2,
@@ -77,6 +79,8 @@ typedef enum gumtile_dtype {
   GUMTILE_I32 = 4,
   GUMTILE_I64 = 5
 } gumtile_dtype;
+/* END generated: dtypes */
+/* clang-format on */
 
 /* How noise is drawn. Part of the meaning of a seed: the two give different, equally exact tokens. */
 typedef enum gumtile_noise {

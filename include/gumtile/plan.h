@@ -12,6 +12,7 @@
 
 namespace gumtile {
 
+struct MmaAtom;
 struct ProgramAnalysis;
 
 /// The extents and alignments that a kernel is compiled for. The number of rows is a run-time argument.
@@ -64,6 +65,7 @@ struct KernelPlan {
       false;  ///< the contraction's left input may be staged: converted, or gathered, into the workspace
 
   // GPU.
+  const MmaAtom* atom = nullptr;  ///< what multiplies on tensor cores (src/plan/mma_atoms.h); null: nothing
   Join join = Join::records;
   int bounded = -1;      ///< the sweep reduction whose progress the blocks of a row share; -1: none
   int warps_n = 1;       ///< warps (or warpgroups) side by side along the columns

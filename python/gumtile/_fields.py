@@ -1,4 +1,7 @@
-"""What a sampling call takes and returns. Generated from src/head/fields.cpp: do not edit."""
+"""What a sampling call takes and returns.
+
+Generated from src/head/fields.cpp and include/gumtile/dtype.h: do not edit.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,21 @@ class Field(NamedTuple):
     feature: str
     doc: str
 
+
+#: The numbers of gumtile_dtype.
+DTYPES: Dict[str, int] = {
+    "bfloat16": 1,
+    "float16": 2,
+    "float32": 3,
+    "int32": 4,
+    "int64": 5,
+}
+#: Those that matrices may have.
+MATRIX_DTYPES: Tuple[str, ...] = (
+    "bfloat16",
+    "float16",
+    "float32",
+)
 
 #: The members of gumtile_sample_args.
 SAMPLE_ARGS: List[Tuple[str, Any]] = [

@@ -15,7 +15,7 @@ from ._checks import INT32_MAX, INT64_MAX, instance, integer, text
 from ._convert import KINDS, element, is_adjacent
 from ._engine import Engine, EngineMemory
 from ._errors import check
-from ._fields import FEATURES, HEAD_FIELDS, Field
+from ._fields import DTYPES, FEATURES, HEAD_FIELDS, MATRIX_DTYPES, Field
 from ._launch import DrawingLaunch, Launch
 from ._library import lib
 from ._result import SampleResult
@@ -23,8 +23,6 @@ from ._setup import Call, run, set_up
 from ._types import Array, Numbers, Output, Stream
 from ._workspace import ALIGNMENT, HeadHandle, Workspace, aligned, workspace_bytes
 
-_DTYPES = {"bfloat16": 1, "float16": 2, "float32": 3, "int32": 4, "int64": 5}
-_FLOATS = ("bfloat16", "float16", "float32")
 _NOISE = {"grouped": 0, "per_token": 1}
 
 #: Called with the number of kernels that are ready, and of all; returning False cancels.
@@ -112,7 +110,7 @@ class Head:
         instance("engine", engine, Engine, 'gumtile.Engine("auto")')
         array = view(weights, "weights")
         dtype = array.dtype if weights_dtype is None else text("weights_dtype", weights_dtype)
-        if dtype not in _FLOATS:
+        if dtype not in MATRIX_DTYPES:
             raise ValueError(
                 f"weights: bfloat16, float16 or float32 is needed, not {dtype}"
                 + (' (bits of bfloat16? then say weights_dtype="bfloat16")' if dtype in ("uint16", "int16") else "")
@@ -120,8 +118,8 @@ class Head:
         if len(array.shape) != 2 or 0 in array.shape:
             raise ValueError(f"weights: the shape [vocab_size, hidden_size] is needed, not {list(array.shape)}")
         hidden_dtype = dtype if hidden_dtype is None else hidden_dtype
-        _code({name: _DTYPES[name] for name in _FLOATS}, "hidden_dtype", hidden_dtype)
-        _code({name: _DTYPES[name] for name in ("int32", "int64")}, "token_dtype", token_dtype)
+        _code({name: DTYPES[name] for name in MATRIX_DTYPES}, "hidden_dtype", hidden_dtype)
+        _code({name: DTYPES[name] for name in ("int32", "int64")}, "token_dtype", token_dtype)
         self.engine = engine
         self.vocab_size, self.hidden_size = array.shape
         self.first_token = integer("first_token", first_token, 0, INT64_MAX)
@@ -138,9 +136,9 @@ class Head:
             vocab_size=self.vocab_size,
             hidden_size=self.hidden_size,
             first_token=self.first_token,
-            hidden_dtype=_DTYPES[hidden_dtype],
-            weights_dtype=_DTYPES[dtype],
-            token_dtype=_DTYPES[token_dtype],
+            hidden_dtype=DTYPES[hidden_dtype],
+            weights_dtype=DTYPES[dtype],
+            token_dtype=DTYPES[token_dtype],
             noise=_code(_NOISE, "noise", noise),
             weights=array.pointer,
             weights_row_stride=stride,
@@ -479,9 +477,9 @@ class Head:
                 members[field.name] = 0.0 if value is None else element(field.name, KINDS[field.dtype], value)
                 setattr(self, field.name, members[field.name])
             elif value is not None:
-                array = self._arrays[field.name] = self._checked_array(field, value, (*_FLOATS, "uint16"))
+                array = self._arrays[field.name] = self._checked_array(field, value, (*MATRIX_DTYPES, "uint16"))
                 members[field.name] = array.pointer
-                members[f"{field.name}_dtype"] = _DTYPES["bfloat16" if array.dtype == "uint16" else array.dtype]
+                members[f"{field.name}_dtype"] = DTYPES["bfloat16" if array.dtype == "uint16" else array.dtype]
         return members
 
     def _checked_array(self, field: Field, given: Array, dtypes: Sequence[str]) -> ArrayView:

@@ -20,6 +20,7 @@
 #include "head/settings.h"
 #include "runtime/capi/default_source.h"
 #include "runtime/capi/structs.h"
+#include "support/format.h"
 
 using gumtile::Error;
 using gumtile::ErrorCode;
@@ -142,27 +143,20 @@ int number_in(const Enum& field) {
 }
 
 gumtile::DType dtype_of(int dtype, gumtile_dtype absent, const char* field) {
-  switch (dtype == 0 ? absent : dtype) {
-    case GUMTILE_BF16:
-      return gumtile::DType::bf16;
-    case GUMTILE_F16:
-      return gumtile::DType::f16;
-    case GUMTILE_F32:
-      return gumtile::DType::f32;
-    case GUMTILE_I32:
-      return gumtile::DType::i32;
-    case GUMTILE_I64:
-      return gumtile::DType::i64;
-  }
+  const int number = dtype == 0 ? absent : dtype;
+  for (const gumtile::Format& format : gumtile::c_formats())
+    if (format.c_number == number) return format.dtype;
   throw Error(ErrorCode::usage, fmt::format("{} is {}, which is no gumtile_dtype", field, dtype));
 }
 
 /// A dtype that matrices may have; `absent`: the default if none is given.
 gumtile::DType matrix_dtype_of(int dtype, gumtile::DType absent, const char* field) {
   if (dtype == 0) return absent;
-  if (dtype == GUMTILE_I32 || dtype == GUMTILE_I64)
-    throw Error(ErrorCode::usage, fmt::format("{} is an integer; expected bf16, f16 or f32", field));
-  return dtype_of(dtype, GUMTILE_BF16, field);
+  const gumtile::DType found = dtype_of(dtype, GUMTILE_BF16, field);
+  if (!gumtile::is_float(found))
+    throw Error(ErrorCode::usage,
+                fmt::format("{} is an integer; expected {}", field, gumtile::matrix_format_names("or")));
+  return found;
 }
 
 gumtile::Log log_of(const gumtile_engine_options& options) {

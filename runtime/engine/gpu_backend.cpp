@@ -270,18 +270,23 @@ class GpuKernel final : public LoadedKernel {
             description.left ? words[abi::word_rows] : static_cast<uint64_t>(spec().columns)};
   }
 
-  /// Boxes of 64 elements: rows past the matrix's end, and elements past a row's, are zeros.
+  /// Boxes of `kBoxBytes`: rows past the matrix's end, and elements past a row's, are zeros.
   CUresult encode(const LaunchSpec::TensorMap& description, const Matrix& matrix,
                   cuda::CUtensorMap& map) const noexcept {
     const uint64_t sizes[] = {static_cast<uint64_t>(spec().contracted), matrix.rows};
-    const uint64_t strides_bytes[] = {matrix.row_stride * size_bytes(spec().staged_dtype)};
+    const DType format = spec().staged_dtype;
+    const auto element_bytes = static_cast<uint32_t>(size_bytes(format));
+    const uint64_t strides_bytes[] = {
+        static_cast<uint64_t>(row_bytes(format, static_cast<int64_t>(matrix.row_stride)))};
     const auto box_rows = static_cast<uint64_t>(description.box_rows);
     const uint32_t box[] = {
-        abi::kBoxElements,
+        abi::kBoxBytes / element_bytes,
         static_cast<uint32_t>(description.left ? std::min(box_rows, matrix.rows) : box_rows)};
     const uint32_t steps[] = {1, 1};
-    const auto type =
-        spec().staged_dtype == DType::f16 ? cuda::CUtensorMapDataType::f16 : cuda::CUtensorMapDataType::bf16;
+    // What is copied is not looked at: the size of an element is enough.
+    const auto type = element_bytes == 1   ? cuda::CUtensorMapDataType::u8
+                      : element_bytes == 2 ? cuda::CUtensorMapDataType::u16
+                                           : cuda::CUtensorMapDataType::f32;
     const auto promotion = description.l2_promotion == 256   ? cuda::CUtensorMapL2promotion::bytes256
                            : description.l2_promotion == 128 ? cuda::CUtensorMapL2promotion::bytes128
                                                              : cuda::CUtensorMapL2promotion::bytes64;

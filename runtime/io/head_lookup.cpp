@@ -114,7 +114,7 @@ class Lookup {
     bad_file(tensors_.path(),
              "{} {} cannot be read, expected a matrix of one of {}; {} it first, or name another tensor as "
              "PATH:TENSOR",
-             what, described(tensors_, name), kReadableDTypes,
+             what, described(tensors_, name), readable_dtypes(),
              tensor.type->is_readable() ? "reshape" : "convert");
   }
 
@@ -255,7 +255,7 @@ class Lookup {
     if (matrices.empty())
       bad_file(tensors_.path(),
                "has no lm_head.weight, no token embedding and no matrix of dtype {}, expected one of these",
-               kReadableDTypes);
+               readable_dtypes());
     if (matrices.size() > 1)
       bad_file(tensors_.path(),
                "has no lm_head.weight and several matrices that may be the head: {}; name one as PATH:TENSOR",

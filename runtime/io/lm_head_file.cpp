@@ -17,6 +17,7 @@
 #include "head_names.h"
 #include "lookup.h"
 #include "model_config.h"
+#include "support/format.h"
 #include "tensor_catalog.h"
 
 namespace gumtile {
@@ -77,9 +78,9 @@ void take_arrays(const TensorCatalog& tensors, const std::string& tensor, std::v
     const int64_t rows = head.weights.view().shape[0];
     if (stored == nullptr) continue;
     if (!is_vector_of(*stored, rows)) {
-      head.notes.push_back(fmt::format("{}: {} is {} [{}], expected a vector of {} in bf16, f16 or f32",
+      head.notes.push_back(fmt::format("{}: {} is {} [{}], expected a vector of {} in {}",
                                        in_quotes(tensors.path()), in_quotes(*found), stored->type->name,
-                                       fmt::join(stored->shape, ", "), rows));
+                                       fmt::join(stored->shape, ", "), rows, matrix_format_names("or")));
       continue;
     }
     const TensorFile& file = head.arrays.emplace_back(tensors.open(*found));

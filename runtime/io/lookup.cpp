@@ -53,7 +53,7 @@ void no_such_tensor(std::string_view name, const std::vector<std::string>& names
 std::string only_matrix(const std::vector<std::string>& matrices, const std::string& file) {
   if (matrices.empty())
     bad_file(file, "has no matrix of dtype {}, expected one; name the tensor as PATH:TENSOR",
-             kReadableDTypes);
+             readable_dtypes());
   if (matrices.size() > 1)
     bad_file(file, "has several matrices: {}; name one as PATH:TENSOR", quoted_list(matrices));
   return matrices.front();

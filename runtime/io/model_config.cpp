@@ -11,6 +11,7 @@
 #include "head/settings.h"
 #include "mapped_file.h"
 #include "strict_json.h"
+#include "support/format.h"
 
 namespace gumtile::io {
 namespace {
@@ -104,9 +105,10 @@ ConfigSize size_member(const std::vector<Level>& levels, std::initializer_list<c
 std::optional<DType> dtype_named(std::string_view name) {
   constexpr std::string_view kTorch = "torch.";
   if (name.starts_with(kTorch)) name.remove_prefix(kTorch.size());
-  if (name == "bfloat16") return DType::bf16;
-  if (name == "float16" || name == "half") return DType::f16;
-  if (name == "float32" || name == "float") return DType::f32;
+  if (name == "half") return DType::f16;
+  if (name == "float") return DType::f32;
+  for (const Format& format : matrix_formats())
+    if (format.torch == name) return format.dtype;
   return std::nullopt;
 }
 

@@ -102,7 +102,7 @@ StoredTensor parse_tensor(const json& info, const std::string& file, std::string
         file, name,
         fmt::format(
             "has the unknown dtype {}, expected one of the safetensors format; convert the tensor to {}",
-            in_quotes(dtype.get_ref<const std::string&>()), kReadableDTypes));
+            in_quotes(dtype.get_ref<const std::string&>()), readable_dtypes()));
   for (const json& size : array_field(info, "shape", file, name))
     tensor.shape.push_back(static_cast<int64_t>(unsigned_integer(size, "shape", file, name)));
   const json& offsets = array_field(info, "data_offsets", file, name);
@@ -222,7 +222,7 @@ TensorFile tensor_of(const std::shared_ptr<const MappedFile>& file, const Safete
   if (!tensor.type->is_readable())
     bad_tensor(file->path(), name,
                fmt::format("is of dtype {}, expected one of {}; convert it first", tensor.type->name,
-                           kReadableDTypes));
+                           readable_dtypes()));
   const auto data = file->bytes().subspan(header.data_begin + tensor.begin, tensor.end - tensor.begin);
   return tensor_in(file, name, *tensor.type->dtype, tensor.shape, data);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "gumtile/dtype.h"
@@ -17,7 +18,8 @@ struct StoredDType {
   bool is_readable() const { return dtype && is_float(*dtype); }
 };
 
-inline constexpr std::string_view kReadableDTypes = "BF16, F16 and F32";
+/// "BF16, F16 and F32": the types of tensors that can be opened.
+std::string readable_dtypes();
 
 /// Null for an unknown name. The result has static lifetime.
 const StoredDType* find_stored_dtype(std::string_view name);

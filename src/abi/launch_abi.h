@@ -47,8 +47,8 @@ using Words = std::array<uint64_t, kMaxWords>;
 /// Threads of a block of the entry `stage` on a GPU; it takes one row.
 inline constexpr int kStageThreads = 256;
 
-/// Elements of a tensor map's box along the contracted axis: a row of 128 bytes, as long as the swizzle.
-inline constexpr int kBoxElements = 64;
+/// Bytes of a tensor map's box along the contracted axis: as long as the swizzle.
+inline constexpr int kBoxBytes = 128;
 
 /// The shared state on a GPU, zeros between launches: a header (word 0 counts finished groups of rows, 32-bit
 /// words from 1 on collect the `any` outputs), counters of arrivals for groups of blocks, 4 bytes per row of

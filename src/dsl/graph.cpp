@@ -49,13 +49,10 @@ uint64_t constant_bits(DType dtype, double value) {
       return static_cast<uint64_t>(static_cast<int64_t>(value));
     case DType::u64:
       return integral && value >= 0 && value <= 9007199254740992.0 ? static_cast<uint64_t>(value) : bad();
-    case DType::f32:
-    case DType::bf16:
-    case DType::f16:
+    default:  // floats
       if (std::isfinite(value) && std::fabs(value) > std::numeric_limits<float>::max()) return bad();
       return std::bit_cast<uint32_t>(static_cast<float>(value));
   }
-  return bad();
 }
 
 Graph* graph_of(std::initializer_list<Expr> operands) {

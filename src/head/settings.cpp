@@ -12,9 +12,7 @@
 namespace gumtile::head {
 namespace {
 
-bool is_matrix_type(DType dtype) {
-  return dtype == DType::bf16 || dtype == DType::f16 || dtype == DType::f32;
-}
+bool is_matrix_type(DType dtype) { return is_float(dtype); }
 
 std::optional<float> parse_float(std::string_view text) {
   float value = 0;

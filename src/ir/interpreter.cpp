@@ -15,33 +15,25 @@ namespace {
 
 constexpr int64_t kChunk = 1024;  // columns evaluated at a time; a multiple of every split's block
 
-float load_float(DType dtype, const void* data, int64_t index) {
-  if (dtype == DType::f32) return static_cast<const float*>(data)[index];
-  const uint16_t bits = static_cast<const uint16_t*>(data)[index];
-  return dtype == DType::bf16 ? bf16_to_float(bits) : f16_to_float(bits);
-}
-
 uint64_t load_bits(DType dtype, const void* data, int64_t index) {
-  if (is_float(dtype)) return scalar::from_float(load_float(dtype, data, index));
   uint64_t bits = 0;
   std::memcpy(&bits, static_cast<const char*>(data) + index * static_cast<int64_t>(size_bytes(dtype)),
               size_bytes(dtype));
-  return bits;
+  return is_float(dtype) ? scalar::from_float(float_from_bits(dtype, static_cast<uint32_t>(bits))) : bits;
+}
+
+float load_float(DType dtype, const void* data, int64_t index) {
+  return scalar::as_float(load_bits(dtype, data, index));
 }
 
 void store_bits(DType dtype, void* data, int64_t index, uint64_t bits) {
-  const uint16_t half = dtype == DType::bf16  ? float_to_bf16(scalar::as_float(bits))
-                        : dtype == DType::f16 ? float_to_f16(scalar::as_float(bits))
-                                              : uint16_t{0};
-  const void* from = size_bytes(dtype) == 2 ? static_cast<const void*>(&half) : &bits;
-  std::memcpy(static_cast<char*>(data) + index * static_cast<int64_t>(size_bytes(dtype)), from,
+  if (is_float(dtype)) bits = bits_from_float(dtype, scalar::as_float(bits));
+  std::memcpy(static_cast<char*>(data) + index * static_cast<int64_t>(size_bytes(dtype)), &bits,
               size_bytes(dtype));
 }
 
 float round_operand(DType dtype, float value) {
-  if (dtype == DType::bf16) return bf16_to_float(float_to_bf16(value));
-  if (dtype == DType::f16) return f16_to_float(float_to_f16(value));
-  return value;
+  return float_from_bits(dtype, bits_from_float(dtype, value));
 }
 
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_THREAD__) && \

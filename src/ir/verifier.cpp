@@ -153,7 +153,7 @@ class Verifier {
         (r.axis != p_.column_axis && p_.axes[r.axis].kind == AxisInfo::Kind::root))
       fail(where, "a reduction runs over the column axis or a split of it");
     for (DType dtype : r.state)
-      if (dtype == DType::bf16 || dtype == DType::f16 || dtype == DType::pred)
+      if (compute_type(dtype) != dtype || dtype == DType::pred)
         fail(where, fmt::format("a state cannot be {}; use f32 or u32", name(dtype)));
     const Lambda& lambda = r.combine;
     for (NodeId id = 0; id < lambda.nodes.size(); ++id) {
@@ -207,7 +207,7 @@ class Verifier {
       if (!lambda && n.op != Op::get && result_count(p_, nodes[operand]) != 1)
         bad(fmt::format("operand %{} has several results; read one with 'get'", operand));
     }
-    if (n.dtype == DType::bf16 || n.dtype == DType::f16)
+    if (compute_type(n.dtype) != n.dtype)
       bad(fmt::format("{} is a storage type of inputs and outputs; compute in f32", name(n.dtype)));
     auto type = [&](size_t i) { return nodes[n.operands[i]].dtype; };
     auto want = [&](size_t i, DType dtype) {

@@ -1,6 +1,5 @@
-// Writes what follows from the tables of fields (src/head/fields.cpp, src/plan/families) into the tree, or
-// with
-// --check says what is stale.
+// Writes what follows from the tables of fields (src/head/fields.cpp, src/plan/families) and of formats
+// (include/gumtile/dtype.h) into the tree, or with --check says what is stale.
 //
 //   generate_fields [--check] ROOT
 
@@ -35,7 +34,8 @@ struct File {
 const std::vector<File>& files() {
   static const std::vector<File> all = {
       {"include/gumtile/gumtile.h",
-       {{"enumerations", c_enumerations},
+       {{"dtypes", c_dtypes},
+        {"enumerations", c_enumerations},
         {"gumtile_head_options", c_head_options},
         {"gumtile_sample_args", c_sample_args}}},
       {"include/gumtile/head_program.h", {{"enumerations", cpp_enumerations}}},

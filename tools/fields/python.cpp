@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "support/format.h"
 #include "tools/fields/text.h"
 #include "tools/fields/words.h"
 
@@ -151,8 +152,8 @@ std::string described(const Field& field) {
 /// What a caller is told of an option of a head.
 std::string described_option(const Field& field) {
   if (field.kind == FieldKind::setting) return sentence(field);
-  return fmt::format("{} in bfloat16, float16 or float32, kept alive like the weights: {}",
-                     extent(field.over), sentence(field));
+  return fmt::format("{} in {}, kept alive like the weights: {}", extent(field.over),
+                     matrix_format_names("or", &Format::torch), sentence(field));
 }
 
 std::string docstring_line(std::string_view name, std::string_view text) {
@@ -242,7 +243,10 @@ std::string field_object(const Field& field) {
 }  // namespace
 
 std::string python_module(const Tables& tables) {
-  std::string fields, head_fields, features, status;
+  std::string fields, head_fields, features, status, dtypes, floats;
+  for (const Format& format : c_formats())
+    dtypes += fmt::format("    {}: {},\n", quoted(format.torch), format.c_number);
+  for (const Format& format : matrix_formats()) floats += fmt::format("    {},\n", quoted(format.torch));
   for (const Field& field : tables.fields)
     if (field.kind != FieldKind::member) fields += field_object(field);
   for (const Field* field : fields::head_fields(tables)) head_fields += field_object(*field);
@@ -252,8 +256,8 @@ std::string python_module(const Tables& tables) {
     status +=
         fmt::format("    #: {}.\n    {} = {}\n", capitalised(status_text(bit)), upper(bit.name), bit.bit);
   return fmt::format(
-      "\"\"\"What a sampling call takes and returns. Generated from src/head/fields.cpp: do not "
-      "edit.\"\"\"\n\n"
+      "\"\"\"What a sampling call takes and returns.\n\n"
+      "Generated from src/head/fields.cpp and include/gumtile/dtype.h: do not edit.\n\"\"\"\n\n"
       "from __future__ import annotations\n\n"
       "import enum\n"
       "from ctypes import c_char_p, c_float, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p "
@@ -272,6 +276,10 @@ std::string python_module(const Tables& tables) {
       "    #: The feature that binding it asks for, or \"\".\n"
       "    feature: str\n"
       "    doc: str\n\n\n"
+      "#: The numbers of gumtile_dtype.\n"
+      "DTYPES: Dict[str, int] = {{\n{}}}\n"
+      "#: Those that matrices may have.\n"
+      "MATRIX_DTYPES: Tuple[str, ...] = (\n{})\n\n"
       "#: The members of gumtile_sample_args.\n"
       "SAMPLE_ARGS: List[Tuple[str, Any]] = [\n"
       "    (\"struct_size\", c_size_t),\n{}]\n\n"
@@ -286,7 +294,8 @@ std::string python_module(const Tables& tables) {
       "FEATURES: Dict[str, int] = {{\n{}}}\n\n\n"
       "class RowStatus(enum.IntFlag):\n"
       "    \"\"\"Bits of a row's status word.\"\"\"\n\n{}",
-      members_of(tables.fields), members_of(tables.head_options), fields, head_fields, features, status);
+      dtypes, floats, members_of(tables.fields), members_of(tables.head_options), fields, head_fields,
+      features, status);
 }
 
 std::string python_parameters(const Tables& tables) {

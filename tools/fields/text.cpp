@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "gumtile/error.h"
+#include "support/format.h"
 #include "tools/fields/words.h"
 
 namespace gumtile::fields {
@@ -133,6 +134,13 @@ std::string docs_rows(const Tables& tables, FieldKind kind) {
 }
 
 }  // namespace
+
+std::string c_dtypes(const Tables& /*tables*/) {
+  std::string members;
+  for (const Format& format : c_formats())
+    members += fmt::format("  GUMTILE_{} = {},\n", upper(format.name), format.c_number);
+  return fmt::format("typedef enum gumtile_dtype {{\n{}}} gumtile_dtype;\n", without_last_comma(members));
+}
 
 std::string c_enumerations(const Tables& tables) {
   std::string features, status;

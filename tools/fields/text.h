@@ -22,6 +22,7 @@ struct Tables {
 };
 
 /// The enumerations of gumtile.h: features and status bits.
+std::string c_dtypes(const Tables& tables);
 std::string c_enumerations(const Tables& tables);
 /// gumtile_sample_args and gumtile_head_options, with their _INIT macros and their layouts as assertions.
 std::string c_sample_args(const Tables& tables);

@@ -45,7 +45,7 @@ std::string why_not(const PlanInput& input) {
   if (!input.target.is_cuda()) return "the mma_sync family needs a GPU target";
   if (!input.target.gpu().async_copy)
     return fmt::format("{} has no cp.async; mma_sync needs sm_80 or later", input.target.str());
-  return why_no_tensor_cores(input);
+  return why_no_atom(input, MmaKind::mma_sync);
 }
 
 std::string check(const PlanInput& input, const Schedule& schedule) {
@@ -62,6 +62,7 @@ std::string check(const PlanInput& input, const Schedule& schedule) {
 
 void lay_out(KernelPlan& plan) {
   const auto& s = std::get<MmaSyncSchedule>(plan.schedule.family);
+  plan.atom = &atom_of(plan.program, *plan.analysis, MmaKind::mma_sync);
   plan.tile_columns = s.block_vocab;
   plan.launch.rows_per_block = s.block_rows;
   plan.launch.columns_per_unit = s.block_vocab;
@@ -69,7 +70,7 @@ void lay_out(KernelPlan& plan) {
   plan.warps_n = s.warps_n;
   plan.fragment.rows = s.block_rows / s.warps_m / 8;
   plan.fragment.blocks = s.block_vocab / s.warps_n / 64;
-  plan.shared_stage = (s.block_rows + s.block_vocab) * 128;
+  plan.shared_stage = (s.block_rows + s.block_vocab) * kMmaSyncRowBytes;
   plan.shared_row_table = plan.shared_stage * s.stages;
   stage_left_operand(plan);
   plan.launch.right_alignment = s.copy_bytes;
@@ -92,7 +93,7 @@ Schedule suggest(const PlanInput& input, const Card& /*card*/) {
   // What the row table and the exchange of states take beside the stages; the built-in Programs need less.
   // Two blocks share a multiprocessor where each still gets three stages.
   const int reserve = 96 * s.block_rows + 1024;
-  const int stage = (s.block_rows + s.block_vocab) * 128;
+  const int stage = (s.block_rows + s.block_vocab) * kMmaSyncRowBytes;
   const int whole = (input.target.gpu().shared_bytes - reserve) / stage;
   const int half = ((input.target.gpu().shared_bytes - 1024) / 2 - reserve) / stage;
   const bool two_blocks = (s.block_rows == 32 || s.block_rows == 64) && half >= 3;
@@ -110,7 +111,7 @@ double cost(const Schedule& schedule, const Problem& problem, const Card& card) 
   const auto& s = std::get<MmaSyncSchedule>(schedule.family);
   const int warps = s.warps_m * s.warps_n;
   const double few_warps = warps < 4 ? 0.2 : 0;
-  const double in_flight = s.stages * static_cast<double>((s.block_rows + s.block_vocab) * 128);
+  const double in_flight = s.stages * static_cast<double>((s.block_rows + s.block_vocab) * kMmaSyncRowBytes);
   const double shallow = in_flight < 48 * 1024 ? 0.2 : 0;
   const double blocks = cost_model::row_blocks(problem, s.block_rows);
   const double l2 = blocks * (1 + static_cast<double>(s.block_rows) / s.block_vocab);

@@ -69,7 +69,7 @@ std::string why_not(const PlanInput& input) {
   if (!target.is_cuda()) return "the wgmma family needs a GPU target";
   if (!target.suffix_a || !target.gpu().warpgroup_mma)
     return fmt::format("{} has no wgmma; sm_90a has", target.str());
-  if (std::string reason = why_no_tensor_cores(input); !reason.empty()) return reason;
+  if (std::string reason = why_no_atom(input, MmaKind::wgmma); !reason.empty()) return reason;
   if (input.problem.weights_alignment < 16)
     return fmt::format("TMA needs weights aligned to 16 bytes; they are aligned to {}",
                        input.problem.weights_alignment);
@@ -89,9 +89,16 @@ std::string check(const PlanInput& /*input*/, const Schedule& schedule) {
   return "";
 }
 
+/// Of the block's rows and of the tile's columns, a stage of both operands.
+int stage_bytes(const WgmmaSchedule& s, const MmaAtom& atom) {
+  return static_cast<int>(s.block_rows * row_bytes(atom.left, s.block_k) +
+                          s.block_vocab * row_bytes(atom.right, s.block_k));
+}
+
 void lay_out(KernelPlan& plan) {
   const auto& s = std::get<WgmmaSchedule>(plan.schedule.family);
   LaunchSpec& launch = plan.launch;
+  plan.atom = &atom_of(plan.program, *plan.analysis, MmaKind::wgmma);
   plan.tile_columns = s.block_vocab;
   plan.turns = s.turns;
   plan.consumers = 128 * s.warpgroups_m * s.warpgroups_n * s.turns;
@@ -106,7 +113,7 @@ void lay_out(KernelPlan& plan) {
   launch.rows_per_block = s.block_rows;
   // Pairs of blocks share random words if a lane holds both.
   launch.columns_per_unit = std::max(plan.fragment.blocks % 2 == 0 ? 128 : 64, s.box_rows);
-  plan.shared_stage = (s.block_rows + s.block_vocab) * 2 * s.block_k;
+  plan.shared_stage = stage_bytes(s, *plan.atom);
   plan.shared_barriers = plan.shared_stage * s.stages;
   // Two barriers a stage, one that tells when the row table is there, and one a turn.
   const int barriers = 2 * s.stages + 1 + (s.turns > 1 ? s.turns : 0);
@@ -166,8 +173,9 @@ Schedule suggest(const PlanInput& input, const Card& card) {
   }
   s.box_rows = std::min(s.box_rows, s.block_vocab);
   const int reserve = 64 * s.block_rows + 1024;
-  s.stages = std::clamp(
-      (input.target.gpu().shared_bytes - reserve) / ((s.block_rows + s.block_vocab) * 2 * s.block_k), 2, 32);
+  s.stages = std::clamp((input.target.gpu().shared_bytes - reserve) /
+                            stage_bytes(s, atom_of(input.program, input.analysis, MmaKind::wgmma)),
+                        2, 32);
   return {s};
 }
 
@@ -232,7 +240,7 @@ void search(ScheduleSpace& space) {
 }
 
 double cost(const Schedule& schedule, const Problem& problem, const Card& card) {
-  constexpr double kManyBytes = 120 * 1024;
+  constexpr double kManyElements = 60 * 1024;
   const auto& s = std::get<WgmmaSchedule>(schedule.family);
   // Rows that a batch does not have are not read.
   const auto rows = static_cast<double>(std::min<int64_t>(s.block_rows, problem.max_rows));
@@ -243,11 +251,11 @@ double cost(const Schedule& schedule, const Problem& problem, const Card& card) 
   // Small differences, in the order in which they are worth trying: a shape that loses by more is not tried
   // in all of its variants.
   const WgmmaSchedule usual;
-  const double in_flight = 2.0 * s.stages * (s.block_rows + s.block_vocab) * s.block_k;
+  const double in_flight = 1.0 * s.stages * (s.block_rows + s.block_vocab) * s.block_k;
   double variant = 0;
   if (s.box_rows != usual.box_rows) variant += 0.02;
   if (s.block_k != usual.block_k) variant += 0.02;
-  if (in_flight < kManyBytes) variant += 0.05;
+  if (in_flight < kManyElements) variant += 0.05;
   if (s.block_rows > 64 && problem.max_rows <= 64) variant += 0.2;
   // Sharing little is not worth a pair's waits.
   if (s.cluster_n > 1 && problem.max_rows <= 16) variant += 0.1;
