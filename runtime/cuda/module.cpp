@@ -22,12 +22,6 @@ void Function::set_max_dynamic_shared_bytes(int bytes) const {
   }
 }
 
-void Function::allow_non_portable_cluster_size() const {
-  check(*driver_,
-        driver_->cuFuncSetAttribute(handle_, CUfunction_attribute::non_portable_cluster_size_allowed, 1),
-        "allowing clusters of more than 8 CTAs");
-}
-
 int Function::registers() const { return attribute(CUfunction_attribute::registers); }
 int Function::local_bytes() const { return attribute(CUfunction_attribute::local_size_bytes); }
 int Function::static_shared_bytes() const { return attribute(CUfunction_attribute::shared_size_bytes); }

@@ -24,9 +24,6 @@ class Function {
   /// Lets launches use up to `bytes` of dynamic shared memory; needed above 48 KiB (less static use).
   void set_max_dynamic_shared_bytes(int bytes) const;
 
-  /// Lets launches use clusters of more than 8 CTAs.
-  void allow_non_portable_cluster_size() const;
-
   int registers() const;              ///< 32-bit registers per thread
   int local_bytes() const;            ///< local memory per thread: spills and stack
   int static_shared_bytes() const;    ///< per CTA
