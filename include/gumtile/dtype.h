@@ -7,11 +7,11 @@
 
 namespace gumtile {
 
-/// The formats of elements: enumerator, kind (src/support/format.h), bytes and elements of a block (elements
-/// that stand alone are blocks of one), the number in the C interface (0: not there), and the names in
-/// safetensors and torch.
-/// This is the table of formats: a new one is one row here, its conversions in src/support/format.cpp, their
-/// code in codegen/common/op_emitter.cpp, and if tensor cores multiply it a row of src/plan/mma_atoms.cpp.
+/// The formats of elements: the enumerator, the kind (src/support/format.h), bytes and elements per block (a
+/// format without blocks has blocks of one element), the number in the C interface (0: not part of it), and
+/// the names in safetensors and torch.
+/// To add a format, add a row here, its conversions in src/support/format.cpp, the code for them in
+/// codegen/common/op_emitter.cpp and, if tensor cores multiply it, a row in src/plan/mma_atoms.cpp.
 #define GUMTILE_FORMATS(X)                           \
   X(pred, logical, 1, 1, 0, "BOOL", "bool")          \
   X(i32, signed_integer, 4, 1, 4, "I32", "int32")    \
@@ -33,7 +33,7 @@ enum class DType : uint8_t {
 /// Bytes of one stored element (`pred` is stored as one byte).
 size_t size_bytes(DType dtype);
 
-/// Bytes of so many elements side by side, in whole blocks.
+/// Bytes of `elements` adjacent elements, in whole blocks.
 int64_t row_bytes(DType format, int64_t elements);
 
 /// The name used in Program text and on the command line, e.g. "bf16".
@@ -46,11 +46,11 @@ bool is_float(DType dtype);
 bool is_signed_integer(DType dtype);
 bool is_integer(DType dtype);
 
-/// The type a value of `dtype` has once loaded: f32 for all floats, else the type itself.
+/// The type a value of `dtype` has once loaded: f32 for all floats, otherwise the type itself.
 DType compute_type(DType dtype);
 
-/// Floats by the bits that are stored, of any float type: widening is exact, narrowing rounds to nearest
-/// even.
+/// Conversions between f32 and the stored bits of any float type: widening is exact, narrowing rounds to
+/// nearest even.
 float float_from_bits(DType format, uint32_t bits);
 uint32_t bits_from_float(DType format, float value);
 
