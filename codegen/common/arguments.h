@@ -6,8 +6,8 @@
 
 namespace gumtile::codegen {
 
-/// The argument words of a kernel (src/abi/launch_abi.h), loaded where the builder stands: call it in the
-/// entry block.
+/// The argument words of a kernel (src/abi/launch_abi.h), loaded at the builder's insertion point: construct
+/// it in the entry block.
 class Arguments {
  public:
   /// `words`: pointer to the array of 64-bit words.
@@ -36,8 +36,9 @@ class Arguments {
   size_t first_output_ = 0;
 };
 
-/// The index of a record's word: records are [row][word][worker], so that a finish reads workers side by
-/// side.
+/// The index of a record's word. A record holds one worker's states of one row (a worker is a block or thread
+/// that shares the columns). Records are laid out [row][word][worker], so that the finish reads adjacent
+/// workers' words.
 inline llvm::Value* record_index(llvm::IRBuilder<>& b, const Arguments& arguments, int record_words,
                                  llvm::Value* row, int word, llvm::Value* worker) {
   llvm::Value* index = b.CreateAdd(b.CreateMul(row, b.getInt64(static_cast<uint64_t>(record_words))),

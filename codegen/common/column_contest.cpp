@@ -45,9 +45,9 @@ std::vector<Value*> bounds_in_block(FoldContext& context, NodeId bound, Place pl
   return bounds;
 }
 
-/// Values of the contraction are in registers anyway. Random words that the bounds took are worth keeping,
-/// but not beside further values of a state: registers would not do, and one column's word is soon made
-/// again.
+/// Keeps values that the evaluation of a column can reuse. The contraction's values are in registers anyway.
+/// The random words that the bounds used are worth keeping unless the state has more than two components:
+/// registers would run out then, and one column's word is quickly recomputed.
 ColumnContest::ColumnContest(FoldContext& context, NodeId reduce, const Place& place, Value* active,
                              Value* elsewhere)
     : c_(context), reduce_(reduce), place_(place), active_(active), elsewhere_(elsewhere) {
@@ -62,7 +62,7 @@ ColumnContest::ColumnContest(FoldContext& context, NodeId reduce, const Place& p
   const std::set<NodeId> sources = sources_of(program, program.nodes[reduce].operands);
   const std::set<NodeId> of_bound = sources_of(program, {reduction.bound});
   const bool keeps_words = reduction.state.size() <= 2;
-  std::set<NodeId> parts;  // of words that are chosen among several
+  std::set<NodeId> parts;  // operands of selects between random words
   for (NodeId node : sources)
     if (program.nodes[node].op == Op::select && is_random_word(program, node))
       parts.insert(program.nodes[node].operands.begin(), program.nodes[node].operands.end());
@@ -73,8 +73,8 @@ ColumnContest::ColumnContest(FoldContext& context, NodeId reduce, const Place& p
   }
 }
 
-/// What was folded has a bound of NaN, which is never the largest; nor is a column whose own bound is NaN,
-/// which bounds nothing but NaN.
+/// A folded column gets a bound of NaN, which is never the largest. A column whose own bound is NaN is not
+/// chosen either: such a bound can only belong to a key of NaN.
 void ColumnContest::fold(const std::vector<llvm::AllocaInst*>& state) const {
   llvm::IRBuilder<>& b = c_.b;
   const Node& node = c_.plan.program.nodes[reduce_];

@@ -59,7 +59,7 @@ std::vector<Value*> values_if(llvm::IRBuilder<>& b, Value* condition,
   const auto way = [&](llvm::BasicBlock*& block, const std::function<std::vector<Value*>()>& emit) {
     b.SetInsertPoint(block);
     std::vector<Value*> values = emit();
-    block = b.GetInsertBlock();  // where the way ends
+    block = b.GetInsertBlock();  // the block in which this branch ends
     b.CreateBr(next);
     return values;
   };

@@ -13,7 +13,8 @@ inline llvm::BasicBlock* new_block(llvm::IRBuilder<>& b, const char* name) {
   return llvm::BasicBlock::Create(b.getContext(), name, b.GetInsertBlock()->getParent());
 }
 
-/// Makes variables of the function that the builder is in, wherever the builder stands.
+/// Allocates variables in the entry block of the function that the builder is in, wherever the builder
+/// stands.
 class Variables {
  public:
   explicit Variables(llvm::IRBuilder<>& b) : entry_(entry_block(b), entry_block(b)->begin()) {}
@@ -40,12 +41,13 @@ void emit_if(llvm::IRBuilder<>& b, llvm::Value* condition, const std::function<v
 void emit_if_else(llvm::IRBuilder<>& b, llvm::Value* condition, const std::function<void()>& body,
                   const std::function<void()>& otherwise);
 
-/// `condition ? body() : otherwise`, where nothing of `body` runs if the condition is false. `rare`: the
-/// condition seldom holds.
+/// `condition ? body() : otherwise`; the code of `body` runs only if the condition holds. `rare`: it seldom
+/// does.
 llvm::Value* value_if(llvm::IRBuilder<>& b, llvm::Value* condition, const std::function<llvm::Value*()>& body,
                       llvm::Value* otherwise, bool rare = false);
 
-/// Values of one of two ways, of which the other does not run. `rare`: the condition seldom holds.
+/// The values of `then` or of `otherwise`; only the code of one of them runs. `rare`: the condition seldom
+/// holds.
 std::vector<llvm::Value*> values_if(llvm::IRBuilder<>& b, llvm::Value* condition,
                                     const std::function<std::vector<llvm::Value*>()>& then,
                                     const std::function<std::vector<llvm::Value*>()>& otherwise,
@@ -76,7 +78,7 @@ class Loop {
 
   llvm::Value* index() const { return index_; }
 
-  /// A value carried from one iteration to the next; after the loop it is the last one.
+  /// A value carried from one iteration to the next; after the loop it has its last value.
   llvm::PHINode* carry(llvm::Value* initial) {
     llvm::PHINode* phi = llvm::PHINode::Create(initial->getType(), 2, "", header_->getFirstNonPHIIt());
     phi->addIncoming(initial, before_);

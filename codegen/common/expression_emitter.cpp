@@ -117,7 +117,8 @@ ExpressionEmitter::Known ExpressionEmitter::emit_node(NodeId id, const Place& pl
     case Op::index:
       return {{}, b.CreateTrunc(source_.row_index(place.row), ops_.type(DType::u32))};
     case Op::load: {
-      // Vectors of lanes gather in any case: alone, unless a condition is to guard several.
+      // Vectors of lanes gather in any case, so their members are loaded one at a time, unless one condition
+      // is to guard several.
       const bool together = source_.has_runs() || program_.inputs[node.imm].optional;
       if (!together || analysis_.nodes[id].level != Level::element || place.member == chosen())
         return {{}, load(node, place)};
@@ -170,7 +171,7 @@ ExpressionEmitter::Known ExpressionEmitter::emit_node(NodeId id, const Place& pl
   }
 }
 
-// ---- integers made of a column: what differs between the columns of a lane stays a constant ----
+// ---- integers derived from a column: the part that differs between a lane's columns stays a constant ----
 
 Value* ExpressionEmitter::materialize(const SplitInteger& x) {
   Value* offset = ops_.constant(DType::u32, x.offset);
@@ -226,7 +227,7 @@ SplitInteger ExpressionEmitter::split_column(const Place& place) {
 
 Value* ExpressionEmitter::column(const Place& place) { return materialize(split_column(place)); }
 
-/// Packs the bits of x outside `mask` together: a column's group.
+/// Packs the bits of x outside `mask` together, which turns a column into its group.
 SplitInteger ExpressionEmitter::compress(SplitInteger x, uint32_t mask) {
   SplitInteger result{nullptr, 0, ~0u};
   int removed = 0;
@@ -306,7 +307,7 @@ Value* ExpressionEmitter::column_valid(const Place& place) {
     Value* local = number(Op::sub, DType::u32, DType::u32, {materialize(column), first});
     return number(Op::lt, DType::u32, DType::pred, {local, ops_.constant(DType::u32, n)});
   }
-  // base | offset < n  <=>  base < n - offset, as the offset's bits are zero in base.
+  // base | offset < n <=> base < n - offset, since the offset's bits are zero in base.
   if (column.offset >= n) return ops_.constant(DType::pred, 0);
   return number(Op::lt, DType::u32, DType::pred, {column.base, ops_.constant(DType::u32, n - column.offset)});
 }
@@ -315,7 +316,7 @@ Value* ExpressionEmitter::group_valid(const Place& place) {
   Place member = place;
   member.member = leader_of(place.member);
   if (plan_.problem.first_column % 64 == 0) return column_valid(member);
-  // The start of the range may cut a group's first columns off.
+  // The start of the range may cut off a group's first columns.
   Value* any = nullptr;
   for (int i : group_members(member.member)) {
     member.member = i;
@@ -391,7 +392,7 @@ std::vector<Value*> ExpressionEmitter::branch_together(const Node& node, const P
 std::vector<Value*> ExpressionEmitter::reduce_members(const Node& node, const Place& place) {
   const ReductionInfo& reduction = program_.reductions[node.imm];
   std::vector<std::vector<Value*>> states;
-  const bool masked = masked_ && !blocks_whole();  // else the whole group is dropped, or nothing of it
+  const bool masked = masked_ && !blocks_whole();  // else a group is dropped whole or not at all
   for (int member : group_members(leader_of(place.member))) {
     const Place at{place.row, place.block, member};
     std::vector<Value*> state;
@@ -409,7 +410,8 @@ std::vector<Value*> ExpressionEmitter::reduce_members(const Node& node, const Pl
     if (states.size() % 2 != 0) next.push_back(states.back());
     states = std::move(next);
   }
-  // Joined with the identity, as over the other axes: a state that equals it (an argmax of NaN) becomes it.
+  // Joined with the identity, as over the other axes, so that a state equivalent to it (an argmax of NaN)
+  // becomes it.
   return ops_.combine(reduction, ops_.identity(reduction), states[0]);
 }
 

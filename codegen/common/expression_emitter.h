@@ -15,10 +15,10 @@
 
 namespace gumtile::codegen {
 
-/// Emits the Program's nodes where they are needed, each at most once for each place it depends on.
+/// Emits the Program's nodes where they are needed, each at most once per place it depends on.
 class ExpressionEmitter {
  public:
-  /// `use_row_table`: row-level values are read from the table that the plan lays out; else they are
+  /// `use_row_table`: row-level values are read from the table that the plan lays out; otherwise they are
   /// computed.
   ExpressionEmitter(const KernelPlan& plan, OpEmitter& ops, FragmentSource& source, bool use_row_table);
 
@@ -28,17 +28,17 @@ class ExpressionEmitter {
 
   llvm::Value* value(NodeId node, const Place& place, size_t which = 0);
 
-  /// The node whose values the source's accumulators are: the contraction, or what took its place.
+  /// The node whose values the source's accumulators hold: the contraction, or the node that replaced it.
   NodeId accumulated() const { return accumulated_; }
   void set_accumulated(NodeId node) { accumulated_ = node; }
 
-  /// Makes `value` the node's at a place, in the current scope: it was computed before.
+  /// Records, in the current scope, that the node's value at a place is `value`, which was computed before.
   void remember(NodeId node, const Place& place, llvm::Value* value) {
     scopes_.back().nodes.emplace(key(node, place, 0), Known{{}, value});
   }
 
-  /// Whether the column at `place`, or some column of its group, exists (i1 or a vector of them).
-  /// Constant true where nothing is masked.
+  /// Whether the column at `place`, or some column of its group, exists (i1 or a vector of them). Constant
+  /// true if nothing is masked.
   llvm::Value* column_valid(const Place& place);
   llvm::Value* group_valid(const Place& place);
   /// Whether a block's columns exist together or not at all.
@@ -49,24 +49,24 @@ class ExpressionEmitter {
   std::vector<int> group_members(int leader) const;
   const std::vector<uint32_t>& fragment_offsets() const { return offsets_; }
 
-  /// Makes one of the members of a block, which one is known when the code runs, the member `chosen()`: it
-  /// has this offset (u32) within the block, and these values of nodes.
+  /// Makes `chosen()` stand for a member of a block that is chosen at run time. It has this offset (u32)
+  /// within the block, and these values of nodes.
   void choose(llvm::Value* offset, std::map<NodeId, llvm::Value*> values) {
     chosen_ = {offset, std::move(values)};
   }
   int chosen() const { return static_cast<int>(offsets_.size()); }
-  /// Whether a node can be computed for a chosen member: nothing in it belongs to a group.
+  /// Whether a node can be computed for a chosen member: it must not depend on values of groups.
   bool can_choose(NodeId node) const;
   llvm::Value* column(const Place& place);
   /// A block's column as `base | offset`.
   SplitInteger split_column(const Place& place);
   /// Whether the columns of several members (ascending) all exist (i1).
   llvm::Value* all_valid(const Place& place, const std::vector<int>& members);
-  /// Whether elements at these offsets in bytes come in pairs that lie side by side, the first of them at a
-  /// multiple of both's size if offset 0 is.
+  /// Whether elements at these offsets in bytes form pairs of adjacent elements, each pair aligned to its
+  /// size if offset 0 is.
   static bool are_pairs(const std::vector<int64_t>& offsets, int64_t bytes);
-  /// The low bits (i32) that an address and all multiples of a stride of elements of so many bytes (i64s)
-  /// have in common with 0 up to their alignment.
+  /// An i32 whose trailing zero bits are the common alignment of an address and of all multiples of a stride
+  /// (i64s), the stride being in elements of `bytes` bytes.
   llvm::Value* alignment_bits(llvm::Value* address, llvm::Value* stride, int64_t bytes) {
     llvm::Type* low = b.getInt32Ty();
     llvm::Value* pitch = b.CreateMul(b.CreateTrunc(stride, low), b.getInt32(static_cast<uint32_t>(bytes)));
@@ -76,12 +76,12 @@ class ExpressionEmitter {
     return b.CreateICmpEQ(b.CreateAnd(bits, static_cast<uint64_t>(to - 1)), b.getInt32(0));
   }
 
-  /// Values made inside a conditional block must not be used after it.
+  /// A scope of values: those computed inside a conditional block must not be used after it.
   void push_scope() { scopes_.emplace_back(); }
-  /// The same, and nothing known outside is used inside.
+  /// The same, but values computed outside are not used inside either.
   void push_fresh_scope() { scopes_.push_back({{}, {}, true}); }
   void pop_scope() { scopes_.pop_back(); }
-  /// Forgets everything: for a new tile or function.
+  /// Forgets all values, for a new tile or function.
   void reset();
 
  private:
@@ -108,14 +108,14 @@ class ExpressionEmitter {
   std::optional<SplitInteger> join(const SplitInteger& x, const SplitInteger& y, bool add);
   llvm::Value* materialize(const SplitInteger& x);
   llvm::Value* number(Op op, DType operand_type, DType result, const std::vector<llvm::Value*>& operands);
-  /// What `emit` makes, nothing of which is known afterwards.
+  /// What `emit` returns; values that it computes are forgotten afterwards.
   llvm::Value* in_scope(const std::function<llvm::Value*()>& emit);
   std::vector<llvm::Value*> in_scope(const std::function<std::vector<llvm::Value*>()>& emit);
 
-  /// Members whose values one condition guards, or one instruction loads, beside that of a place: those of
-  /// its group, or without groups all of the block.
+  /// The members that are guarded by one condition, or loaded together, with that of a place: those of its
+  /// group, or without groups all of the block.
   std::vector<int> companions(const Place& place) const;
-  /// Takes the values of companions, and gives that of the place.
+  /// Records the values of companions, and returns that of the place.
   llvm::Value* spread(NodeId node, const Place& place, const std::vector<int>& members,
                       const std::vector<llvm::Value*>& values);
   llvm::Value* branch(const Node& node, const Place& place, llvm::Value* condition);

@@ -4,15 +4,15 @@
 #include "codegen/common/control_flow.h"
 #include "codegen/common/expression_emitter.h"
 
-// Loads of inputs. Those with a value per column are emitted for all columns that a lane holds of a group at
-// once: one condition guards them all, and adjacent ones share an instruction.
+// Loads of inputs. Loads with a value per column are emitted together for all columns of a group that a lane
+// holds: one condition guards them all, and adjacent ones share an instruction.
 
 namespace gumtile::codegen {
 
 using llvm::Value;
 
-/// Whether an index that `node` gives belongs to a column that exists. Members for which it is the same ask
-/// the same: one existing column is enough.
+/// Whether an index computed by `node` belongs to a column that exists. Members with the same index share the
+/// check of the first of them: one existing column is enough.
 Value* ExpressionEmitter::index_valid(NodeId node, const Place& place) {
   if (analysis_.nodes[node].level == Level::group) return group_valid(place);
   Place first = place;
@@ -29,8 +29,8 @@ Value* ExpressionEmitter::index_valid(NodeId node, const Place& place) {
   return column_valid(first);
 }
 
-/// An index (of its own type) along an axis of an input. Nothing is read for a column outside of the range,
-/// which is dropped later: it takes the index of one that exists.
+/// An index (of its own type) along an axis of an input. A column outside the range is dropped later; until
+/// then it takes the index of one that exists, so that nothing out of bounds is read.
 Value* ExpressionEmitter::safe_index(NodeId node, AxisId axis, const Place& place) {
   const DType type = program_.nodes[node].dtype;
   Value* at = value(node, place);
@@ -47,7 +47,7 @@ Value* ExpressionEmitter::safe_index(NodeId node, AxisId axis, const Place& plac
   return b.CreateSelect(index_valid(node, place), at, ops_.constant(type, 0));
 }
 
-/// One element, which an optional input is known to have.
+/// One element. If the input is optional, it is known to be bound.
 Value* ExpressionEmitter::load_one(const Node& node, const Place& place) {
   const auto input = static_cast<uint32_t>(node.imm);
   const InputInfo& info = program_.inputs[input];
@@ -70,15 +70,15 @@ Value* ExpressionEmitter::load(const Node& node, const Place& place) {
   if (!info.optional) return load_one(node, place);
   Value* fallback = value(node.operands.back(), place);
   for (size_t axis = 0; axis < info.axes.size(); ++axis)
-    value(node.operands[axis], place);  // outside the branch
+    value(node.operands[axis], place);  // computed outside the branch
   const std::function<Value*()> emit = [&] { return load_one(node, place); };
   Value* is_there = b.CreateICmpNE(source_.input_address(input), b.getInt64(0));
   return value_if(
       b, is_there, [&] { return in_scope(emit); }, fallback);
 }
 
-/// Where the columns of several members lie in an input over the columns, with or without rows that are known
-/// before the sweep. Nothing for other inputs and indices.
+/// Where the columns of several members lie in an input whose last axis is the column axis; its row, if it
+/// has one, must be known before the sweep. Empty for other inputs and indices.
 std::optional<ExpressionEmitter::ColumnRun> ExpressionEmitter::column_run(const Node& node,
                                                                           const Place& place,
                                                                           const std::vector<int>& members) {
@@ -125,7 +125,7 @@ bool ExpressionEmitter::are_pairs(const std::vector<int64_t>& offsets, int64_t b
   return true;
 }
 
-/// Elements of several members, which an optional input is known to have.
+/// Elements of several members. If the input is optional, it is known to be bound.
 std::vector<Value*> ExpressionEmitter::load_members(const Node& node, const Place& place,
                                                     const std::vector<int>& members) {
   const DType dtype = program_.inputs[node.imm].dtype;

@@ -8,7 +8,8 @@
 
 namespace gumtile::codegen {
 
-/// What all ways to fold a fragment into running states share.
+/// What all ways to fold a fragment into running states share. A fragment is what one lane holds of a tile;
+/// to fold it is to combine its values into the states.
 struct FoldContext {
   FoldContext(const KernelPlan& of, OpEmitter& emitter, FragmentSource& from)
       : plan(of),
@@ -27,16 +28,16 @@ struct FoldContext {
   ExpressionEmitter expressions;
   SweepStates states;
 
-  /// The largest of several values; one that is not NaN, if there is one.
+  /// The largest of several values, ignoring NaN unless all are NaN.
   llvm::Value* largest(DType dtype, std::vector<llvm::Value*> values);
-  /// The largest of the f32s that the lanes of a row hold. Only with `Lanes`.
+  /// The largest of the f32s that a row's lanes hold. Only if the source has `Lanes`.
   llvm::Value* largest_in_row(llvm::Value* value);
 };
 
 /// One of `values` by its number (i32).
 llvm::Value* pick(llvm::IRBuilder<>& b, llvm::Value* number, std::vector<llvm::Value*> values);
 
-/// Nodes that others are computed from, themselves among them.
+/// The nodes that `open` are computed from, including themselves.
 std::set<NodeId> sources_of(const Program& program, std::vector<NodeId> open);
 
 }  // namespace gumtile::codegen

@@ -10,7 +10,7 @@ using llvm::Value;
 
 namespace {
 
-/// The largest parts of a group's expression that do not need the contraction's values.
+/// Collects the largest subexpressions of a group's expression that do not need the contraction's values.
 void add_parts_without_contraction(const Program& program, const ProgramAnalysis& analysis, NodeId id,
                                    std::vector<NodeId>& parts) {
   const std::set<NodeId> sources = sources_of(program, {id});
@@ -27,9 +27,9 @@ void add_parts_without_contraction(const Program& program, const ProgramAnalysis
 
 }  // namespace
 
-/// A lane must hold one group per block, or which member starts the chosen group would have to be chosen,
-/// too. And it must be an argmax: a group with a bound of NaN is out from the start, where another combine
-/// might let NaN through.
+/// A lane must hold one group per block; otherwise the member that starts the group would have to be chosen
+/// at run time, too. And the reduction must be an argmax: a group with a bound of NaN is out from the start,
+/// but another combine might let NaN through.
 std::optional<GroupContest> GroupContest::make(FoldContext& context, size_t reduction) {
   const ReductionInfo& info = context.states.reduction(reduction);
   Lanes* lanes = context.source.lanes();
@@ -54,7 +54,7 @@ void GroupContest::prepare() {
   std::vector<NodeId> parts;
   add_parts_without_contraction(c_->plan.program, c_->analysis, info().bound, parts);
   c_->expressions.push_fresh_scope();
-  c_->expressions.set_masked(true);  // nothing is read of blocks that the tile does not have
+  c_->expressions.set_masked(true);  // blocks that the tile does not have are not read
   for (NodeId part : parts) {
     std::vector<llvm::AllocaInst*>& prepared = prepared_[part];
     if (prepared.empty()) prepared = for_all_groups(c_->plan.program.nodes[part].dtype);
@@ -89,14 +89,15 @@ void GroupContest::enter(int first_row, int rows, int first_block, int blocks) {
     }
 }
 
-/// Each lane chooses the group with the largest bound of those that count: those whose bound is at least what
-/// the row has reached anywhere, as equal keys still meet the tie rule.
+/// Each lane chooses, among the groups that count, the one with the largest bound. A group counts if its
+/// bound is at least the best key that the row has reached anywhere; equal keys are still compared by the tie
+/// rule.
 GroupContest::Leader GroupContest::find_leader(std::span<const RowStates> states) const {
   llvm::IRBuilder<>& b = c_->b;
   const FragmentLayout& fragment = c_->plan.fragment;
   auto i32 = [&](int value) { return b.getInt32(static_cast<uint32_t>(value)); };
   Leader leader;
-  std::vector<Value*> blocks;  // the number of a row's block that has its largest bound
+  std::vector<Value*> blocks;  // per row, the block with the largest bound
   Value* best = nullptr;
   for (int row = 0; row < fragment.rows; ++row) {
     std::vector<Value*> bounds;
@@ -124,14 +125,14 @@ GroupContest::Leader GroupContest::find_leader(std::span<const RowStates> states
   return leader;
 }
 
-/// Joins the leader into its row's state, which it returns, if it counts; then it is out.
+/// Folds the leader, if it counts, into its row's state, and takes it out of the contest. Returns that state.
 std::vector<Value*> GroupContest::fold_leader(std::span<const RowStates> states, const Leader& leader) {
   llvm::IRBuilder<>& b = c_->b;
   const FragmentLayout& fragment = c_->plan.fragment;
   const std::vector<Value*> identity = c_->ops.identity(info());
   c_->source.lanes()->choose(leader.row, leader.block);
   c_->expressions.push_fresh_scope();
-  // A lane without a leader computes something as well, perhaps of a block that the tile does not have.
+  // A lane without a leader computes a group as well, perhaps in a block that the tile does not have.
   const bool masked = c_->expressions.masked();
   c_->expressions.set_masked(true);
   const Place at{Place::kChosen, Place::kChosen, leader_member()};

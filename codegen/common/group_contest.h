@@ -10,37 +10,38 @@
 
 namespace gumtile::codegen {
 
-/// All groups that a lane holds of a fragment, of a reduction whose groups have bounds: the fragment's folds
-/// note the bounds, then the groups that matter are folded one at a time, the largest bound first. One copy
-/// of the code serves all groups (see ColumnContest), and groups of other rows and blocks raise what the row
-/// has reached before most of them are looked at. For fragments of as many rows and blocks as the plan's.
+/// A contest between the groups of a fragment, which folds them into a reduction whose groups have bounds.
+/// First the bounds of all groups are stored; then the groups that can change a state are folded one at a
+/// time, the largest bound first. One copy of the code serves all groups (see ColumnContest), and a row's
+/// best key has usually risen before most of its groups are considered. For fragments with as many rows and
+/// blocks as the plan's.
 class GroupContest {
  public:
   /// A contest for a sweep reduction, if its Program and the source allow it.
   static std::optional<GroupContest> make(FoldContext& context, size_t reduction);
 
   size_t reduction() const { return reduction_; }
-  /// Optional, before `open` and in every fragment or in none: computes what the bounds need beside the
-  /// contraction's values, as soon as the fragment's columns are known.
+  /// Optional; called before `open`, for every fragment or for none. Computes the parts of the bounds that do
+  /// not need the contraction's values, as soon as the fragment's columns are known.
   void prepare();
-  /// Forgets the groups of the last fragment. Call it before its folds.
+  /// Starts a new fragment: forgets the groups of the last one. Call it before the fragment's folds.
   void open();
-  /// Notes the bounds of groups.
+  /// Stores the bounds of the groups of these rows and blocks.
   void enter(int first_row, int rows, int first_block, int blocks);
-  /// Folds the groups whose bounds do not dismiss them into `states` (of all rows), in rounds: one group per
-  /// lane. `before_round` and `after_round` emit what belongs to a round; the latter is told for the chosen
-  /// row whether its state may have risen above all that the row's lanes knew of (i1), and the state.
+  /// Folds the groups whose bounds do not dismiss them into `states` (of all rows), in rounds of one group
+  /// per lane. `before_round` and `after_round` emit code around a round. `after_round` gets, for the chosen
+  /// row, whether its key may have risen above all that its lanes knew of (i1), and its state.
   void settle(
       std::span<const RowStates> states, const std::function<void()>& before_round,
       const std::function<void(llvm::Value* rises, std::span<llvm::Value* const> state)>& after_round);
 
  private:
-  /// What a lane folds in a round.
+  /// The group that a lane folds in a round.
   struct Leader {
     llvm::Value* row = nullptr;
     llvm::Value* block = nullptr;
-    llvm::Value* counts = nullptr;    ///< i1: else the lane has none
-    std::vector<llvm::Value*> marks;  ///< per row: what its lanes and others have reached
+    llvm::Value* counts = nullptr;    ///< i1: whether the lane has a group to fold
+    std::vector<llvm::Value*> marks;  ///< per row: the best key that its lanes and other blocks have reached
   };
 
   GroupContest(FoldContext& context, size_t reduction);

@@ -110,7 +110,8 @@ std::pair<Value*, Value*> MathTarget::multiply_wide(llvm::IRBuilder<>& b, Value*
 }
 
 Value* OpEmitter::tanh(Value* x) {
-  // |x| < 1/16: the series, exact to 4e-9; else 2 / (1 + t) - 1 of t = exp(-2|x|), which never overflows.
+  // |x| < 1/16: the series, exact to 4e-9. Otherwise 2 / (1 + t) - 1 with t = exp(-2|x|), which never
+  // overflows.
   Value* square = b.CreateFMul(x, x);
   Value* p = math_.fma(b, square, f32(2.0f / 15.0f), f32(-1.0f / 3.0f));
   Value* small = math_.fma(b, b.CreateFMul(square, x), p, x);

@@ -10,7 +10,7 @@
 
 namespace gumtile::codegen {
 
-/// What LLVM IR has no portable form for. One implementation a backend.
+/// Operations that have no portable form in LLVM IR. One implementation per backend.
 class MathTarget {
  public:
   virtual ~MathTarget() = default;
@@ -27,15 +27,16 @@ class MathTarget {
   /// f32 from f16 bits (i16) and back, rounded to nearest even.
   virtual llvm::Value* f16_to_float(llvm::IRBuilder<>& b, llvm::Value* bits) = 0;
   virtual llvm::Value* float_to_f16(llvm::IRBuilder<>& b, llvm::Value* x) = 0;
-  /// An integer of type `to` from f32, towards zero; what does not fit saturates and NaN gives 0.
+  /// Converts f32 to an integer of type `to`, rounding towards zero. Values that do not fit saturate; NaN
+  /// gives 0.
   virtual llvm::Value* float_to_integer(llvm::IRBuilder<>& b, llvm::Value* x, llvm::Type* to, bool is_signed);
-  /// The upper and the lower half of a product of u32s.
+  /// The upper and the lower half of the product of two u32s.
   virtual std::pair<llvm::Value*, llvm::Value*> multiply_wide(llvm::IRBuilder<>& b, llvm::Value* x,
                                                               uint32_t factor);
 };
 
-/// Emits elementwise ops over scalars (`lanes` = 0) or vectors, the same for every target. The builder's
-/// insertion point says where.
+/// Emits elementwise ops over scalars (`lanes` = 0) or vectors, the same for every target, at the builder's
+/// insertion point.
 class OpEmitter {
  public:
   OpEmitter(llvm::IRBuilder<>& builder, MathTarget& math, int lanes)
@@ -54,12 +55,12 @@ class OpEmitter {
   /// The larger of two, or the one that is not NaN.
   llvm::Value* larger(DType dtype, llvm::Value* x, llvm::Value* y);
 
-  /// A state joined with the next one, by the monoid's combine.
+  /// Two states joined by the reduction's combine.
   std::vector<llvm::Value*> combine(const ReductionInfo& reduction, std::span<llvm::Value* const> left,
                                     std::span<llvm::Value* const> right);
   std::vector<llvm::Value*> identity(const ReductionInfo& reduction) const;
 
-  /// Between a stored element (i16 for bf16 and f16) and its compute type.
+  /// Conversions between a stored element (i16 for bf16 and f16) and its compute type.
   llvm::Type* storage_type(DType dtype) const;
   llvm::Value* from_storage(DType dtype, llvm::Value* stored);
   llvm::Value* to_storage(DType dtype, llvm::Value* value);

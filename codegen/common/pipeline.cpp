@@ -18,7 +18,7 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine, std::string_vi
   if (llvm::verifyModule(module, &stream))
     throw Error(ErrorCode::internal, "generated IR does not verify", {message});
   llvm::PipelineTuningOptions tuning;
-  tuning.LoopVectorization = false;  // the emitters vectorise and unroll where it pays
+  tuning.LoopVectorization = false;  // the emitters vectorise and unroll if it pays
   tuning.SLPVectorization = false;
   tuning.LoopUnrolling = false;
   llvm::PassBuilder builder(&machine, tuning);
@@ -27,7 +27,7 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine, std::string_vi
   llvm::CGSCCAnalysisManager components;
   llvm::ModuleAnalysisManager modules;
   llvm::TargetLibraryInfoImpl library(machine.getTargetTriple());
-  library.disableAllFunctions();  // or a loop may become a call of memset
+  library.disableAllFunctions();  // otherwise a loop may become a call to memset
   functions.registerPass([&] { return llvm::TargetLibraryAnalysis(library); });
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(components);

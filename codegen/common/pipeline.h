@@ -8,14 +8,15 @@
 
 namespace gumtile::codegen {
 
-/// Verifies and optimises `module` for `machine` by these passes (in `opt`'s notation; empty: those of -O2).
-/// Throws Error(internal) with the verifier's text.
+/// Verifies `module` and optimises it for `machine` with these passes (in `opt`'s notation; empty: those of
+/// -O2). Throws Error(internal) with the verifier's text.
 void optimize(llvm::Module& module, llvm::TargetMachine& machine, std::string_view passes);
 
 /// Assembly text or an object file.
 std::string generate(llvm::Module& module, llvm::TargetMachine& machine, llvm::CodeGenFileType type);
 
-/// A context whose diagnostics become failures instead of ending the process; `message` collects them.
+/// Makes the context collect errors in `message`, which the caller has to check, instead of ending the
+/// process.
 void collect_diagnostics(llvm::LLVMContext& context, std::string& message);
 
 /// The module's text.

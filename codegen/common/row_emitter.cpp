@@ -21,8 +21,8 @@ void emit_row_table(const KernelPlan& plan, OpEmitter& ops, FragmentSource& sour
     const auto words = split_words(ops, dtype, expressions.value(slot.node, {}));
     for (size_t i = 0; i < words.size(); ++i) put(slot.word + static_cast<int>(i), words[i]);
   };
-  // A value that is the same for all rows must be there for inactive ones too: a lane shares it between its
-  // rows.
+  // A value that is the same for all rows must be present for inactive rows, too: a lane shares it between
+  // its rows.
   for (const Slot& slot : plan.row_table)
     if (!plan.analysis->nodes[slot.node].per_row) put_value(slot);
   b.CreateCondBr(in_range, exists, inactive);

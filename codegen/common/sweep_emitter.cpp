@@ -100,11 +100,12 @@ void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int
   struct Candidate {
     Place place;
     Value* needed;
-    std::optional<ColumnContest> contest;  ///< if columns are folded best first
+    std::optional<ColumnContest> contest;  ///< if columns are folded in order of their bounds
   };
   std::vector<Candidate> candidates;
   Value* any = nullptr;
-  // Skipped only if the bound is strictly below what the row has reached: equal keys still meet the tie rule.
+  // A candidate is skipped only if its bound is strictly below the row's best key: equal keys are still
+  // compared by the tie rule.
   for (size_t i = 0; i < states.size(); ++i) {
     const int row = first_row + static_cast<int>(i);
     Value* active = c_.source.row_active(row);
@@ -144,7 +145,7 @@ void SweepEmitter::fold_bounded(size_t r, std::span<const RowStates> states, int
     llvm::BasicBlock* next = i + 1 == candidates.size() ? done : new_block(b, "next");
     b.CreateCondBr(candidates[i].needed, candidate, next);
     b.SetInsertPoint(candidate);
-    // The bounds of single columns would keep too much alive.
+    // Reusing the bounds of single columns would keep too many values alive.
     if (grouped)
       c_.expressions.push_scope();
     else
@@ -196,7 +197,7 @@ void SweepEmitter::store_tiles(
   }
 }
 
-/// Each column by itself, if it exists and `active` holds.
+/// Stores each column separately, if it exists and `active` holds.
 void SweepEmitter::store_each(const OutputInfo& output, int row, int first_block, int blocks, Value* active,
                               Value* address, Value* first) {
   llvm::IRBuilder<>& b = c_.b;
@@ -215,8 +216,8 @@ void SweepEmitter::store_each(const OutputInfo& output, int row, int first_block
     }
 }
 
-/// Columns at constant distances from one address, adjacent ones together if the output's alignment allows
-/// it. One condition guards them all; only if the range ends among them is each asked for.
+/// Stores columns at constant distances from one address, adjacent ones together if the output's alignment
+/// allows it. One condition guards them all; each is tested separately only if the range ends among them.
 void SweepEmitter::store_runs(const OutputInfo& output, int row, int first_block, int blocks, Value* address,
                               Value* alignment) {
   llvm::IRBuilder<>& b = c_.b;

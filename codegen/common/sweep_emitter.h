@@ -10,39 +10,40 @@
 
 namespace gumtile::codegen {
 
-/// What every backend does with a fragment: folds it into the running reductions, and stores tiles.
+/// What every backend does with a fragment, the values that a lane holds of a tile: folds it into the running
+/// reductions, and stores tile outputs.
 class SweepEmitter {
  public:
   SweepEmitter(const KernelPlan& plan, OpEmitter& ops, FragmentSource& source) : c_(plan, ops, source) {}
   SweepEmitter(const SweepEmitter&) = delete;
   SweepEmitter& operator=(const SweepEmitter&) = delete;
 
-  /// Whether the contraction's values are to become what all other nodes read of them (a biased or capped
-  /// value), before anything is folded: columns and groups that bounds do not dismiss would be computed a
-  /// second time.
+  /// Whether to replace the contraction's values, before anything is folded, by the value that all other
+  /// nodes read (a biased or capped one). Otherwise it would be computed a second time for columns and groups
+  /// that their bounds do not dismiss.
   bool settles_accumulators() const;
-  /// Does so for all rows of a block, which share what they read of its columns.
+  /// Does so for all rows of a block, which share the loads for its columns.
   void settle_accumulators(int block);
 
   /// Folds `blocks` blocks of 64 columns of the rows from `first_row` on into `states` (one per row).
   /// Reductions with a bound come first: the bounds of all groups are computed side by side, so that their
-  /// latencies overlap, and groups that cannot change the state are skipped. What the others compute for
-  /// every group would only stay alive for the few that are not.
-  /// If groups compete, their bounds are only noted.
+  /// latencies overlap, and groups that cannot change the state are skipped. If the other reductions came
+  /// first, their values for every group would stay alive for the few groups that are not skipped.
+  /// If groups compete (see GroupContest), only their bounds are stored.
   void fold(std::span<const RowStates> states, int first_row, int first_block, int blocks);
 
-  /// Makes `reduction` (an index of a sweep reduction) one whose groups compete, if that is possible.
+  /// Lets the groups of sweep reduction number `reduction` compete, if that is possible.
   void let_groups_compete(size_t reduction) { contest_ = GroupContest::make(c_, reduction); }
   /// The contest, if there is one.
   std::optional<GroupContest>& contest() { return contest_; }
 
-  /// A matrix to which a tile output goes: its address and the distance of its rows in elements (i64s).
+  /// The matrix of a tile output: its address, and the distance between rows in elements (i64s).
   struct TileOutput {
     llvm::Value* address;
     llvm::Value* stride;
   };
-  /// Stores one row's columns to the tile outputs if `row_active` (i1). `for_each_run` calls what it is given
-  /// for runs of blocks (the first, and how many) that share a base (`FragmentSource::column_base`).
+  /// Stores one row's columns to the tile outputs if `row_active` (i1). `for_each_run` calls its argument for
+  /// each run of blocks (the first block, and how many) that share a base (`FragmentSource::column_base`).
   void store_tiles(int row, llvm::Value* row_active, const std::function<TileOutput(size_t)>& output,
                    const std::function<void(const std::function<void(int, int)>&)>& for_each_run);
   bool stores_tiles() const;

@@ -16,13 +16,14 @@ struct RowStates {
 /// A row's states as values, in the same order.
 using StateValues = std::vector<std::vector<llvm::Value*>>;
 
-/// What is done with the states of a Program's sweep reductions, whatever they hold.
+/// Operations on the states of a Program's sweep reductions (those over the column or group axis), whatever
+/// they hold.
 class SweepStates {
  public:
   SweepStates(const KernelPlan& plan, OpEmitter& ops) : plan_(plan), ops_(ops), b(ops.b) {}
 
   size_t count() const { return plan_.analysis->sweep_reductions.size(); }
-  /// The reduce node and the reduction of the sweep's `number`th.
+  /// The reduce node and the reduction of sweep reduction `number`.
   NodeId node(size_t number) const { return plan_.analysis->sweep_reductions[number]; }
   const ReductionInfo& reduction(size_t number) const {
     return plan_.program.reductions[plan_.program.nodes[node(number)].imm];
@@ -34,7 +35,7 @@ class SweepStates {
   StateValues identity() const;
   StateValues combine(const StateValues& left, const StateValues& right);
 
-  /// As 32-bit words in the record's order, and back.
+  /// To 32-bit words in a record's order, and back.
   std::vector<llvm::Value*> to_words(const StateValues& values);
   StateValues from_words(const std::vector<llvm::Value*>& words);
 
@@ -44,7 +45,7 @@ class SweepStates {
   llvm::IRBuilder<>& b;
 };
 
-/// The components of one reduction's state.
+/// Loads and stores the components of one reduction's state.
 std::vector<llvm::Value*> load_components(llvm::IRBuilder<>& b, const std::vector<llvm::AllocaInst*>& state);
 void store_components(llvm::IRBuilder<>& b, const std::vector<llvm::Value*>& values,
                       const std::vector<llvm::AllocaInst*>& state);
