@@ -20,7 +20,7 @@ DotLayout make_dot_layout(const KernelPlan& plan, const HostMachine& machine) {
 
 namespace {
 
-/// How far ahead of its use a weight is asked for.
+/// How far ahead of their use weights are prefetched.
 constexpr int64_t kPrefetchBytes = 2048;
 
 /// One chunk of a weight row or a staged row: two vectors of f32, or one of 2 * lanes bf16.
@@ -39,7 +39,7 @@ class DotEmitter {
         b(module.getContext()),
         ops_(b, math, machine.lanes),
         math_(math) {
-    // Accumulators must stay in registers: 32 vectors with AVX-512, 16 below.
+    // Accumulators must stay in registers: there are 32 vector registers with AVX-512, otherwise 16.
     columns_ = machine.lanes == 16 || rows == 1 ? 4 : 2;
   }
 
@@ -72,7 +72,7 @@ class DotEmitter {
     for (int r = 0; r < rows_; ++r)
       for (int c = 0; c < columns_; ++c) {
         Value* total = b.CreateFAddReduce(llvm::ConstantFP::getNegativeZero(b.getFloatTy()), sums[at(r, c)]);
-        llvm::cast<llvm::CallInst>(total)->setHasAllowReassoc(true);  // a fixed tree over the lanes
+        llvm::cast<llvm::CallInst>(total)->setHasAllowReassoc(true);  // summed as a fixed tree over the lanes
         Value* index = b.CreateAdd(columns.index(), b.getInt64(r * tile + c));
         b.CreateStore(total, b.CreateGEP(b.getFloatTy(), out, index));
       }
@@ -126,7 +126,7 @@ class DotEmitter {
     }
   }
 
-  /// Asks for the bytes that this stream of weights reads a while later: in the same row, or, near its end,
+  /// Prefetches the bytes that this stream of weights reads a while later: in the same row or, near its end,
   /// at the start of the row that follows it in the next group of columns. The hardware's prefetcher stops at
   /// every page.
   void prefetch(DType dtype, Value* row, Value* chunk) {
@@ -150,7 +150,7 @@ class DotEmitter {
     return b.CreateIntToPtr(b.CreateAdd(base, offset), b.getPtrTy());
   }
 
-  /// `valid` of the vector's elements are read, the others are zero.
+  /// The first `valid` of the vector's elements are read; the others are zero.
   Value* load_vector(llvm::Type* element, int count, Value* pointer, int64_t valid) {
     auto* type = llvm::FixedVectorType::get(element, static_cast<unsigned>(count));
     const llvm::Align align(element->getScalarSizeInBits() / 8);

@@ -11,7 +11,7 @@ namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
-/// Types and constants of the shape of a value.
+/// Types and constants with the shape (scalar or vector) of a value.
 struct Shape {
   explicit Shape(Value* x) : type(x->getType()) {}
   Type* with(Type* scalar) const {
@@ -41,7 +41,7 @@ Value* HostMath::multiply_add(llvm::IRBuilder<>& b, Value* x, Value* y, Value* z
 
 Value* HostMath::fma(llvm::IRBuilder<>& b, Value* x, Value* y, Value* z) {
   if (machine_.has_fma) return multiply_add(b, x, y, z);
-  // The product is exact in f64; the sum is rounded twice, which differs from one rounding about once in
+  // The product is exact in f64. The sum is rounded twice, which differs from a single rounding about once in
   // 2^29.
   const Shape shape(x);
   auto wide = [&](Value* v) { return b.CreateFPExt(v, shape.f64()); };
@@ -50,7 +50,7 @@ Value* HostMath::fma(llvm::IRBuilder<>& b, Value* x, Value* y, Value* z) {
 
 Value* HostMath::rint(llvm::IRBuilder<>& b, Value* x) {
   if (machine_.has_rounding) return b.CreateUnaryIntrinsic(llvm::Intrinsic::rint, x);
-  // Adding 1.5 * 2^23 leaves no bits for a fraction; larger magnitudes are whole already.
+  // Adding 1.5 * 2^23 leaves no bits for a fraction; larger magnitudes are already whole.
   const Shape shape(x);
   Value* magic = shape.f(12582912.0f);
   Value* rounded = b.CreateCopySign(b.CreateFSub(b.CreateFAdd(x, magic), magic), x);
@@ -135,7 +135,7 @@ Value* HostMath::float_to_f16(llvm::IRBuilder<>& b, Value* x) {
   Value* odd = b.CreateAnd(b.CreateLShr(magnitude, shape.i(13)), shape.i(1));
   Value* normal = b.CreateAdd(magnitude, b.CreateAdd(odd, shape.i(0xfff)));
   normal = b.CreateLShr(b.CreateSub(normal, shape.i(112u << 23)), shape.i(13));
-  // Below 2^-14 adding 1/2 lines the subnormal's bits up with the mantissa and rounds to nearest even.
+  // Below 2^-14, adding 1/2 aligns the subnormal's bits with the mantissa and rounds to nearest even.
   Value* small =
       b.CreateSub(b.CreateBitCast(b.CreateFAdd(absolute, shape.f(0.5f)), shape.i32()), shape.i(0x3f000000));
   Value* result = b.CreateSelect(b.CreateFCmpOLT(absolute, shape.f(0x1p-14f)), small, normal);

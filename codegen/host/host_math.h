@@ -5,7 +5,7 @@
 
 namespace gumtile::codegen {
 
-/// Functions of f32 as polynomials: host code calls no library.
+/// Functions of f32, written out as polynomials because host code may not call a library.
 class HostMath : public MathTarget {
  public:
   explicit HostMath(const HostMachine& machine) : machine_(machine) {}
@@ -19,7 +19,7 @@ class HostMath : public MathTarget {
   llvm::Value* float_to_f16(llvm::IRBuilder<>& b, llvm::Value* x) override;
 
  private:
-  /// x * y + z where the last bit does not matter: one instruction or two, never emulated.
+  /// x * y + z if the last bit does not matter: one instruction or two, never emulated.
   llvm::Value* multiply_add(llvm::IRBuilder<>& b, llvm::Value* x, llvm::Value* y, llvm::Value* z);
 
   const HostMachine& machine_;

@@ -18,8 +18,8 @@ Value* HostFragmentSource::join(DType dtype, const std::vector<Value*>& words) {
 
 namespace {
 
-/// Emits the three entries. A worker's scratch memory holds, for each row, the row table, then the running
-/// states: one vector of lanes a word.
+/// Emits the three entry points. A worker (a thread that shares the columns with others) has scratch memory
+/// that holds, per row, the row table and then the running states, one vector of lanes per word.
 class HostKernel {
  public:
   HostKernel(llvm::Module& module, const KernelPlan& plan, const HostMachine& machine)
@@ -44,7 +44,7 @@ class HostKernel {
  private:
   Value* word(int64_t value) { return b.getInt64(static_cast<uint64_t>(value)); }
 
-  /// A function (ptr arguments, i64...) with the entry block open.
+  /// Begins a function (ptr arguments, i64...); the builder is in its entry block.
   llvm::Function* begin_function(const std::string& name, int integers, bool exported) {
     std::vector<llvm::Type*> types{b.getPtrTy()};
     for (int i = 0; i < integers; ++i) types.push_back(b.getInt64Ty());
@@ -70,7 +70,7 @@ class HostKernel {
     source.row = rows.index();
     const StagedRow staged_row = emit_staged_row(plan_, scalar_, source, rows.index());
     Loop columns(b, word(0), word(launch_.staged_stride), 1, "k");
-    // Where staged element k comes from: in an interleaved chunk, evens fill the first half.
+    // The source of staged element k: in an interleaved chunk, even elements fill the first half.
     Value* from = columns.index();
     if (layout_.interleaved) {
       Value* in_chunk = b.CreateAnd(from, word(chunk - 1));
@@ -99,7 +99,7 @@ class HostKernel {
     if (analysis_.contraction != kNone)
       for (int rows = block; rows >= 1; rows /= 2)
         dots[rows] = emit_dot(module_, plan_, machine_, math_, layout_, rows);
-    // One copy of the epilogue: a second one without tests of columns would double the time to compile.
+    // There is one copy of the epilogue: a second one without tests of columns would double the compile time.
     llvm::Function* fold = emit_fold(!plan_.tiles_are_whole());
 
     llvm::Function* f = begin_function(launch_.sweep, 3, true);
@@ -125,11 +125,11 @@ class HostKernel {
     Loop tiles(b, f->getArg(2), f->getArg(3), 1, "tile");
     Value* first_column =
         b.CreateAdd(b.CreateMul(tiles.index(), word(tile_columns)), word(launch_.first_unit_column()));
-    // The weights' row: below zero where the first tile starts before the range.
+    // The row of the weights, negative if the first tile starts before the range.
     Value* first = b.CreateSub(first_column, word(launch_.first_column));
     Value* done = word(0);
     for (int count = block; count >= 1; count /= 2) {
-      // As many blocks of `count` rows as fit into what is left.
+      // As many blocks of `count` rows as fit into the rows that are left.
       Value* end =
           b.CreateAdd(b.CreateAnd(b.CreateSub(arguments.rows(), done), word(~int64_t{count - 1})), done);
       Loop rows(b, done, end, count, "rows");
@@ -196,8 +196,8 @@ class HostKernel {
     return words;
   }
 
-  /// fold(arguments, row, row_scratch, row_products, first_column): one row of one tile into its running
-  /// states.
+  /// fold(arguments, row, row_scratch, row_products, first_column) combines one row of one tile into the
+  /// row's running states.
   llvm::Function* emit_fold(bool masked) {
     llvm::Function* f = begin_function("fold", 4, false);
     const Arguments arguments(b, f->getArg(0), plan_);
@@ -241,8 +241,8 @@ class HostKernel {
     return b.getTrue();
   }
 
-  /// Lane l starts at block l / 4, moved by l % 4 spread over the two low bits that the fragment's mask
-  /// leaves.
+  /// The column at which each lane starts: block l / 4 for lane l, plus the two bits of l % 4, moved to the
+  /// two lowest bits of a column that are not in the fragment's mask.
   Value* lane_offsets() {
     std::vector<uint32_t> free_bits;
     for (uint32_t bit = 0; bit < 6; ++bit)
@@ -254,7 +254,8 @@ class HostKernel {
     return llvm::ConstantVector::get(offsets);
   }
 
-  /// Joins the lanes, lower ones first, and hands the state to the finish.
+  /// Joins the states of the lanes, halves at a time with the lower half on the left, and stores the result
+  /// as a record.
   void write_record(const Arguments& arguments, Value* row, Value* worker, Value* row_scratch) {
     if (plan_.record_words == 0) return;
     StateValues states = SweepStates(plan_, vector_).from_words(load_states(row_scratch));
@@ -289,7 +290,7 @@ class HostKernel {
     }
   }
 
-  // ---- finish: joins the workers' records in order, then the finalizers ----
+  // ---- finish: joins the workers' records in order, then computes the finalizers ----
   void emit_finish() {
     llvm::Function* f = begin_function(launch_.finish, 2, true);
     const Arguments arguments(b, f->getArg(0), plan_);
@@ -332,7 +333,8 @@ class HostKernel {
 
 void emit_host_kernel(llvm::Module& module, const KernelPlan& plan, const HostMachine& machine) {
   HostKernel(module, plan, machine).emit();
-  // Code that runs in any process: no library functions, the widest vectors at their full width.
+  // The code must run in any process, so it calls no library functions. The widest vectors are used at full
+  // width.
   for (llvm::Function& f : module) {
     if (f.isDeclaration()) continue;
     f.addFnAttr("no-builtins");

@@ -35,14 +35,14 @@ namespace {
   throw Error(ErrorCode::cannot_create, fmt::format("{} cannot be made: {}", what, std::strerror(error)));
 }
 
-/// The linker is given paths. Those of open files need no folder, but /proc.
+/// The linker takes paths. Open files have paths without a folder, but only if /proc is there.
 bool open_files_have_paths() { return access("/proc/self/fd", X_OK) == 0; }
 std::string path_of(const files::FileDescriptor& file) { return fmt::format("/proc/self/fd/{}", file.get()); }
 
 constexpr const char* kInput = "a file for the linker";
 constexpr const char* kOutput = "a pipe for the linker";
 
-/// The linker's input, in memory where that can have a path.
+/// The linker's input, in memory if a file in memory can have a path.
 class InputFile {
  public:
   InputFile(std::string_view bytes, const std::optional<files::TemporaryFolder>& folder) {
@@ -60,9 +60,9 @@ class InputFile {
   std::string path_;
 };
 
-/// A pipe that stands for lld's output file. Where that is a regular file, LLVM makes one of a temporary name
-/// and installs signal handlers to remove it. The reader does not wait for the pipe's end, which would not
-/// come as long as a process lives that was forked meanwhile.
+/// A pipe in place of lld's output file. If that were a regular file, LLVM would create one with a temporary
+/// name and install signal handlers to remove it. The reader does not wait for the end of the pipe, which
+/// would not come while any process lives that was forked in the meantime.
 class OutputPipe {
  public:
   explicit OutputPipe(const std::optional<files::TemporaryFolder>& folder) {
@@ -87,7 +87,7 @@ class OutputPipe {
 
   const std::string& path() const { return path_; }
 
-  /// What was written. Nobody writes any more.
+  /// What was written. Call it when nobody writes any more.
   const std::string& finish() {
     if (!reader_.joinable()) return bytes_;
     eventfd_write(ended_.get(), 1);
@@ -96,7 +96,7 @@ class OutputPipe {
   }
 
  private:
-  // The end to write keeps the pipe from ending before the linker has opened it.
+  // Our write end keeps the pipe from ending before the linker has opened it.
   void open_unnamed() {
     std::array<int, 2> ends{-1, -1};
     if (pipe2(ends.data(), O_CLOEXEC) != 0) cannot_make(kOutput, errno);
@@ -156,7 +156,7 @@ std::string link_shared_object(const std::string& object) {
       "ld.lld",      "-shared",         "--no-undefined",    "-o", output.path().c_str(),
       "--threads=1", "--build-id=none", input.path().c_str()};
   const bool linked = lld::elf::link(arguments, stream, stream, false, false);
-  lld::CommonLinkerContext::destroy();  // lld leaves to its caller what it allocated
+  lld::CommonLinkerContext::destroy();  // lld leaves its allocations to the caller
   if (!linked) throw Error(ErrorCode::internal, "lld could not link the generated object", {messages});
   return output.finish();
 }

@@ -28,9 +28,9 @@ void initialize_host_target() {
   });
 }
 
-/// The extensions of the instruction set that some 64-bit processor has. LLVM's features are many more: modes
-/// of 16 and 32 bits, arithmetic without registers, what tunes or hardens. Some of them make no kernel, or
-/// end the process.
+/// Whether a feature is an extension of the instruction set that some 64-bit processor has. LLVM has many
+/// more features: 16- and 32-bit modes, soft floating point, tuning, hardening. With some of them no kernel
+/// can be compiled, or LLVM ends the process.
 bool is_extension(llvm::StringRef feature, const llvm::Triple& triple) {
   if (!triple.isX86()) return true;
   static const std::set<std::string, std::less<>> kExtensions = [] {
@@ -47,9 +47,9 @@ bool is_extension(llvm::StringRef feature, const llvm::Triple& triple) {
   return kExtensions.count(std::string_view(feature)) != 0;
 }
 
-/// "x86-64-v4+avx512bf16" is LLVM's name of a CPU and, in LLVM's form, what it has beyond that. Throws
-/// Error(usage) for names that LLVM does not know, at which it would only warn on stderr, and for those with
-/// which it would end the process.
+/// Takes a name such as "x86-64-v4+avx512bf16": LLVM's name of a CPU, followed by LLVM's names of further
+/// features. Throws Error(usage) for names that LLVM does not know, about which it would only warn on stderr,
+/// and for those with which it would end the process.
 void take_named_cpu(HostMachine& host, const Target& target, const llvm::Target& found,
                     const llvm::Triple& triple) {
   const std::unique_ptr<llvm::MCSubtargetInfo> generic(found.createMCSubtargetInfo(triple, "", ""));

@@ -15,9 +15,9 @@ struct HostMachine {
   std::unique_ptr<llvm::TargetMachine> machine;
   std::string cpu;
   std::string features;  ///< LLVM's feature string
-  int lanes = 4;         ///< f32 in the widest vector worth using
+  int lanes = 4;         ///< f32s in the widest vector worth using
   bool has_fma = false;
-  bool has_rounding = false;  ///< SSE4.1's roundps, or another architecture's equal
+  bool has_rounding = false;  ///< SSE4.1's roundps, or the equivalent on another architecture
   bool has_f16 = false;       ///< F16C
   bool has_bf16_dot = false;  ///< AVX512-BF16
 };

@@ -34,7 +34,7 @@ class HostSource : public FragmentSource {
       b.CreateMaskedScatter(stored, pointer, llvm::Align(bytes), mask);
   }
 
-  llvm::Value* row = nullptr;  ///< i64; scalar, splat where a vector is needed
+  llvm::Value* row = nullptr;  ///< i64; a scalar, splatted if a vector is needed
 
  protected:
   llvm::Value* element(size_t bytes, llvm::Value* address, llvm::Value* index) {
@@ -60,15 +60,15 @@ class HostFinishSource : public HostSource {
   std::map<std::pair<NodeId, size_t>, llvm::Value*> finished;
 };
 
-/// A vector of lanes over 16 * lanes columns: lane l holds, of block l / 4, the columns that a tensor core's
-/// lane l % 4 would.
+/// A vector of lanes over 16 * lanes columns. Lane l holds the columns of block l / 4 that lane l % 4 of a
+/// tensor core would hold.
 class HostFragmentSource : public HostSource {
  public:
   HostFragmentSource(OpEmitter& ops, const Arguments& arguments, const KernelPlan& plan)
       : HostSource(ops, arguments), plan_(plan), offsets_(member_offsets(plan.fragment.mask)) {}
 
   llvm::Value* accumulator(const Place& place) override {
-    // The tile's products lie in memory, column by column.
+    // The products of the row with the tile's columns lie side by side in memory.
     llvm::Value* local =
         b.CreateAdd(local_base, ops_.constant(DType::u32, offsets_[static_cast<size_t>(place.member)]));
     llvm::Value* index = b.CreateZExt(local, ops_.type(DType::i64));

@@ -1,7 +1,7 @@
 #pragma once
 
-// lld initialises every target that LLVM was built with. A static build links only this machine's and NVPTX;
-// these empty functions stand for the others. Included once, by the file that calls lld.
+// lld initialises every target that LLVM was built with. A static build links only this machine's target and
+// NVPTX; these empty functions stand in for the others. Included once, by the file that calls lld.
 #ifdef GUMTILE_STATIC_LLVM
 
 #define UNLINKED(name)                       \
