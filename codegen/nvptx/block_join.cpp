@@ -4,15 +4,15 @@
 #include "codegen/common/row_emitter.h"
 #include "codegen/nvptx/ptx.h"
 
-// How the blocks of a launch join their states. Blocks that share rows arrive at a counter of those rows; the
-// last one to arrive finishes them. No block ever waits for another, and the counters and words of the shared
-// state are zeros again when the launch ends.
+// How the blocks of a launch join their states. Blocks that share rows count themselves in at a counter of
+// those rows; the last one to arrive finishes the rows. No block ever waits for another. When the launch
+// ends, the counters and words of the shared state are zeros again.
 //
-// Packed states meet in one 64-bit word a row and reduction, by an atomic maximum or bitwise or: their order
-// does not matter. Others are written as records. Where many blocks share rows, the last of each twelve
-// neighbours to arrive first joins their records into one, so that a row's records are not all read by one
-// block: measured on an H200 at 64 rows, 132 records a row read by the last block took 40 us. The order of
-// joining is always that of the blocks.
+// Packed states are joined in one 64-bit word per row and reduction, by an atomic maximum or bitwise or, so
+// that their order does not matter. Other states are written as records, one per row and block. If many
+// blocks share rows, the last to arrive of each group of twelve neighbouring blocks first joins the group's
+// records into one, so that a row's records are not all read by one block: on an H200 at 64 rows, reading 132
+// records per row in the last block took 40 us. Records are always joined in the order of the blocks.
 
 namespace gumtile::codegen {
 
@@ -22,12 +22,12 @@ namespace {
 
 constexpr uint64_t kHeaderBytes = abi::kStateHeaderBytes;
 constexpr uint64_t kGroupBytes = abi::kGroupCounterBytes;
-constexpr int kGroup = 12;  // blocks: three records for each of a quad's lanes
+constexpr int kGroup = 12;  // blocks: three records per lane of a quad (the four lanes that share a row)
 constexpr int kQuad = 4;
 constexpr uint32_t kOrderedMinusInfinity = 0x007fffff;
 
-/// Bits that order as unsigned integers like the floats do: positive ones above negative ones. Both zeros are
-/// one.
+/// The bits of a float, mapped so that they compare as unsigned integers as the floats do. Both zeros map to
+/// the same bits.
 Value* ordered(llvm::IRBuilder<>& b, Value* key) {
   Value* one_zero = b.CreateFAdd(key, llvm::ConstantFP::get(b.getFloatTy(), 0));
   Value* bits = b.CreateBitCast(one_zero, b.getInt32Ty());
@@ -56,7 +56,7 @@ void BlockJoin::barrier() {
     ptx::barrier_of(b, 1, plan_.consumers);
 }
 
-/// The address (i64) of a row's word for a reduction; with records there is only that of the bounded one.
+/// The address (i64) of a row's word for a reduction. With records, only the bounded reduction has a word.
 Value* BlockJoin::state_address(size_t reduction, Value* row) {
   if (plan_.join == Join::records) reduction = 0;
   Value* counters =
@@ -68,7 +68,7 @@ Value* BlockJoin::state_address(size_t reduction, Value* row) {
   return b.CreateAdd(arguments_.shared_state(), offset);
 }
 
-/// Which of the `any` outputs it is.
+/// The number of an `any` output among the `any` outputs.
 int BlockJoin::any_number(size_t output) const {
   int number = 0;
   for (size_t o = 0; o < output; ++o) number += plan_.program.outputs[o].kind == OutputInfo::Kind::any;
@@ -80,7 +80,7 @@ Value* BlockJoin::any_word(size_t output) {
   return shared_.at(plan_.shared_exchange + 4 * (1 + any_number(output)));
 }
 
-/// And the one in which groups of rows do, of the shared state.
+/// The word of the shared state in which blocks of rows collect it.
 Value* BlockJoin::any_state(size_t output) {
   return b.CreateAdd(arguments_.shared_state(),
                      b.getInt64(static_cast<uint64_t>(4 * (1 + any_number(output)))));
@@ -96,7 +96,7 @@ void BlockJoin::begin() {
 
 void BlockJoin::ask_reached(Value* when) {
   for (size_t i = 0; i < reached_.size(); ++i) {
-    // Addresses are not kept in registers from one time to the next.
+    // Opaque, so that addresses are not kept in registers from one call to the next.
     Value* local = ptx::opaque(b, threads_.local_row(static_cast<int>(i)));
     Value* row = threads_.existing_row(local);
     // The upper half of the packed word is the ordered key.
@@ -113,7 +113,7 @@ Value* BlockJoin::reached_elsewhere(NodeId reduction, int row) {
   return from_ordered(b, word);
 }
 
-/// Joins a key, and where states are packed the index beside it, into the row's word where `wanted`.
+/// Joins a key, and if states are packed its index, into the row's word if `wanted`.
 void BlockJoin::push_key(size_t reduction, Value* wanted, Value* ordered_key, std::span<Value* const> state,
                          Value* row) {
   emit_if(b, wanted, [&] {
@@ -125,13 +125,13 @@ void BlockJoin::push_key(size_t reduction, Value* wanted, Value* ordered_key, st
   });
 }
 
-/// Tells others what the chosen row has reached. Only for a reduction with a bound.
+/// Publishes what the chosen row has reached. Only for a reduction with a bound.
 void BlockJoin::push_chosen(Value* wanted, std::span<Value* const> state, Value* local_row) {
   Value* key = ordered(b, state[0]);
   push_key(bounded_, wanted, key, state, threads_.existing_row(local_row));
 }
 
-/// Joins a lane's states of a row into the packed words. Before the end only progress of the bounded
+/// Joins a lane's states of a row into the packed words. Before the end, only progress of the bounded
 /// reduction is worth an atomic operation.
 void BlockJoin::push(const StateValues& states, int row, bool at_end) {
   Value* active = table_.active(threads_.local_row(row));
@@ -151,7 +151,7 @@ void BlockJoin::push(const StateValues& states, int row, bool at_end) {
     Value* key = ordered(b, states[r][0]);
     Value* wanted = b.CreateAnd(active, b.CreateFCmpORD(states[r][0], states[r][0]));
     if (r == bounded_) {
-      // A key that equals what others reached may still win by its index.
+      // A key that equals the best of the other blocks may still win by its index.
       Value* reached = b.CreateLoad(b.getInt32Ty(), reached_[static_cast<size_t>(row)]);
       wanted = b.CreateAnd(wanted, at_end ? b.CreateICmpUGE(key, reached) : b.CreateICmpUGT(key, reached));
     }
@@ -252,7 +252,7 @@ void BlockJoin::end(std::span<const RowStates> rows) {
   Value* only = b.CreateICmpEQ(groups, i32(1));
   Value* group_counter =
       b.CreateAdd(arguments_.shared_state(), b.CreateAdd(b.getInt64(kHeaderBytes), b.CreateShl(number, 2)));
-  // With one group there is nothing to join before the finish.
+  // With one group, there is nothing to join before the finish.
   llvm::BasicBlock* one_group = new_block(b, "one_group");
   llvm::BasicBlock* many_groups = new_block(b, "many_groups");
   llvm::BasicBlock* finish = new_block(b, "finish_rows");
@@ -287,8 +287,8 @@ void BlockJoin::end(std::span<const RowStates> rows) {
   b.SetInsertPoint(done);
 }
 
-/// Counts the block in, after all that its threads wrote; whether it is the last of `expected`. Then the
-/// counter is zero again, and what the others wrote can be read.
+/// Counts the block in, after all writes of its threads. Returns whether it is the last of `expected`; if so,
+/// the counter is zero again, and what the others wrote can be read.
 Value* BlockJoin::arrive(Value* counter, Value* expected) {
   barrier();
   Value* flag = shared_.at(plan_.shared_exchange);
@@ -307,8 +307,8 @@ Value* BlockJoin::arrive(Value* counter, Value* expected) {
   return last;
 }
 
-/// A quad of lanes takes one row at a time, with its number in the block; rows that do not exist repeat the
-/// last one.
+/// Emits a loop in which each quad of lanes takes one row at a time. `local` is the row's number in the
+/// block. Rows that do not exist repeat the last one.
 void BlockJoin::for_each_row(const std::function<void(Value* local, Value* row)>& body) {
   Loop rows(b, b.CreateLShr(threads_.thread, 2),
             b.getInt32(static_cast<uint32_t>(plan_.launch.rows_per_block)), plan_.consumers / kQuad, "row");
@@ -323,7 +323,8 @@ Value* BlockJoin::owns_row(Value* local) {
   return b.CreateAnd(exists, b.CreateICmpEQ(b.CreateAnd(threads_.lane, 3), b.getInt32(0)));
 }
 
-/// By all consumers of the block that came last. Records: `count` of them from `first` on, `step` apart.
+/// Finishes the block's rows; run by all consumers (the threads that hold fragments) of the last block to
+/// arrive. With records, there are `count` of them from `first` on, `step` apart.
 void BlockJoin::finish_block(Value* first, Value* step, Value* count) {
   if (plan_.join == Join::records) {
     for_each_row([&](Value* local, Value* row) {
@@ -343,7 +344,7 @@ void BlockJoin::finish_block(Value* first, Value* step, Value* count) {
   publish_any_outputs();
 }
 
-/// A quad joins records of a row, three a lane at a time so that their latencies overlap.
+/// A quad joins records of a row. Each lane loads three at a time, so that their latencies overlap.
 StateValues BlockJoin::join_records(Value* row, Value* first, Value* step, Value* count) {
   const RowStates states = states_.make();
   states_.store(states, states_.identity());
@@ -441,8 +442,8 @@ void BlockJoin::finish_row(const StateValues& states, Value* local, Value* row) 
   });
 }
 
-/// Hands out what the block's rows collected, or where there are other blocks of rows, the last of them does
-/// so.
+/// Writes the `any` outputs: with a single block of rows directly, otherwise by the last of the blocks of
+/// rows, from what all of them collected.
 void BlockJoin::publish_any_outputs() {
   std::vector<size_t> outputs;
   for (size_t o = 0; o < plan_.program.outputs.size(); ++o)

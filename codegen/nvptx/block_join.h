@@ -9,8 +9,9 @@
 
 namespace gumtile::codegen {
 
-/// How the blocks of a launch that share rows join their states, before the end (what a reduction with a
-/// bound has reached) and at the end, where the last block of some rows finishes them.
+/// How the blocks of a launch that share rows join their states. During the sweep they share the progress of
+/// a reduction with a bound: the best key that each row has reached. At the end they join all states, and the
+/// last block of some rows finishes those rows.
 class BlockJoin {
  public:
   BlockJoin(const KernelPlan& plan, OpEmitter& ops, const Arguments& arguments, const ThreadGeometry& threads,
@@ -26,28 +27,30 @@ class BlockJoin {
         memory_(ops, arguments),
         bounded_(plan.bounded >= 0 ? static_cast<size_t>(plan.bounded) : states.count()) {}
 
-  /// The sweep reduction whose progress blocks share; none: as many as there are.
+  /// The sweep reduction whose progress blocks share; if none, the number of sweep reductions.
   size_t bounded() const { return bounded_; }
   bool shares_progress() const { return bounded_ < states_.count(); }
 
   /// Before the first tile.
   void begin();
-  /// If `when` (i1) holds, reads what other blocks have reached. Nothing waits for the answer until it is
+  /// If `when` (i1) holds, requests what other blocks have reached. Nothing waits for the answer until it is
   /// used.
   void ask_reached(llvm::Value* when);
-  /// What a row's state has reached in other blocks, as last asked for; null for reductions without progress.
+  /// What a row's state had reached in other blocks at the last `ask_reached`; null for reductions whose
+  /// progress is not shared.
   llvm::Value* reached_elsewhere(NodeId reduction, int row);
-  /// Joins a lane's states of a row of the fragment into the words that the blocks share. Before the end only
-  /// progress of the bounded reduction is worth an atomic operation.
+  /// Joins a lane's states of a row of the fragment into the words that the blocks share. Before the end,
+  /// that is only done for the bounded reduction.
   void push(const StateValues& states, int row, bool at_end);
-  /// Tells others what a row of the block (i32) has reached, if `wanted`. Only if blocks share progress.
+  /// Publishes what a row of the block (i32) has reached, if `wanted`. Only if blocks share progress.
   void push_chosen(llvm::Value* wanted, std::span<llvm::Value* const> state, llvm::Value* local_row);
-  /// Joins all states; the last block of some rows finishes them. `rows`: those of the fragment.
+  /// Joins all states; the last block of some rows finishes those rows. `rows`: the states of the fragment's
+  /// rows.
   void end(std::span<const RowStates> rows);
 
  private:
   bool finishes() const;
-  void barrier();  ///< of the consumers
+  void barrier();  ///< of the consumers, the threads that hold fragments
   llvm::Value* state_address(size_t reduction, llvm::Value* row);
   int any_number(size_t output) const;
   llvm::Value* any_word(size_t output);

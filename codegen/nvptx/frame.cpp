@@ -98,12 +98,13 @@ void GpuFrame::begin_tile(Value* first_column) {
 
 void GpuFrame::prepare_tile() {
   ask_reached(b.getTrue());
-  // Larger states leave no registers for it.
+  // Larger states leave no registers for the prepared values.
   if (sweep_.contest() && plan_.join == Join::packed) sweep_.contest()->prepare();
 }
 
-/// The first and the last tile may be ragged. A second copy of the epilogue without tests of columns would
-/// double the code (and the time to compile it) to save a few instructions per group.
+/// Columns are tested in every tile if the first or the last one may be ragged. A second copy of the epilogue
+/// without these tests would double the code (and the time to compile it) to save a few instructions per
+/// group.
 void GpuFrame::start_expressions() {
   sweep_.expressions().reset();
   sweep_.expressions().set_masked(!plan_.tiles_are_whole());
@@ -138,9 +139,10 @@ Value* GpuFrame::some_row_exists(Value* rows_left, int row) {
 void GpuFrame::finish_tile(const std::function<llvm::AllocaInst*(const Place&)>& accumulate, Value* present,
                            Value* first) {
   accumulate_ = accumulate;
-  // Rows that no lane of the warp has are not folded. If a fold is short (few groups are more than a bound),
-  // rows go together, so that their latencies overlap; else one by one, or they would need too many
-  // registers. Tests of single columns take some more where accumulators leave the fewest.
+  // Rows that exist in no lane of the warp are not folded. If a fold is short (for most groups only the bound
+  // is computed), rows are folded together, so that their latencies overlap. Otherwise they are folded one at
+  // a time, since together they would need too many registers. Tests of single columns need some more
+  // registers; if accumulators leave the fewest, rows are not folded together either.
   const bool is_whole = plan_.problem.columns % 64 == 0 && plan_.problem.first_column % 64 == 0;
   const bool is_roomy = is_whole || plan_.fragment.rows * plan_.fragment.blocks < 8;
   const bool is_short = plan_.join == Join::packed && folds_groups_by_bound() && is_roomy;
@@ -175,9 +177,9 @@ void GpuFrame::finish_tile(const std::function<llvm::AllocaInst*(const Place&)>&
   });
 }
 
-/// In a block's first tile no other tile has told what it reached, and all blocks come to it at the same
-/// time: what a round has reached is told at once, and what others have is asked for before every round, and
-/// after the first.
+/// When a block starts its first tile, no progress has been published, and all blocks reach that point at the
+/// same time. So in the first tile the block reads the others' progress before every round, and after the
+/// first. A round's own progress is always published at once.
 void GpuFrame::settle_contest(Value* first) {
   if (!first) first = b.getFalse();
   llvm::AllocaInst* begins = Variables(b).make(b.getInt1Ty());

@@ -8,8 +8,9 @@
 
 namespace gumtile::codegen {
 
-/// What surrounds every GPU main loop: the row table before it, the epilogue of each tile, and after the last
-/// one the join with the other blocks of the same rows. It is also what the epilogue's expressions read.
+/// The code around every GPU main loop: the row table before it, the epilogue of each tile, and after the
+/// last tile the join with the other blocks of the same rows. It is also the source of the values that the
+/// epilogue's expressions read.
 ///
 /// Threads past `plan.consumers` hold no fragment; they may fill the row table.
 class GpuFrame : public GpuSource, private Lanes {
@@ -20,24 +21,25 @@ class GpuFrame : public GpuSource, private Lanes {
   const SharedMemory& shared() const { return shared_; }
   RowTable& row_table() { return table_; }
 
-  /// Row table and running states, by all threads; ends with a barrier.
+  /// Emits the row table and the running states, by all threads; ends with a barrier.
   void begin();
-  /// Running states alone.
+  /// Emits the running states alone.
   void begin_states();
-  /// Names the columns of the tile that is next. `first_column`: u32, global.
+  /// Sets the columns of the next tile. `first_column`: u32, global.
   void begin_tile(llvm::Value* first_column);
-  /// Computes what a fold needs that does not wait for the tile's values, and reads what other blocks have
-  /// reached: between `begin_tile` and `finish_tile`, at leisure. Needs the row table.
+  /// Computes what a fold needs besides the tile's values, and requests what other blocks have reached. Call
+  /// it anywhere between `begin_tile` and `finish_tile`. Needs the row table.
   void prepare_tile();
-  /// Folds the tile: `accumulate` has the variable of the contraction's value at a place. `blocks`: how many
-  /// of the warp's blocks the tile has (i32); null: all. `first`: whether it is the block's first tile (i1),
-  /// in which little is dismissed yet; null: not known.
+  /// Folds the tile: combines its values into the running states. `accumulate` returns the variable with the
+  /// contraction's value at a place. `blocks`: how many of the warp's blocks the tile has (i32); null: all.
+  /// `first`: whether it is the block's first tile (i1), in which little can be dismissed yet; null: not
+  /// known.
   void finish_tile(const std::function<llvm::AllocaInst*(const Place&)>& accumulate,
                    llvm::Value* blocks = nullptr, llvm::Value* first = nullptr);
-  /// If `when` (i1) holds, reads what other blocks have reached, for the tiles finished from now on. Call it
-  /// some time before a tile ends: nothing waits for the answer until then.
+  /// If `when` (i1) holds, requests what other blocks have reached, for the tiles finished from now on. Call
+  /// it some time before a tile ends: nothing waits for the answer until then.
   void ask_reached(llvm::Value* when) { join_.ask_reached(when); }
-  /// Joins the blocks' states; the last block of some rows finishes them.
+  /// Joins the blocks' states; the last block of some rows finishes those rows.
   void end() { join_.end(states_); }
 
   Lanes* lanes() override { return this; }
@@ -63,9 +65,10 @@ class GpuFrame : public GpuSource, private Lanes {
 
   llvm::Value* local_row(int row);
   llvm::Value* accumulated(const Place& place);
-  /// Whether a fold is short: few groups are more than a bound.
+  /// Whether a fold is short: for most groups only the bound is computed.
   bool folds_groups_by_bound() const;
-  /// Blocks whose random words are shared: tiles start at multiples of as many columns.
+  /// How many blocks of 64 columns share random words: 2 if they come in pairs and tiles start at multiples
+  /// of 128 columns.
   int blocks_together() const;
   /// Whether a row of the fragment exists in some lane of the warp, given how many rows there are from the
   /// warp's first row on (i64).
@@ -81,7 +84,7 @@ class GpuFrame : public GpuSource, private Lanes {
   SweepEmitter sweep_;
   RowTable table_;
   BlockJoin join_;
-  bool rare_ = false;  ///< what is emitted rarely runs
+  bool rare_ = false;  ///< the code being emitted rarely runs
   std::vector<llvm::Value*> pair_bases_;
   struct Chosen {
     llvm::Value* row = nullptr;

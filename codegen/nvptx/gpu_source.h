@@ -6,7 +6,8 @@
 
 namespace gumtile::codegen {
 
-/// Inputs and outputs of a GPU kernel through its arguments; scalar lanes that take one row at a time.
+/// Accesses the inputs and outputs of a GPU kernel through its arguments. Lanes are scalar, and take one row
+/// at a time.
 class GpuSource : public FragmentSource {
  public:
   GpuSource(OpEmitter& ops, const Arguments& arguments) : ops_(ops), b(ops.b), arguments_(arguments) {}
@@ -33,7 +34,8 @@ class GpuSource : public FragmentSource {
   const Arguments& arguments_;
 };
 
-/// The pointer (global memory) to the element `index` (i64) of `bytes` bytes from `address` (i64).
+/// The pointer (global memory) to element `index` (i64) of an array of elements of `bytes` bytes at `address`
+/// (i64).
 llvm::Value* global_element(llvm::IRBuilder<>& b, size_t bytes, llvm::Value* address, llvm::Value* index);
 inline llvm::Value* global_pointer(llvm::IRBuilder<>& b, llvm::Value* address) {
   return b.CreateIntToPtr(address, b.getPtrTy(1));

@@ -15,9 +15,9 @@ using llvm::Value;
 
 namespace {
 
-/// Of -O2, what changes wgmma kernels: the emitters leave no calls, and ptxas optimises again. All of it
-/// takes four times as long, 80 ms more for a kernel, and gives as many instructions. Other kernels would get
-/// more of them.
+/// The passes of -O2 that change wgmma kernels: the emitters leave no calls, and ptxas optimises again. All
+/// of -O2 takes four times as long, 80 ms more per kernel, and gives as many instructions. Other kernels
+/// would get more instructions with these passes alone.
 constexpr std::string_view kWgmmaPasses =
     "function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,loop-mssa(licm),adce,"
     "simplifycfg)";
@@ -33,8 +33,8 @@ class NvptxKernel {
   }
 
  private:
-  /// A kernel whose parameters are the array of argument words and the tensor maps, by value; the entry block
-  /// is open.
+  /// Begins a kernel whose parameters are the array of argument words and the tensor maps, by value. The
+  /// builder is in its entry block.
   llvm::Function* begin_kernel(const std::string& name, int threads, size_t tensor_maps) {
     auto* words = llvm::ArrayType::get(b.getInt64Ty(), abi::word_count(plan_.launch));
     auto* map = llvm::ArrayType::get(b.getInt8Ty(), 128);
@@ -61,9 +61,9 @@ class NvptxKernel {
     llvm::Function* f = begin_kernel(plan_.launch.sweep, plan_.threads, plan_.launch.tensor_maps.size());
     const auto* mma = std::get_if<MmaSyncSchedule>(&plan_.schedule.family);
     const bool wgmma = std::holds_alternative<WgmmaSchedule>(plan_.schedule.family);
-    // One block a multiprocessor may have all its registers. And copies of 2 bytes are many plain loads in
-    // flight: without a word on occupancy ptxas aims at more blocks than shared memory allows, and spills a
-    // few of the registers that it saves.
+    // With one block per multiprocessor, a block may have all its registers. Copies of 2 bytes are many plain
+    // loads in flight: without an occupancy hint, ptxas aims at more blocks than shared memory allows, and
+    // spills a few registers to get there.
     if (wgmma || (mma && mma->copy_bytes == 2)) f->addFnAttr("nvvm.minctasm", "1");
     if (plan_.launch.cluster_m * plan_.launch.cluster_n > 1)
       f->addFnAttr("nvvm.cluster_dim",
@@ -85,7 +85,7 @@ class NvptxKernel {
     b.CreateRetVoid();
   }
 
-  /// One block a row: the left operand, gathered and converted, with zeros up to the staged stride.
+  /// One block per row: stages the left operand, gathered and converted, with zeros up to the staged stride.
   void emit_stage() {
     const ContractionInfo& c = plan_.program.contractions[analysis_.contraction];
     const DType dtype = plan_.program.inputs[c.left].dtype;

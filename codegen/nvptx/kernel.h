@@ -10,7 +10,8 @@
 
 namespace gumtile::codegen {
 
-/// A NVPTX machine for the target at the lowest PTX version that it and the plan's instructions need.
+/// LLVM's NVPTX machine for a target, at the lowest PTX version that the target and the instructions that
+/// plans use on it need.
 struct NvptxMachine {
   std::unique_ptr<llvm::TargetMachine> machine;
   int ptx_version = 0;

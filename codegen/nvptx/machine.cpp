@@ -25,7 +25,7 @@ NvptxMachine make_nvptx_machine(const Target& target) {
   NvptxMachine result;
   result.ptx_version = target.suffix_a ? target.gpu().ptx_version_suffix : target.gpu().ptx_version;
   llvm::TargetOptions options;
-  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;  // FMAs are written out: a sample is defined to the bit
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;  // FMAs are explicit: samples are defined bit for bit
   result.machine.reset(found->createTargetMachine(
       triple, target.str(), fmt::format("+ptx{}", result.ptx_version), options, llvm::Reloc::Static,
       llvm::CodeModel::Small, llvm::CodeGenOptLevel::Aggressive));

@@ -3,10 +3,10 @@
 #include "codegen/nvptx/ptx.h"
 #include "plan/mma_atoms.h"
 
-// Tensor cores through mma.sync, fed by a multistage cp.async pipeline that runs on across tiles, so
-// that weights keep streaming while a tile's epilogue runs. A stage holds 128 bytes of K of the block's
-// rows (left operand first), a row's 16-byte chunks xored with the row's number modulo 8:
-// ldmatrix then reads eight rows without bank conflicts.
+// Tensor cores through mma.sync, fed by a multistage cp.async pipeline that runs on across tiles, so that
+// weights keep streaming while a tile's epilogue runs. A stage holds 128 bytes of K per row, first of the
+// block's rows of the left operand, then of the tile's rows of the right one. The number of a 16-byte chunk
+// in a row is xored with the row's number modulo 8, so that ldmatrix reads eight rows without bank conflicts.
 
 namespace gumtile::codegen {
 
@@ -15,8 +15,8 @@ using llvm::Value;
 namespace {
 
 constexpr int kRowBytes = kMmaSyncRowBytes;
-constexpr int kChunkBytes = 16;  // of a row; what ldmatrix reads of one
-constexpr int kAtomKBytes = 32;  // an atom's k, of both operands: two chunks
+constexpr int kChunkBytes = 16;  // of a row: what ldmatrix reads from it at a time
+constexpr int kAtomKBytes = 32;  // an atom's k in both operands: two chunks
 
 class MmaSyncLoop {
  public:
@@ -35,7 +35,7 @@ class MmaSyncLoop {
 
   void emit() {
     frame_.begin();
-    // The left operand as staged into the workspace, or as the caller's rows lie.
+    // The left operand, as staged into the workspace, or else the caller's rows in place.
     Value* staged = b.CreateICmpNE(arguments_.staged(), b.getInt64(0));
     left_ = b.CreateSelect(staged, arguments_.staged(), arguments_.input(contraction_.left));
     Value* own_stride = arguments_.input_stride(contraction_.left);
@@ -48,8 +48,7 @@ class MmaSyncLoop {
     frame_.ask_reached(b.getTrue());
     Loop steps(b, b.getInt32(0), i32(steps_), 1, "step");
     ptx::wait_copies(b, schedule_.stages - 2);
-    ptx::barrier(
-        b);  // the stage has landed for all threads, and all are done with the one that is filled next
+    ptx::barrier(b);  // the stage has arrived for all threads, and all have read the one that is filled next
     produce();
     consume();
     steps.close();
@@ -58,7 +57,7 @@ class MmaSyncLoop {
                                       i32(plan_.launch.first_unit_column()));
     frame_.begin_tile(first_column);
     frame_.finish_tile([&](const Place& place) {
-      // Rows 8 apart alternate between the halves of an m16 tile; a block's columns are eight n8 tiles.
+      // Rows 8 apart alternate between the halves of an m16 atom; a block's columns are eight n8 atoms.
       const int column = place.block * 64 + static_cast<int>(offsets_[static_cast<size_t>(place.member)]);
       return sum(place.row / 2, column / 8, (place.row % 2) * 2 + column % 2);
     });
@@ -89,13 +88,13 @@ class MmaSyncLoop {
     b.CreateStore(b.CreateSelect(b.CreateICmpEQ(next, i32(schedule_.stages)), b.getInt32(0), next), stage);
   }
 
-  /// Starts the copies of the next stage, if there is one, and closes their group either way.
+  /// Starts the copies of the next stage, if there is one. Commits a group of copies in either case.
   void produce() {
     Value* tile = get(b, produce_tile_);
     emit_if(b, b.CreateICmpSLT(tile, i32(plan_.launch.units())), [&] {
       Value* k = b.CreateMul(get(b, produce_step_), i32(stage_k_));
       Value* stage = b.CreateMul(get(b, produce_stage_), i32(plan_.shared_stage));
-      // The weights' row: below zero where the tile starts before the range.
+      // The row of the weights, negative if the tile starts before the range.
       Value* first_column = b.CreateAdd(b.CreateMul(tile, i32(schedule_.block_vocab)),
                                         i32(plan_.launch.first_unit_column() - plan_.problem.first_column));
       copy_rows(left_, left_stride_, b.CreateTrunc(threads_.first_row, b.getInt32Ty()),
@@ -114,8 +113,8 @@ class MmaSyncLoop {
     b.CreateStore(b.CreateSelect(wraps, b.CreateAdd(tile, threads_.workers), tile), produce_tile_);
   }
 
-  /// `count` rows from `first` (rows that do not exist repeat one that does) of a stage's elements from `k`
-  /// into the stage at `shared`.
+  /// Copies a stage's elements from `k` on of `count` rows from `first` on into the stage at `shared`. Rows
+  /// that do not exist repeat one that does.
   void copy_rows(Value* base, Value* stride, Value* first, Value* last, Value* k, Value* shared, int count,
                  int bytes) {
     Value* stride_bytes = b.CreateMul(stride, b.getInt64(static_cast<uint64_t>(element_bytes_)));
@@ -142,7 +141,7 @@ class MmaSyncLoop {
     }
   }
 
-  /// `bytes` at element `k` of a row; elements past the end of K are zero.
+  /// Copies `bytes` bytes at element `k` of a row; elements past the end of K are zero.
   void copy_part(Value* row_address, Value* k, Value* to, int bytes) {
     const bool whole = plan_.problem.contracted % stage_k_ == 0;
     Value* limit = i32(plan_.problem.contracted);
@@ -171,10 +170,10 @@ class MmaSyncLoop {
   void consume() {
     Value* stage = b.CreateMul(get(b, consume_stage_), i32(plan_.shared_stage));
     Value* lane = threads_.lane;
-    // A: lanes 0-15 name the rows of a 16 x 8 half, lanes 16-31 those of the other half of k.
+    // A: lanes 0-15 address the rows of a 16 x 8 half, lanes 16-31 those of the other half of k.
     Value* a_row = b.CreateAdd(b.CreateMul(threads_.warp_m, i32(16 * m_tiles())), b.CreateAnd(lane, 15));
     Value* a_half = b.CreateLShr(lane, 4);
-    // B: two n8 tiles at a time, both halves of k of one, then of the other.
+    // B: two n8 atoms at a time, both halves of k of the first, then of the second.
     Value* b_row = b.CreateAdd(b.CreateAnd(lane, 7), b.CreateShl(b.CreateLShr(lane, 4), 3));
     b_row = b.CreateAdd(b_row, b.CreateMul(threads_.warp_n, i32(8 * n_tiles())));
     Value* b_half = b.CreateAnd(b.CreateLShr(lane, 3), 1);

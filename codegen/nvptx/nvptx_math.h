@@ -7,9 +7,9 @@
 
 namespace gumtile::codegen {
 
-/// The special function unit's approximations: lg2.approx has an absolute error of 2^-22 in (1/2, 2) and a
-/// relative one of 2^-22 elsewhere; ex2.approx a relative one of 2^-22; rcp.approx one of 2^-23 (PTX ISA,
-/// section 9.7.3). Subnormals count as zero.
+/// The approximations of the special function unit. Their errors (PTX ISA, section 9.7.3): lg2.approx 2^-22
+/// absolute in (1/2, 2) and 2^-22 relative elsewhere, ex2.approx 2^-22 relative, rcp.approx 2^-23 relative.
+/// Subnormals count as zero.
 class NvptxMath : public MathTarget {
  public:
   llvm::Value* log2(llvm::IRBuilder<>& b, llvm::Value* x) override {
@@ -36,8 +36,8 @@ class NvptxMath : public MathTarget {
   llvm::Value* float_to_f16(llvm::IRBuilder<>& b, llvm::Value* x) override {
     return b.CreateBitCast(b.CreateFPTrunc(x, b.getHalfTy()), b.getInt16Ty());
   }
-  /// cvt to a 32-bit integer saturates, and takes NaN as 0 (PTX ISA, "cvt"); it rounds to nearest even by
-  /// itself.
+  /// cvt to a 32-bit integer saturates and converts NaN to 0 (PTX ISA, "cvt"). It can also round to nearest
+  /// even, so that a preceding rint is dropped.
   llvm::Value* float_to_integer(llvm::IRBuilder<>& b, llvm::Value* x, llvm::Type* to,
                                 bool is_signed) override {
     if (!to->isIntegerTy(32)) return MathTarget::float_to_integer(b, x, to, is_signed);
@@ -49,7 +49,7 @@ class NvptxMath : public MathTarget {
                 : (is_signed ? llvm::Intrinsic::nvvm_f2i_rz : llvm::Intrinsic::nvvm_f2ui_rz);
     return b.CreateIntrinsic(id, {}, {from});
   }
-  /// Written out: LLVM makes 64-bit arithmetic of a chain of such products.
+  /// Written out, since LLVM turns a chain of such products into 64-bit arithmetic.
   std::pair<llvm::Value*, llvm::Value*> multiply_wide(llvm::IRBuilder<>& b, llvm::Value* x,
                                                       uint32_t factor) override {
     auto* result = llvm::StructType::get(b.getInt32Ty(), b.getInt32Ty());

@@ -116,7 +116,8 @@ void wgmma_wait(llvm::IRBuilder<>& b, int pending) {
 
 namespace {
 
-/// Assembly that reads and writes all accumulators in place, after which come `operands`.
+/// Emits assembly that reads and writes all accumulators in place. Its other operands, `operands`, follow
+/// them.
 std::vector<Value*> on_sums(llvm::IRBuilder<>& b, const std::string& text, const std::vector<Value*>& sums,
                             std::string_view operand_constraints, const std::vector<Value*>& operands) {
   std::string constraints;
@@ -151,7 +152,7 @@ std::vector<Value*> wgmma(llvm::IRBuilder<>& b, const MmaAtom& atom, const std::
   const size_t n = sums.size();
   std::string registers;
   for (size_t i = 0; i < n; ++i) registers += fmt::format("{}${}", i == 0 ? "" : ",", i);
-  // Tied inputs take operand numbers of their own.
+  // Tied inputs take operand numbers of their own, so that the other operands start at 2 * n.
   const std::string text =
       fmt::format("{{ .reg .pred p; setp.ne.b32 p, ${}, 0; {} {{{}}}, ${}, ${}, p, 1, 1, 0, 0; }}", 2 * n + 2,
                   fmt::format(fmt::runtime(atom.ptx), 2 * n), registers, 2 * n, 2 * n + 1);

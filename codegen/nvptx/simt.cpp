@@ -3,7 +3,7 @@
 #include "codegen/nvptx/ptx.h"
 
 // The plain loop: both operands are widened to f32 in shared memory, element by element, and multiplied with
-// FMAs. Four warps of 64 columns; every thread holds 16 columns of block_rows / 8 rows.
+// FMAs. There are four warps of 64 columns; every thread holds 16 columns of block_rows / 8 rows.
 
 namespace gumtile::codegen {
 
@@ -48,7 +48,7 @@ class SimtLoop {
   Value* i32(int value) { return b.getInt32(static_cast<uint32_t>(value)); }
   int pitch() const { return schedule_.block_k + 1; }  // one word more than a row: no bank conflicts
 
-  /// The left operand as the caller's rows lie, or as gathered into the workspace, both of one type.
+  /// The left operand: the caller's rows in place, or as gathered into the workspace, with the same type.
   void find_left() {
     if (analysis_.contraction == kNone) return;
     const ContractionInfo& c = plan_.program.contractions[analysis_.contraction];
@@ -64,7 +64,7 @@ class SimtLoop {
   void contract(Value* tile_column, const std::vector<llvm::AllocaInst*>& sums) {
     const ContractionInfo& c = plan_.program.contractions[analysis_.contraction];
     for (llvm::AllocaInst* sum : sums) b.CreateStore(llvm::ConstantFP::get(b.getFloatTy(), 0), sum);
-    // The weights' row: below zero where the tile starts before the range.
+    // The row of the weights, negative if the tile starts before the range.
     Value* first_column = b.CreateSub(b.CreateZExt(tile_column, b.getInt64Ty()),
                                       b.getInt64(static_cast<uint64_t>(plan_.problem.first_column)));
     Value* last_column = b.getInt64(static_cast<uint64_t>(plan_.problem.columns - 1));
@@ -80,8 +80,8 @@ class SimtLoop {
     steps.close();
   }
 
-  /// Rows first .. first + count of an input into shared rows from `shared_row`; rows that do not exist
-  /// repeat one that does, elements past the end are zero.
+  /// Copies rows first .. first + count of an input into shared rows from `shared_row` on. Rows that do not
+  /// exist repeat one that does; elements past the end are zero.
   void fill(uint32_t input, Value* address, Value* stride, Value* first, Value* last, Value* k_first,
             int shared_row, int count) {
     const DType operand = plan_.program.contractions[analysis_.contraction].operand_dtype;

@@ -36,8 +36,8 @@ ThreadGeometry::ThreadGeometry(llvm::IRBuilder<>& builder, const KernelPlan& pla
                           b.getInt64(static_cast<uint64_t>(plan.launch.rows_per_block)));
   worker = ptx::block_index_x(b);
   workers = b.CreateTrunc(arguments.workers(), b.getInt32Ty());
-  // The two low bits of the lane's number, spread over the bits that the fragment's mask leaves of a block
-  // of 64.
+  // The two low bits of the lane's number, moved to the bits of a column in a block of 64 that are not in the
+  // fragment's mask.
   std::vector<uint64_t> free_bits;
   for (uint64_t bit = 0; bit < 6; ++bit)
     if (!((plan.fragment.mask >> bit) & 1)) free_bits.push_back(bit);

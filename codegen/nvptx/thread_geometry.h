@@ -6,34 +6,35 @@
 
 namespace gumtile::codegen {
 
-/// Where a thread stands: in its block, and with its fragment among the rows and columns. A warp holds rows 8
-/// apart and whole blocks of 64 columns, laid out as an m16n8 accumulator: lane l has row l / 4 and the
-/// columns that the fragment's mask leaves to l % 4. Values are i32s if nothing else is said; they are
-/// emitted where the builder stands: make it in the entry block.
+/// The position of a thread in its block, and of its fragment among the rows and columns. A warp holds rows
+/// and whole blocks of 64 columns, laid out as m16n8 accumulators: lane l has row l / 4 and rows at multiples
+/// of 8 from it, and in each block the columns whose bits outside the fragment's mask are those of l % 4.
+/// Values are i32s unless stated otherwise. They are emitted at the builder's insertion point: construct this
+/// in the entry block.
 struct ThreadGeometry {
   ThreadGeometry(llvm::IRBuilder<>& b, const KernelPlan& plan, const Arguments& arguments);
 
   llvm::Value* thread;
   llvm::Value* lane;
   llvm::Value* warp;
-  llvm::Value* turn;       ///< which of the plan's turns the warp takes tiles in
-  llvm::Value* warp_n;     ///< the warp's place (wgmma: its warpgroup's) along the columns
+  llvm::Value* turn;       ///< if consumer warpgroups take whole tiles in turn: which turn the warp has
+  llvm::Value* warp_n;     ///< the warp's position (wgmma: its warpgroup's) along the columns
   llvm::Value* warp_m;     ///< and along the rows
   llvm::Value* warp_row;   ///< the warp's first row in the block
   llvm::Value* first_row;  ///< the block's first row, i64
-  llvm::Value* worker;     ///< the block's number along the columns
+  llvm::Value* worker;     ///< the block's number among the blocks that share its rows
   llvm::Value* workers;
   llvm::Value* lane_columns;  ///< the lane's first column within a block of 64
 
-  /// The number in the block of the fragment's row `row`, known when code is emitted.
+  /// The number in the block of the fragment's row `row`, which is known when code is emitted.
   llvm::Value* local_row(int row) const;
-  /// The same of a row that is known when the code runs.
+  /// The same for a row that is known only at run time.
   llvm::Value* local_row(llvm::Value* row) const;
-  /// From the warp's first row to a row of the fragment that lane 0 has.
+  /// The distance from the warp's first row to lane 0's row `row` of the fragment.
   int row_offset(int row) const;
-  /// A row of the block in the launch, i64; it may not exist.
+  /// The number in the launch (i64) of a row of the block. The row may not exist.
   llvm::Value* global_row(llvm::Value* local) const;
-  /// The same, or the last row that exists.
+  /// The same, or if that does not exist, the last row that does.
   llvm::Value* existing_row(llvm::Value* local) const { return clamp_row(global_row(local)); }
   llvm::Value* clamp_row(llvm::Value* row) const;
 
@@ -57,7 +58,7 @@ class SharedMemory {
   llvm::GlobalVariable* memory_;
 };
 
-/// A loop body run by threads `index = thread; index < count; index += threads`.
+/// Emits a loop in which each thread runs `body` for `index = thread; index < count; index += threads`.
 void for_each_thread(llvm::IRBuilder<>& b, llvm::Value* thread, int count, int threads,
                      const std::function<void(llvm::Value* index)>& body);
 

@@ -4,17 +4,19 @@
 #include "codegen/nvptx/ptx_hopper.h"
 #include "plan/mma_atoms.h"
 
-// Hopper's main loop. One warp streams both operands by bulk tensor copies through a ring of shared-memory
-// stages; consumer warpgroups multiply them by wgmma as they land; further warps make the row table. The ring
-// runs on across tiles, so that weights keep streaming while a tile's epilogue runs. A block takes a
-// contiguous range of columns; the last tile of a range may be shorter than the others. Consumers share each
-// tile, or take whole tiles in turn.
+// Hopper's main loop. One warp, the producer, streams both operands by bulk tensor copies through a ring of
+// shared-memory stages. Consumer warpgroups multiply the stages by wgmma as they arrive. Further warps
+// compute the row table. The ring runs on across tiles, so that weights keep streaming while a tile's
+// epilogue runs. A block takes a contiguous range of columns, counted in units of `columns_per_unit` columns;
+// the last tile of a range may be shorter than the others. Consumers share each tile, or take whole tiles in
+// turn.
 //
-// Tried, and not kept: the second of two warpgroups that share tiles started 1 to 3 stages after the first,
-// so that their folds do not coincide, gave less than 0.5% at 256 and 512 rows (H200, 151936 x 4096).
+// Tried, and not kept: starting the second of two warpgroups that share tiles 1 to 3 stages after the first,
+// so that their epilogues do not coincide, gained less than 0.5% at 256 and 512 rows (H200, 151936 x 4096).
 //
-// A stage holds block_k elements of K of the block's rows of the left operand, then of the tile's rows of the
-// right one, in slabs: one row in 128 bytes, swizzled as TMA and wgmma agree on.
+// A stage holds block_k elements of K, first of the block's rows of the left operand, then of the tile's rows
+// of the right one. It is divided into slabs, in which a row takes 128 bytes, in the swizzle that TMA and
+// wgmma share.
 
 namespace gumtile::codegen {
 
@@ -25,8 +27,8 @@ namespace {
 constexpr int kRowBytes = abi::kBoxBytes;
 constexpr int kAtomRows = 64;  // of one wgmma's left operand
 
-/// K steps before a tile's end at which its epilogue is prepared: more than a memory latency, and the tensor
-/// cores have work meanwhile.
+/// The epilogue of a tile is prepared this many K steps before the tile's end: longer than a memory latency,
+/// during which the tensor cores have work.
 constexpr int kPrepareAhead = 4;
 
 class WgmmaLoop {
@@ -80,8 +82,8 @@ class WgmmaLoop {
     frame_.end();
     b.CreateBr(done);
 
-    // The row table takes some loads that depend on each other: warps make it that have nothing else to do,
-    // while the first copies are under way. They do so before they give their registers away.
+    // The row table needs loads that depend on each other. Warps that have nothing else to do compute it
+    // while the first copies are under way, before they give their registers away.
     b.SetInsertPoint(helper);
     llvm::BasicBlock* copies = new_block(b, "copies");
     llvm::BasicBlock* tabulates = new_block(b, "tabulates");
@@ -108,14 +110,14 @@ class WgmmaLoop {
 
  private:
   Value* i32(int64_t value) { return b.getInt32(static_cast<uint32_t>(value)); }
-  /// A block's registers are shared out evenly at its start; one consumer warpgroup has enough of them.
+  /// Registers are divided evenly at a block's start. That is enough if there is one consumer warpgroup.
   bool moves_registers() const { return plan_.threads - plan_.consumers == 128; }
   bool clustered() const { return schedule_.cluster_m * schedule_.cluster_n > 1; }
   Value* full_barrier(Value* stage) {
     return b.CreateAdd(base_, b.CreateAdd(b.CreateShl(stage, 3), i32(plan_.shared_barriers)));
   }
   Value* row_table_barrier() { return full_barrier(i32(2 * schedule_.stages)); }
-  /// Threads that make the row table: all that neither multiply nor are of the warp that copies.
+  /// The number of threads that compute the row table: all but the consumers and the producer's warp.
   int table_threads() const { return plan_.threads - plan_.consumers - 32; }
   void await_row_table() { ptx::barrier_wait(b, row_table_barrier(), i32(0)); }
   Value* empty_barrier(Value* stage) { return b.CreateAdd(full_barrier(stage), i32(8 * schedule_.stages)); }
@@ -124,8 +126,8 @@ class WgmmaLoop {
   }
   int right_offset() const { return schedule_.block_rows * kRowBytes * slabs_; }
 
-  /// The block's range of units: even shares, in the order of the blocks. The blocks of a cluster along the
-  /// columns halve a common share and run the same number of tiles.
+  /// Computes the block's range of units: even shares, in the order of the blocks. If a cluster has two
+  /// blocks along the columns, they halve a common share and run the same number of tiles.
   void share_out_columns() {
     Value* units = b.getInt64(static_cast<uint64_t>(plan_.launch.units()));
     const int together = schedule_.cluster_n;
@@ -190,7 +192,7 @@ class WgmmaLoop {
     b.CreateStore(b.CreateXor(get(b, parity_), b.CreateZExt(wraps, b.getInt32Ty())), parity_);
   }
 
-  /// Passes a number of stages, known when code is emitted.
+  /// Advances by a number of stages that is known when code is emitted.
   void skip_stages(int64_t count) {
     const int64_t rounds = count / schedule_.stages;
     Value* next = b.CreateAdd(get(b, stage_), i32(count % schedule_.stages));
@@ -216,8 +218,8 @@ class WgmmaLoop {
     for (llvm::AllocaInst* variable : {stage_, parity_, tile_, step_}) b.CreateStore(b.getInt32(0), variable);
   }
 
-  /// Fills all stages for the first time: no consumer has to release them. Where no earlier kernel writes the
-  /// weights, those need not wait for one.
+  /// Fills all stages for the first time, for which no consumer has to release them. If no earlier kernel
+  /// writes the weights, their copies need not wait for one.
   void start_copies() {
     Value* count = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, all_steps(), i32(schedule_.stages));
     auto start = [&](const std::function<void()>& copy) {
@@ -243,7 +245,8 @@ class WgmmaLoop {
   }
 
   void produce() {
-    // Where start_copies has come to: its variables live on, but for the parity of the first reuse.
+    // Continues where start_copies stopped: its variables live on, except that the parity is that of the
+    // first reuse.
     Value* count = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, all_steps(), i32(schedule_.stages));
     b.CreateStore(i32(0), parity_);
     Loop loop(b, count, all_steps(), 1, "produce");
@@ -256,7 +259,7 @@ class WgmmaLoop {
     loop.keep_rolled();
   }
 
-  /// Boxes of 64 rows of the left operand that the block has, and the rows of a box.
+  /// The block's boxes of (up to) 64 rows of the left operand, and the rows per box.
   Value* left_boxes() {
     Value* rows = b.CreateSub(arguments_.rows(), threads_.first_row);
     Value* boxes = b.CreateAShr(b.CreateAdd(rows, b.getInt64(kAtomRows - 1)), 6);
@@ -270,7 +273,7 @@ class WgmmaLoop {
         b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, arguments_.rows(), b.getInt64(kAtomRows)),
         b.getInt32Ty());
   }
-  /// Boxes of the right operand that the current tile has in a slab.
+  /// The current tile's boxes of the right operand per slab.
   Value* right_boxes() {
     return b.CreateMul(tile_units(tile_begin(get(b, tile_))), i32(unit_ / schedule_.box_rows));
   }
@@ -282,8 +285,8 @@ class WgmmaLoop {
     ptx::barrier_expect(b, full_barrier(get(b, stage_)), bytes);
   }
 
-  /// One of `boxes` boxes; in a cluster that shares the operand, the blocks alternate, beginning with the one
-  /// of rank `first` modulo 2, and send to all.
+  /// Copies box number `box` if it is one of the `boxes` boxes. In a cluster that shares the operand, the
+  /// blocks take boxes alternately, beginning with the block of rank `first` modulo 2, and send them to both.
   void copy_box(bool left, int slab, int box, Value* boxes, Value* first, Value* row) {
     const bool shares = left ? schedule_.cluster_n > 1 : schedule_.cluster_m > 1;
     Value* wanted = b.CreateICmpSLT(i32(box), boxes);
@@ -312,7 +315,7 @@ class WgmmaLoop {
   }
 
   void copy_right() {
-    // Below zero where the first tile starts before the range: the copy fills those rows with zeros.
+    // The row is negative if the first tile starts before the range; the copy fills such rows with zeros.
     Value* column = b.CreateMul(tile_begin(get(b, tile_)), i32(unit_));
     Value* row = b.CreateAdd(column, i32(plan_.launch.first_unit_column() - plan_.problem.first_column));
     Value* boxes = right_boxes();
@@ -330,7 +333,7 @@ class WgmmaLoop {
     if (takes_turns()) {
       emit_if(b, b.CreateICmpNE(threads_.turn, i32(0)), [&] {
         skip_stages(steps_);
-        pass_turn();  // the first turn is the others'
+        pass_turn();  // the other warpgroups have the first turn
       });
     }
     Loop tiles(b, threads_.turn, tiles_, plan_.turns, "tile");
@@ -341,14 +344,14 @@ class WgmmaLoop {
     Value* present = b.CreateSub(b.CreateMul(units, i32(unit_ / 64)), b.CreateMul(group_n_, i32(blocks)));
     present = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, present, i32(blocks));
     frame_.begin_tile(b.CreateAdd(b.CreateMul(begin, i32(unit_)), i32(plan_.launch.first_unit_column())));
-    // Each possible width of a tile has its own loop; blocks that do not exist are never multiplied, except
-    // that a warpgroup without any keeps up with the others by the narrowest.
+    // Each possible width of a tile has its own loop. Blocks of columns that do not exist are not multiplied,
+    // except that a warpgroup without any blocks runs the narrowest loop to keep up with the others.
     const int narrowest = std::min(blocks, unit_ / 64);
     multiply_widths(present, blocks, narrowest);
     const bool always_whole = narrowest == blocks && plan_.warps_n == 1 && schedule_.cluster_n == 1;
     frame_.finish_tile(
         [&](const Place& place) {
-          // Rows 8 apart alternate inside an atom of 64; a block's columns are eight n8 tiles.
+          // Rows 8 apart alternate within an atom of 64 rows; a block's columns are eight groups of 8.
           const int column = place.block * 64 + static_cast<int>(offsets_[static_cast<size_t>(place.member)]);
           return sum(place.row / 2, column / 8 * 4 + place.row % 2 * 2 + column % 2);
         },
@@ -362,7 +365,7 @@ class WgmmaLoop {
     return sums_[static_cast<size_t>(m * plan_.fragment.blocks * 32 + i)];
   }
 
-  /// `if (present >= width) multiply(width) else` the same for the next narrower one.
+  /// Emits `if (present >= width) multiply(width) else` the same for the next narrower width.
   void multiply_widths(Value* present, int width, int narrowest) {
     if (width == narrowest) {
       multiply(width);
@@ -390,7 +393,7 @@ class WgmmaLoop {
     for (size_t i = 0; i < values.size(); ++i) b.CreateStore(values[i], sum(m, static_cast<int>(i)));
   }
 
-  /// All of K for a tile of `width` blocks of 64 columns a warpgroup.
+  /// Multiplies all of K for a tile of `width` blocks of 64 columns per warpgroup.
   void multiply(int width) {
     const int count = width * 32;
     if (takes_turns()) await_turn();
@@ -440,10 +443,10 @@ class WgmmaLoop {
   Value* turn_barrier(Value* turn) { return full_barrier(b.CreateAdd(turn, i32(2 * schedule_.stages + 1))); }
   /// Waits until the other consumers have started all products of their tile.
   void await_turn() {
-    Value* parity = b.CreateAnd(b.CreateLShr(consumed_tile_, 1), 1);  // turns are two
+    Value* parity = b.CreateAnd(b.CreateLShr(consumed_tile_, 1), 1);  // there are two turns
     ptx::barrier_wait(b, turn_barrier(threads_.turn), parity);
   }
-  /// Lets them start those of their next one.
+  /// Lets the other consumers start the products of their next tile.
   void pass_turn() {
     emit_if(b, b.CreateICmpEQ(threads_.lane, i32(0)),
             [&] { ptx::barrier_arrive(b, turn_barrier(b.CreateXor(threads_.turn, i32(1)))); });
@@ -453,7 +456,7 @@ class WgmmaLoop {
     return b.CreateAdd(descriptor, b.getInt64(static_cast<uint64_t>(bytes / 16)));
   }
 
-  /// Gives a stage back to the producers that fill it: one arrival a warp and block of the cluster.
+  /// Gives a stage back to the producers that fill it: one arrival per warp at each block of the cluster.
   void release(Value* stage) {
     if (!clustered()) {
       emit_if(b, b.CreateICmpEQ(threads_.lane, i32(0)),
@@ -477,7 +480,7 @@ class WgmmaLoop {
   const int slabs_;
   const int64_t steps_;
   const int m_tiles_;
-  const int unit_;  ///< columns in which ranges are counted
+  const int unit_;  ///< columns per unit
   const int units_per_tile_;
   std::vector<uint32_t> offsets_;
   Value* base_ = nullptr;  ///< shared memory, i32
@@ -485,7 +488,7 @@ class WgmmaLoop {
   Value* range_begin_ = nullptr;  ///< in units
   Value* range_end_ = nullptr;
   Value* tiles_ = nullptr;
-  Value* group_m_ = nullptr;  ///< the warpgroup's place
+  Value* group_m_ = nullptr;  ///< the warpgroup's position along the rows, and along the columns
   Value* group_n_ = nullptr;
   std::vector<llvm::AllocaInst*> sums_;
   llvm::AllocaInst* stage_ = nullptr;
