@@ -19,7 +19,7 @@
 namespace gumtile {
 namespace {
 
-/// What LLVM needs to compile for a target, and what it says against it.
+/// What LLVM needs to compile for a target, and the errors that it reports.
 struct Session {
   explicit Session(const Target& target) {
     codegen::collect_diagnostics(context, diagnostics);
@@ -37,7 +37,7 @@ struct Session {
       throw Error(ErrorCode::internal, "LLVM rejected the generated code", {diagnostics});
   }
 
-  DefaultFloatEnvironment default_arithmetic;  ///< of constants that LLVM folds; first, so that it lasts
+  DefaultFloatEnvironment default_arithmetic;  ///< for constants that LLVM folds; first, so that it lasts
   std::string diagnostics;
   llvm::LLVMContext context;
   std::unique_ptr<llvm::TargetMachine> machine;
@@ -69,7 +69,7 @@ std::string generate(llvm::Module& module, Session& session, llvm::CodeGenFileTy
 
 }  // namespace
 
-/// The whole way of a plan: Program -> plan -> LLVM IR -> PTX, or object -> shared object.
+/// All stages of a compilation: Program -> plan -> LLVM IR -> PTX, or object -> shared object.
 KernelArtifact compile(const KernelPlan& plan, const Log& log) {
   const auto start = std::chrono::steady_clock::now();
   KernelArtifact artifact;

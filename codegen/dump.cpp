@@ -13,10 +13,10 @@
 namespace gumtile::codegen {
 namespace {
 
-/// With the key and the stage this stays below the 255 bytes that file systems allow.
+/// With the key and the stage, file names stay below the 255 bytes that file systems allow.
 constexpr size_t kMaxReadable = 160;
 
-/// A part of a file name that no shell and no file system minds.
+/// `text` as a part of a file name, without characters that are special to shells or file systems.
 std::string readable(std::string text) {
   for (char& c : text) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||

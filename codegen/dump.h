@@ -9,16 +9,16 @@
 
 namespace gumtile::codegen {
 
-/// Keeps the stages of one compilation in the folder that GUMTILE_DUMP names, which is made where it is not
-/// there: a file for each, `<Program>-<schedule>-<target>-<key>.<stage>`, with mode 0600. Files appear whole
-/// or not at all, whoever else writes there. Without the variable nothing is done. Never fails: the first
-/// stage of a process that cannot be kept is a warning.
+/// Keeps the stages of one compilation in the folder that GUMTILE_DUMP names, which is created if it does not
+/// exist: one file per stage, `<Program>-<schedule>-<target>-<key>.<stage>`, with mode 0600. Files appear
+/// whole or not at all, even if other processes write there. Without the variable nothing is done. Never
+/// fails: the first stage in a process that cannot be written causes a warning.
 class StageDump {
  public:
   /// `log` must outlive this.
   StageDump(const KernelPlan& plan, std::string_view key, const Log& log);
 
-  /// `text` is asked only where stages are kept.
+  /// `text` is called only if stages are kept.
   void keep(std::string_view stage, const std::function<std::string()>& text) const;
 
  private:

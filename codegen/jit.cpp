@@ -9,7 +9,7 @@
 namespace gumtile {
 namespace {
 
-/// Compiles on demand; equal plans are compiled once.
+/// Compiles on demand, and keeps the artifacts of plans it has compiled.
 class Jit : public KernelSource {
  public:
   explicit Jit(Log log) : log_(std::move(log)) {}
