@@ -6,11 +6,12 @@
 
 #include "gumtile/artifact.h"
 
-/// What generated code and the runtime both know of a launch, beside the fields of `LaunchSpec`: the only
-/// place where these numbers stand. A change of their meaning raises `kKernelAbi`.
+/// What generated code and the runtime both know about a launch, besides the fields of `LaunchSpec`. These
+/// numbers are defined only here. If their meaning changes, `kKernelAbi` must be raised.
 ///
-/// A launch passes an array of 64-bit words: the words of `Word`, then two for each input and two for each
-/// output (address, row stride in elements), in the Program's order.
+/// A launch passes an array of 64-bit words: the words of `Word`, then two per input and two per output
+/// (address, row stride in elements), in the Program's order. Workers are the blocks (GPU) or threads (host)
+/// that share the columns; a record holds one worker's states of one row.
 namespace gumtile::abi {
 
 enum Word : size_t {
@@ -30,7 +31,7 @@ enum LaunchFlags : uint32_t {
 
 inline constexpr size_t kWordsPerTensor = 2;
 
-/// The words of a tensor, counted over inputs and then outputs.
+/// The words of a tensor. Tensors are numbered over the inputs, then the outputs.
 constexpr size_t address_word(size_t tensor) { return word_tensors + kWordsPerTensor * tensor; }
 constexpr size_t stride_word(size_t tensor) { return address_word(tensor) + 1; }
 
@@ -38,21 +39,21 @@ inline size_t word_count(const LaunchSpec& spec) {
   return address_word(spec.inputs.size() + spec.outputs.size());
 }
 
-/// The most words that a launch passes: 93 tensors. On a GPU they are parameters of the kernel, of which
-/// there are 4 KiB (CUDA C++ Programming Guide, "__global__ Function Parameters"), tensor maps included. A
-/// fixed array, so that a launch needs no memory but its stack.
+/// The maximum number of words per launch: 93 tensors. On a GPU the words are parameters of the kernel, which
+/// are limited to 4 KiB including tensor maps (CUDA C++ Programming Guide, "__global__ Function Parameters").
+/// The array has a fixed size, so that a launch needs no memory besides its stack.
 inline constexpr size_t kMaxWords = 192;
 using Words = std::array<uint64_t, kMaxWords>;
 
-/// Threads of a block of the entry `stage` on a GPU; it takes one row.
+/// Threads per block of the entry point `stage` on a GPU. A block takes one row.
 inline constexpr int kStageThreads = 256;
 
-/// Bytes of a tensor map's box along the contracted axis: as long as the swizzle.
+/// Bytes of a tensor map's box along the contracted axis, equal to the span of the swizzle.
 inline constexpr int kBoxBytes = 128;
 
-/// The shared state on a GPU, zeros between launches: a header (word 0 counts finished groups of rows, 32-bit
-/// words from 1 on collect the `any` outputs), counters of arrivals for groups of blocks, 4 bytes per row of
-/// counters for groups of rows, and 8 bytes per row and packed word.
+/// The layout of the shared state on a GPU, which is zeros between launches: a header (word 0 counts finished
+/// groups of rows, 32-bit words from 1 on collect the `any` outputs), arrival counters for groups of blocks,
+/// 4 bytes per row of arrival counters for groups of rows, and 8 bytes per row and packed word.
 inline constexpr int64_t kStateHeaderBytes = 256;
 inline constexpr int64_t kGroupCounterBytes = 4096;
 inline constexpr int64_t kRowCounterBytes = 4;

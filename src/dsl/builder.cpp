@@ -19,9 +19,8 @@ std::vector<AxisId> ids(const std::vector<Axis>& axes) {
   return result;
 }
 
-/// Numbers the nodes that are needed in the order in which a walk from the results meets them, operands
-/// first: the text of a Program does not depend on the order in which C++ evaluated the expressions that made
-/// it.
+/// Numbers the needed nodes in the order in which a walk from the results meets them, operands first, so that
+/// the text of a Program does not depend on the order in which C++ evaluated the expressions that built it.
 class Canonical {
  public:
   explicit Canonical(const std::vector<Node>& nodes) : nodes_(nodes), map_(nodes.size(), kNone) {}
@@ -53,7 +52,7 @@ Lambda canonical(const Lambda& lambda) {
   return result;
 }
 
-/// Drops what no output needs and brings the rest into canonical order.
+/// Drops nodes that no output needs, and brings the others into canonical order.
 Program canonical(const Program& program) {
   Program p = program;
   Canonical order(program.nodes);
@@ -67,7 +66,7 @@ Program canonical(const Program& program) {
     const uint64_t at = it->second;
     p.reductions.push_back(program.reductions[it->first]);
     const NodeId bound =
-        order.visit(p.reductions[at].bound, before);  // may add reductions: no reference is held
+        order.visit(p.reductions[at].bound, before);  // may add reductions, so no reference to one is held
     p.reductions[at].bound = bound;
   };
   p.row_guard = order.visit(program.row_guard, before);
@@ -227,7 +226,7 @@ std::vector<Expr> reduce(std::string reduction_name, Axis axis, const std::vecto
     info.combine.results.push_back(lambda.bind(results[i], info.state[std::min(i, info.state.size() - 1)]));
   info.combine.nodes = std::move(lambda.program.nodes);
   info.combine = canonical(info.combine);
-  // An equal monoid over equal values is the same reduction.
+  // Equal reductions are stored once.
   size_t which = 0;
   while (which < p.reductions.size() && !(p.reductions[which] == info)) ++which;
   if (which == p.reductions.size()) p.reductions.push_back(info);

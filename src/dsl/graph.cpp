@@ -12,7 +12,7 @@ namespace gumtile::detail {
 
 Expr Graph::add(Op op, DType dtype, std::vector<NodeId> operands, uint64_t imm) {
   const auto key = std::make_tuple(op, dtype, operands, imm);
-  // Two reduce nodes have reductions of their own, so they never compare equal here.
+  // Reduce nodes are equal if their operands are and they have the same reduction (see `reduce`).
   if (auto it = known.find(key); it != known.end()) return {this, it->second};
   const auto id = static_cast<NodeId>(program.nodes.size());
   program.nodes.push_back({op, dtype, std::move(operands), imm});

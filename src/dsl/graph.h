@@ -6,7 +6,7 @@
 
 namespace gumtile::detail {
 
-/// The nodes under construction of a Program or of a combine. Equal nodes are made once.
+/// The nodes of a Program or of a combine under construction. Equal nodes are created once.
 struct Graph {
   Program program;  ///< a combine uses only `nodes`
   std::map<std::tuple<Op, DType, std::vector<NodeId>, uint64_t>, NodeId> known;
@@ -17,10 +17,10 @@ struct Graph {
   NodeId bind(const Expr& e, DType dtype);
 };
 
-/// The bits of `value` as `dtype`; throws where it does not fit.
+/// The bits of `value` as `dtype`. Throws Error(bad_data) if it does not fit.
 uint64_t constant_bits(DType dtype, double value);
 
-/// The graph that the first non-literal operand belongs to; throws where all are literals.
+/// The graph of the first operand that is not a literal. Throws Error(bad_data) if all are literals.
 Graph* graph_of(std::initializer_list<Expr> operands);
 
 }  // namespace gumtile::detail

@@ -14,12 +14,13 @@ std::array<Expr, 2> fixed_key() { return {0xA4093822u, 0x299F31D0u}; }
 }  // namespace
 
 Expr gumbel(Expr hi, Expr lo) {
-  // u is the small side of the uniform, so that precision sits where winners are decided:
-  // u = (hi * 2^32 + lo + 0.5) / 2^64, or (hi + 0.5) / 2^32 where hi >= 2^16 makes lo irrelevant in f32.
+  // u is the small side of the uniform variate, so that precision is highest where winners are decided:
+  // u = (hi * 2^32 + lo + 0.5) / 2^64, or (hi + 0.5) / 2^32 if hi >= 2^16 makes lo irrelevant in f32.
   const Expr u_short = (cast(hi, DType::f32) + 0.5f) * 0x1p-32f;
   const Expr u_long = fma(cast(hi, DType::f32), 0x1p-32f, (cast(lo, DType::f32) + 0.5f) * 0x1p-64f);
   const Expr u = branch(hi < 65536, u_long, u_short);
-  // E = -ln(1 - u): a series for small u, else the logarithm of 1 - u built from the complement of hi.
+  // E = -ln(1 - u): a series for small u, otherwise the logarithm of 1 - u, which is built from the
+  // complement of hi.
   const Expr series = u * fma(u, fma(u, fma(u, 0.25f, 1.0f / 3.0f), 0.5f), 1.0f);
   const Expr v = (cast(~hi, DType::f32) + 0.5f) * 0x1p-32f;
   const Expr e = select(u < 0x1p-6f, series, log2(v) * -kLn2);
@@ -29,7 +30,7 @@ Expr gumbel(Expr hi, Expr lo) {
 Expr gumbel_bound(Expr hi) {
   // E = -ln(1 - u) >= u, so G = -ln(E) <= -ln(u), and u >= hi / 2^32. A float's bits, read as an integer, are
   // 2^23 times its biased exponent plus its mantissa: b / 2^23 - 127 <= log2(x). The last term is more than
-  // what the backends' logarithms and the roundings here are off by; a hi of 0 gives 110.
+  // the errors of the backends' logarithms and of the roundings here; a hi of 0 gives 110.
   const Expr bits = bitcast(cast(hi, DType::f32), DType::u32);
   return fma(cast(bits, DType::f32), -kLn2 * 0x1p-23f, (127.0f + 32.0f) * kLn2 + 1e-3f);
 }
@@ -42,8 +43,8 @@ std::array<Expr, 3> random_stream(Expr seed, Expr offset, uint32_t draw) {
 }
 
 TokenNoise gumbel_per_token(const std::array<Expr, 3>& stream, Axis column) {
-  // Four columns {16a+2q, 16a+2q+1, 16a+8+2q, 16a+8+2q+1} share one call: what one lane of an m16n8 tensor
-  // core tile holds where columns are its N side.
+  // Four columns {16a+2q, 16a+2q+1, 16a+8+2q, 16a+8+2q+1} share one call: those that one lane holds of two
+  // adjacent m16n8 tensor core tiles if columns are their N side.
   const Expr v = column.index();
   const Expr counter = (v >> 4) * 4 + ((v >> 1) & 3);
   const Expr word = ((v >> 3) & 1) * 2 + (v & 1);

@@ -47,7 +47,7 @@ Pick argmax(Expr key, Expr index, Axis axis, const std::vector<Expr>& carry, std
 
 Expr logsumexp(Expr x, Split split, std::optional<Expr> known_max) {
   const Expr group_max = known_max ? *known_max : reduce_max(x, split.member);
-  // Where the maximum is infinite, exp(x - max) would be NaN; then the group counts as one element at its
+  // If the maximum is infinite, exp(x - max) would be NaN; the group then counts as one element at its
   // maximum.
   const Expr infinite = abs(group_max) == kInf;
   const Expr group_sum = reduce_sum(exp(x - group_max), split.member);

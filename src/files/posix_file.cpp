@@ -17,8 +17,8 @@ std::string path_of_descriptor(int file) { return fmt::format("/proc/self/fd/{}"
 
 std::string temporary_name() { return fmt::format(".gumtile-{}-{:016x}.tmp", getpid(), random_bits()); }
 
-/// Gives `file` the permissions, and as far as this process may the owner, of the file that it replaces. A
-/// user who could not read that file cannot read this one.
+/// Gives `file` the permissions of the file that it replaces and, as far as this process may, its owner and
+/// group. A user who could not read that file cannot read this one.
 int take_permissions(int file, const struct stat& former) {
   constexpr mode_t kAccess = S_IRWXU | S_IRWXG | S_IRWXO;
   mode_t mode = former.st_mode & kAccess;
@@ -26,7 +26,7 @@ int take_permissions(int file, const struct stat& former) {
   if (fstat(file, &own) != 0) return errno;
   const bool same_group = own.st_gid == former.st_gid || fchown(file, uid_t(-1), former.st_gid) == 0;
   if (!same_group)
-    mode = (mode & ~S_IRWXG) | (mode & (mode << 3) & S_IRWXG);  // at most what all others may do
+    mode = (mode & ~S_IRWXG) | (mode & (mode << 3) & S_IRWXG);  // the group gets at most what others may do
   if (own.st_uid != former.st_uid && fchown(file, former.st_uid, gid_t(-1)) != 0 && errno != EPERM)
     return errno;
   return fchmod(file, mode) == 0 ? 0 : errno;
@@ -57,7 +57,7 @@ int sync(int file) {
 uint64_t random_bits() {
   uint64_t bits = 0;
   if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) == sizeof(bits)) return bits;
-  // Early at boot there is no randomness yet. A collision costs only another try.
+  // Early in the boot there is no randomness yet. A collision only costs another try.
   static std::atomic<uint64_t> calls{0};
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
@@ -71,7 +71,7 @@ std::string folder_of(const std::string& path) {
 }
 
 NewFile::NewFile(int folder, mode_t mode) : folder_(folder) {
-  // Without /proc a file that has no name could not be given one.
+  // Without /proc, a file without a name could not be given one.
   if (access("/proc/self/fd", X_OK) == 0)
     file_ = FileDescriptor(openat(folder, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, mode));
   // Not every file system supports O_TMPFILE, and each reports that in its own way. Other errors occur again
@@ -101,7 +101,7 @@ int NewFile::link_as(const std::string& name) const {
 
 int NewFile::take_name(const std::string& name) {
   if (temporary_.empty()) {
-    // A link cannot replace an existing file, a rename can.
+    // A link cannot replace an existing file, but a rename can.
     if (const int error = link_as(name); error != EEXIST) return error;
     int error = EEXIST;
     while (error == EEXIST) {

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <utility>
 
-/// What every writer of files needs from the system. Failures are errno values, since what they mean differs:
-/// an entry of a cache that could not be written is a miss, a result is an error.
+/// What every writer of files needs from the system. Failures are returned as errno values, since their
+/// meaning differs: failing to write a cache entry is a miss, but failing to write a result is an error.
 namespace gumtile::files {
 
 /// Owns a file descriptor; negative: none.
@@ -42,19 +42,20 @@ int write_all(int file, std::span<const std::byte> bytes);
 /// Waits until what was written is on the disk; 0 or an errno.
 int sync(int file);
 
-/// For names that no other process uses. Processes in containers share folders and may have the same ids.
+/// Random bits for names that no other process uses. Process ids do not suffice: processes in different
+/// containers may share folders and have the same ids.
 uint64_t random_bits();
 
 /// The folder of a path's last name, "." if the path has no folder.
 std::string folder_of(const std::string& path);
 
-/// A new file in a folder, which is not visible until it takes its name. On file systems that have files
-/// without a name (O_TMPFILE) nothing is left behind however the process ends, on others if this object is
-/// destroyed.
+/// A new file in a folder, which is not visible until it takes its name. On file systems that support files
+/// without a name (O_TMPFILE), nothing is left behind however the process ends. On others, nothing is left
+/// behind if this object is destroyed.
 class NewFile {
  public:
-  /// `mode` is that of open(2), to which the process's umask applies. `folder` must stay open. Afterwards
-  /// `is_open()`, or `error()` is an errno.
+  /// `mode` is as for open(2), so the process's umask applies to it. `folder` must stay open. Afterwards
+  /// either `is_open()` holds or `error()` is an errno.
   NewFile(int folder, mode_t mode);
   ~NewFile();
   NewFile(const NewFile&) = delete;
@@ -73,15 +74,15 @@ class NewFile {
 
   int folder_;
   FileDescriptor file_;
-  std::string temporary_;  ///< its name in the folder; empty: it has none
+  std::string temporary_;  ///< the file's temporary name in the folder; empty: it has none
   int error_ = 0;
 };
 
-/// Makes `parts`, one after another, the content of the file at `path`, atomically: a process that has a
-/// previous file of that name open or mapped keeps it, and no process sees half of the new one. It is on the
-/// disk before it takes the name. It takes over the permissions of a previous file; else they are `mode`
-/// under the umask. A symbolic link at `path` is itself replaced. Returns 0, or the errno of the failure,
-/// after which nothing has changed.
+/// Atomically replaces the content of the file at `path` by `parts`, one after another. A process that has a
+/// previous file of that name open or mapped keeps it, and no process sees a part of the new one. The new
+/// file is on the disk before it takes the name. It takes over the permissions of a previous file; without
+/// one, they are `mode` under the umask. A symbolic link at `path` is itself replaced. Returns 0, or the
+/// errno of a failure, after which nothing has changed.
 int replace_file(const std::string& path, std::span<const std::string_view> parts, mode_t mode = 0666);
 int replace_file(const std::string& path, std::string_view bytes, mode_t mode = 0666);
 

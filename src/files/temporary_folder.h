@@ -4,13 +4,15 @@
 
 namespace gumtile::files {
 
-/// Where temporary files go: TMPDIR if that names a folder in which this process may create files, else /tmp.
+/// The folder for temporary files: TMPDIR if that names a folder in which this process may create files,
+/// otherwise /tmp.
 std::string folder_for_temporaries();
 
-/// A new folder, with mode 0700, that is removed with its contents.
+/// A new folder, with mode 0700. The destructor removes it with its contents.
 class TemporaryFolder {
  public:
-  /// The folder's name begins with `prefix`. Throws Error(cannot_create) that names the folder and TMPDIR.
+  /// The folder's name begins with `prefix`. Throws Error(cannot_create) whose message names the parent
+  /// folder and TMPDIR.
   explicit TemporaryFolder(const std::string& prefix = "gumtile");
   ~TemporaryFolder();
   TemporaryFolder(const TemporaryFolder&) = delete;

@@ -4,10 +4,10 @@
 
 namespace gumtile {
 
-/// Arithmetic as IEEE 754 has it by default until the end of the scope: rounding to nearest, subnormal
-/// numbers kept, exceptions masked. A caller may have set others for its thread (torch.set_flush_denormal,
-/// -ffast-math in a library that it loads), and gets them back. Threads inherit them from the one that starts
-/// them. Takes some nanoseconds.
+/// Sets IEEE 754's default arithmetic until the end of the scope: rounding to nearest, subnormal numbers
+/// kept, exceptions masked. A caller may have set other modes for its thread (torch.set_flush_denormal,
+/// -ffast-math in a library that it loads); they are restored. Threads inherit the modes of the thread that
+/// starts them. Takes a few nanoseconds.
 class DefaultFloatEnvironment {
  public:
   DefaultFloatEnvironment() noexcept : before_(control()) { set_control(kDefault); }

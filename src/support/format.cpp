@@ -122,7 +122,7 @@ uint16_t float_to_f16(float value) {
   const float magnitude = std::fabs(value);
   if (std::isnan(value)) return static_cast<uint16_t>(sign | 0x7e00u);
   if (magnitude >= 65520.0f) return static_cast<uint16_t>(sign | 0x7c00u);
-  if (magnitude < 6.103515625e-05f)  // subnormal: units of 2^-24, rounded to nearest even by nearbyint
+  if (magnitude < 6.103515625e-05f)  // subnormal: in units of 2^-24, rounded to nearest even by nearbyint
     return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyint(std::ldexp(magnitude, 24))));
   const uint32_t abs_bits = std::bit_cast<uint32_t>(magnitude);
   const uint32_t rounded = abs_bits + 0xfff + ((abs_bits >> 13) & 1);

@@ -18,20 +18,21 @@ struct Format {
   FormatKind kind;
   int block_bytes;
   int block_elements;
-  int c_number;  ///< of `gumtile_dtype`; 0: the C interface does not have it
+  int c_number;  ///< in `gumtile_dtype`; 0: not in the C interface
   std::string_view safetensors;
   std::string_view torch;
 };
 
-/// All of them, in the order of the enumerators.
+/// All formats, in the order of the enumerators.
 std::span<const Format> formats();
 const Format& format_of(DType dtype);
 
-/// Those that the C interface has, by their numbers there; and of these the floats, which matrices may have.
+/// The formats in the C interface, in the order of their numbers there; and the floats among them, which are
+/// the formats that matrices may have.
 const std::vector<Format>& c_formats();
 const std::vector<Format>& matrix_formats();
 
-/// "bf16, f16 or f32": the names of those of matrices, `conjunction` before the last one.
+/// The names of the formats of matrices, with `conjunction` before the last one: "bf16, f16 or f32".
 std::string matrix_format_names(std::string_view conjunction, std::string_view Format::*name = &Format::name);
 
 }  // namespace gumtile
