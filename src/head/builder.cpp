@@ -14,7 +14,7 @@ namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
-/// Columns {8j + 2q + e} of a block of 64: what one lane of an m16n8 tile row holds.
+/// Columns {8j + 2q + e} of a block of 64: what one lane holds of a row of m16n8 tiles.
 constexpr uint32_t kGroupMask = 0x39;
 
 const head::Field& field_named(std::string_view name, head::FieldKind kind) {
@@ -125,8 +125,8 @@ Expr HeadBuilder::greedy() const { return known(greedy_, "whether a row is greed
 
 Expr HeadBuilder::scaled() const { return logit * known(factor_, "the scaled logit", "candidates"); }
 
-// The largest scaled logit: multiplying by a positive number and rounding keep the order, so one product
-// does.
+// The largest scaled logit. Multiplication by a positive number and rounding preserve the order, so one
+// product suffices.
 Expr HeadBuilder::group_max() const {
   return reduce_max(logit, split.member) * known(factor_, "a group's maximum", "candidates");
 }
@@ -168,8 +168,8 @@ void HeadBuilder::fail(std::string_view status, Expr when) {
   failures_.push_back({bit->bit, when});
 }
 
-// Seen by all groups: NaN and +inf. `no_candidate` and what fragments found come after it, in the table's
-// order.
+// NaN and +inf are collected from all groups. `no_candidate` and the failures that fragments reported are
+// added after that, in the table's order.
 Expr HeadBuilder::status() {
   if (status_) return *status_;
   if (!chosen_) throw Error(ErrorCode::usage, "the status is known from the stage 'results' on");

@@ -120,13 +120,13 @@ constexpr bool are_sound(const Table& table) {
     since = field.since;
     if (!field.feature.empty() && find_in(kFeatureBits, field.feature) == nullptr) return false;
     if (!field.companion_of.empty() && find_in(table, field.companion_of) == nullptr) return false;
-    // A shorter struct has zeros for what was appended.
+    // A shorter struct counts as having zeros for appended members.
     if (field.since > 1 && field.absent.kind == Absent::Kind::refused) return false;
   }
   return true;
 }
 
-/// What must hold of the tables; a violation does not compile.
+/// What must hold for the tables. A table that violates it does not compile.
 constexpr bool is_sound() {
   uint64_t seen = 0;
   for (const StatusBit& status : kStatusBits) {

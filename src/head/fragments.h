@@ -7,12 +7,13 @@
 
 namespace gumtile::head {
 
-/// One of gumtile's own fragments: a file of src/head/fragments has one feature.
+/// One of gumtile's own fragments, the parts that sampling Programs are assembled from. Each file in
+/// src/head/fragments implements one feature.
 struct BuiltinFragment {
   std::string_view name;
   HeadStage stage;
   void (*build)(HeadBuilder&);
-  Features features = kNoFeatures;  ///< it is part of heads that have all of these
+  Features features = kNoFeatures;  ///< it is part of heads that have all of these features
 };
 
 void build_bias(HeadBuilder& h);
@@ -25,8 +26,8 @@ void build_token(HeadBuilder& h);
 void build_logprob(HeadBuilder& h);
 void build_status(HeadBuilder& h);
 
-/// The list, in the order in which fragments run within their stages: a feature is a line here, or two if it
-/// takes part in two stages.
+/// All fragments, in the order in which they run within their stages. A feature has one line here, or two if
+/// it takes part in two stages.
 inline constexpr std::array kFragments = {
     BuiltinFragment{"bias", HeadStage::logits, build_bias},
     BuiltinFragment{"softcap", HeadStage::logits, build_softcap},

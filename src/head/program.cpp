@@ -28,7 +28,7 @@ void check(const SamplingOptions& options) {
   head::check_settings(options.settings);
 }
 
-/// From logits to the outputs: all fragments that the options ask for, stage by stage.
+/// Runs all fragments that the options request, stage by stage, from the logits to the outputs.
 void run_fragments(HeadBuilder& h) {
   for (const HeadStage stage :
        {HeadStage::logits, HeadStage::scores, HeadStage::candidates, HeadStage::choice, HeadStage::results}) {

@@ -7,8 +7,8 @@
 
 #include "gumtile/head_settings.h"
 
-/// The members of HeadSettings by name, for what treats all of them alike: options of the command, files,
-/// packs.
+/// The members of HeadSettings by name, for code that treats all of them alike: options of the command,
+/// files, packs.
 namespace gumtile::head {
 
 struct Field;
@@ -33,7 +33,7 @@ class ArraySetting {
 
   std::string_view name;
   const void* data(const HeadSettings& settings) const;
-  std::optional<DType> dtype(const HeadSettings& settings) const;  ///< none: the head has none
+  std::optional<DType> dtype(const HeadSettings& settings) const;  ///< none: the head has no such array
   void set(HeadSettings& settings, const void* data) const;
   void set(HeadSettings& settings, const void* data, std::optional<DType> dtype) const;
 
@@ -45,15 +45,16 @@ class ArraySetting {
 std::span<const ScalarSetting> scalar_settings();
 std::span<const ArraySetting> array_settings();
 
-/// Throws Error(usage) if a setting is not a number that its row of the table allows, or an array is of
-/// a type that no matrix has.
+/// Throws Error(usage) if a setting is not a number that its row of the table allows, or an array has a type
+/// that matrices cannot have.
 void check_settings(const HeadSettings& settings);
-/// Whether a number is one that the row of the table allows.
+/// Whether the row of the table allows a number.
 bool is_allowed(const Field& option, float value);
 
-/// The settings that are there, "softcap=30,bias=bf16"; empty if none is. Of an array the type alone.
+/// The settings that are present, as "softcap=30,bias=bf16"; empty if there are none. For an array it has
+/// only the type.
 std::string settings_text(const HeadSettings& settings);
-/// The inverse; nothing for any other text.
+/// The inverse; empty for any other text.
 std::optional<HeadSettings> parse_settings(std::string_view text);
 
 }  // namespace gumtile::head

@@ -4,7 +4,7 @@
 namespace gumtile {
 namespace {
 
-/// The axes and the product that the Programs of this file share.
+/// The axes and the product that the Programs in this file share.
 struct Head {
   Axis batch, vocab, hidden;
   Expr logits;

@@ -2,7 +2,7 @@
 
 namespace gumtile::head {
 
-// The quotient is a product with the reciprocal, rounded to f32, as for temperatures.
+// The division is a multiplication by the reciprocal, rounded to f32, as for temperatures.
 void build_softcap(HeadBuilder& h) {
   const float cap = h.options.settings.softcap;
   if (cap != 0) h.logit = tanh(h.logit * (1.0f / cap)) * cap;

@@ -4,7 +4,7 @@
 
 namespace gumtile::head {
 
-// scaled = logit / temperature. The scores of greedy and of failed rows are the logits.
+// scaled = logit / temperature. The scores of greedy rows and of rows with a bad temperature are the logits.
 void build_temperature(HeadBuilder& h) {
   constexpr float kInf = std::numeric_limits<float>::infinity();
   const Expr temperature = h.input("temperature");
