@@ -9,11 +9,11 @@ namespace {
 
 Level join(Level a, Level b) { return std::max(a, b); }
 
-/// The f32 node per element through which all that reads the contraction does so: the last one without which
-/// nothing that is reduced, stored or asked for would depend on the contraction. What lies between is
-/// elementwise.
+/// The f32 element node through which everything else reads the contraction: the last one without which no
+/// reduction, output, bound or guard would depend on the contraction. The nodes between the contraction and
+/// it are elementwise.
 NodeId find_contraction_result(const Program& program, const ProgramAnalysis& analysis) {
-  const auto leaves = [&](NodeId id) {  // read by what is no elementwise node
+  const auto leaves = [&](NodeId id) {  // read by something other than an elementwise node
     const auto reads = [id](NodeId other) { return other == id; };
     return std::any_of(program.outputs.begin(), program.outputs.end(),
                        [&](const OutputInfo& o) { return reads(o.node) || reads(o.position); }) ||
@@ -21,7 +21,7 @@ NodeId find_contraction_result(const Program& program, const ProgramAnalysis& an
                        [&](const ReductionInfo& r) { return reads(r.bound); }) ||
            reads(program.row_guard);
   };
-  /// Whether a value of the contraction gets past its elementwise readers without passing `gate`.
+  /// Whether a value of the contraction gets past its elementwise readers without passing through `gate`.
   const auto passes_around = [&](NodeId gate) {
     std::vector<bool> reached(program.nodes.size());
     reached[analysis.contraction_node] = true;

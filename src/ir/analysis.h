@@ -6,12 +6,12 @@
 
 namespace gumtile {
 
-/// Where a node's value lives. A node below `element` is computed once per row, or once per group of a row.
+/// How many values a node has. The levels before `element` have one per row, or one per group of a row.
 enum class Level : uint8_t {
   row,      ///< one value per row (or per launch), known before the sweep
   group,    ///< one value per (row, group)
   element,  ///< one value per (row, column)
-  final,    ///< one value per row, from reductions over the whole column axis
+  final,    ///< one value per row, from reductions over the column or group axis
 };
 
 struct NodeInfo {
@@ -19,20 +19,20 @@ struct NodeInfo {
   bool per_row = false;  ///< depends on the row, not only on the column
 };
 
-/// Facts about a verified Program that interpreter and planner share.
+/// Facts about a verified Program that the interpreter, the planner and code generation share.
 struct ProgramAnalysis {
   std::vector<NodeInfo> nodes;
-  AxisId group_axis = kNone;  ///< the split of the column axis, if there is one
+  AxisId group_axis = kNone;  ///< the group axis of the column axis's split, if there is one
   AxisId member_axis = kNone;
   uint32_t member_mask = 0;
   uint32_t contraction = kNone;  ///< the only contraction's index
   NodeId contraction_node = kNone;
-  /// The node through which all that reads the contraction does so, after some elementwise ones. The
-  /// contraction itself if there is none.
+  /// The node through which everything else reads the contraction, after some elementwise nodes. The
+  /// contraction itself if there is no such node.
   NodeId contraction_result = kNone;
   std::vector<NodeId> member_reductions;  ///< reduce nodes over the member axis
   std::vector<NodeId> sweep_reductions;   ///< reduce nodes over the column or group axis, in order
-  std::vector<NodeId> row_values;  ///< row-level nodes that elements, groups or finalizers read: once per row
+  std::vector<NodeId> row_values;         ///< row-level nodes that elements, groups or finalizers read
 };
 
 ProgramAnalysis analyze(const Program& program);
@@ -40,10 +40,10 @@ ProgramAnalysis analyze(const Program& program);
 /// The level of a reduce node's lifted values.
 Level reduction_level(const Program& program, const ReductionInfo& reduction);
 
-/// Tokens in one period of the split (the smallest power of two above the mask), 1 without a split.
+/// Columns per period of the split (the smallest power of two above the mask); 1 without a split.
 uint32_t split_block(uint32_t member_mask);
 
-/// The members of `mask` of one group, ascending: offsets to add to the group's first index.
+/// The members of one group of a split with `mask`, ascending, as offsets from the group's first index.
 std::vector<uint32_t> member_offsets(uint32_t mask);
 
 }  // namespace gumtile

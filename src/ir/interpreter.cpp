@@ -55,7 +55,7 @@ dot(const float* a, const float* b, int64_t n) {
 }
 
 using State = std::vector<uint64_t>;
-using Values = std::vector<std::vector<uint64_t>>;  // of one node: [result][position]
+using Values = std::vector<std::vector<uint64_t>>;  // a node's values: [result][position]
 
 class Interpreter {
  public:
@@ -107,7 +107,7 @@ class Interpreter {
         throw Error(ErrorCode::bad_data, fmt::format("input '{}' is not bound", p_.inputs[i].name));
   }
 
-  /// Row-level values, the guard, and the states before the sweep.
+  /// Computes row-level values and the guard, and initialises the states.
   void prepare_rows() {
     const auto rows = static_cast<size_t>(extents_.rows);
     row_values_.resize(rows);
@@ -115,7 +115,7 @@ class Interpreter {
     active_.assign(rows, true);
     any_.assign(p_.outputs.size(), 0);
     values_.resize(p_.nodes.size());
-    std::vector<NodeId> order;  // the guard's own nodes first: nothing else of an inactive row is read
+    std::vector<NodeId> order;  // the guard's own nodes first: for an inactive row nothing else is read
     if (p_.row_guard != kNone) collect(p_.row_guard, order);
     const size_t guard_nodes = order.size();
     for (NodeId id = 0; id < p_.nodes.size(); ++id)
@@ -143,7 +143,7 @@ class Interpreter {
     if (a_.contraction == kNone) return;
     const ContractionInfo& c = p_.contractions[a_.contraction];
     const int64_t k = extents_.contracted;
-    // Which row of the left input takes part as row r; negative: none, the operand is zeros.
+    // The row of the left input that is used as row r; negative: none, and the operand is zeros.
     const auto left_row = [&](int64_t r) {
       const void* index = c.left_index == kNone ? nullptr : inputs_[c.left_index].data;
       return index ? int64_t{static_cast<const int32_t*>(index)[r]} : r;
@@ -246,7 +246,7 @@ class Interpreter {
 
   // ---- one node over `n` positions ----
 
-  /// The first column (within the chunk) of a group of the chunk.
+  /// The first column of a group, both numbered within the chunk.
   int64_t group_base(int64_t group) const {
     int64_t base = 0;
     int bit = 0;
@@ -262,7 +262,7 @@ class Interpreter {
     return group;
   }
 
-  /// Result `which` of node `id` seen from a position at `level`.
+  /// Result `which` of node `id`, as read by a node of `level` at `position`.
   uint64_t value(NodeId id, size_t which, Level level, int64_t position) const {
     const std::vector<uint64_t>& v = values_[id][which];
     switch (a_.nodes[id].level) {
@@ -383,7 +383,7 @@ class Interpreter {
     const InputInfo& input = p_.inputs[node.imm];
     const BoundInput& bound = inputs_[node.imm];
     if (!bound.data) return value(node.operands.back(), 0, level, position);
-    if (level == Level::element && position >= count_) return 0;  // a column past the end reads nothing
+    if (level == Level::element && position >= count_) return 0;  // nothing is read for a column past the end
     int64_t index = 0;
     for (size_t axis = 0; axis < input.axes.size(); ++axis) {
       const DType type = p_.nodes[node.operands[axis]].dtype;

@@ -7,7 +7,7 @@
 
 namespace gumtile {
 
-/// Number of operands an op takes, -1 where it varies.
+/// The number of operands of an op; -1 if it varies.
 int arity(Op op);
 
 /// The inverse of `name(op)`.

@@ -71,7 +71,8 @@ class Parser {
       fail(fmt::format("expected a number, found '{}'", text));
     return value;
   }
-  /// The bits of a value of type `type`: hexadecimal or decimal ones, or a negative decimal number.
+  /// The bits of a value of type `type`, written as a hexadecimal or decimal number, or as a negative decimal
+  /// number.
   uint64_t bits(DType type, const char* expected) {
     const std::string_view text = word(expected);
     if (!text.starts_with('-')) return number(text);

@@ -25,7 +25,7 @@ std::string imm_text(const Program& program, const Node& node) {
   return "";
 }
 
-/// A reader's aid behind the bits of a constant; the parser skips it.
+/// A constant's value, printed after its bits for human readers; the parser skips it.
 std::string comment(const Node& node) {
   if (node.op != Op::constant) return "";
   if (node.dtype == DType::f32)

@@ -3,7 +3,7 @@
 namespace gumtile {
 namespace {
 
-/// What `dsl_functions.h`'s argmax makes of its combine: the larger key, then the lower index; a key that is
+/// The combine that argmax of `dsl_functions.h` builds: the larger key wins, then the lower index; a key of
 /// NaN loses. `state`: key, index and carried values.
 Lambda argmax_combine(const std::vector<DType>& state) {
   const DType f = DType::f32;

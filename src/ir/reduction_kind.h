@@ -4,13 +4,14 @@
 
 namespace gumtile {
 
-/// What the combine makes of a reduction, by comparison with those of the DSL.
+/// The kind of a reduction, found by comparing its combine with those that the DSL builds.
 ReductionKind recognise(const ReductionInfo& reduction);
 
 /// Sets the kinds of all reductions.
 void recognise_reductions(Program& program);
 
-/// Reductions whose whole state fits one 64-bit word that an atomic operation can join in any order.
+/// How a reduction's whole state is packed into one 64-bit word that an atomic operation can join in any
+/// order.
 enum class Packing : uint8_t {
   none,
   bit_or,  ///< u32, joined by a bitwise or

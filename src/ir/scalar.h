@@ -10,8 +10,8 @@
 #include "gumtile/dtype.h"
 #include "gumtile/program.h"
 
-/// The meaning of every elementwise op on the bits of scalars: what the interpreter computes and every
-/// backend must agree with.
+/// The meaning of every elementwise op on the bits of scalars. The interpreter computes it, and every backend
+/// must agree with it.
 namespace gumtile::scalar {
 
 inline float as_float(uint64_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits)); }

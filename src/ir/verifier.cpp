@@ -347,7 +347,7 @@ class Verifier {
     }
   }
 
-  /// What the analysis of the later checks looks up.
+  /// Checks the references that the analysis for the later checks follows.
   void check_references() const {
     if (p_.row_guard != kNone && p_.row_guard >= p_.nodes.size()) fail("row guard", kGuardRule);
     for (const OutputInfo& o : p_.outputs)
