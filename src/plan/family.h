@@ -12,7 +12,7 @@
 
 namespace gumtile {
 
-/// What a schedule is made for.
+/// What a schedule is chosen for.
 struct PlanInput {
   PlanInput(const Program& of, const Problem& size, const Target& machine)
       : program(of),
@@ -28,44 +28,46 @@ struct PlanInput {
   const ProgramAnalysis& analysis;
 };
 
-/// As the public `make_plan`, for many schedules of one input.
+/// Like the public `make_plan`, for many schedules of one input.
 KernelPlan make_plan(const PlanInput& input, const Schedule& schedule);
 
 class ScheduleSpace;
 
-/// What there is to know of a schedule family, a kind of main loop, beside the loop itself (`codegen`).
+/// Everything about a schedule family (a kind of main loop) except the loop itself, which is in `codegen`.
 struct Family {
   std::string_view name;
   Schedule defaults;
   std::span<const ScheduleField> fields;  ///< in the order of the text
-  /// Why no schedule of the family can be; empty if some can.
+  /// Why no schedule of the family is legal; empty if some may be.
   std::string (*why_not)(const PlanInput&);
-  /// Why a schedule of the family that `why_not` and the fields' own values allow cannot be; empty if it can.
-  /// The plan sums up shared memory.
+  /// Why a schedule that `why_not` and the ranges of the fields allow is illegal nevertheless; empty if it is
+  /// legal. Shared memory is checked when the plan is laid out.
   std::string (*check)(const PlanInput&, const Schedule&);
-  /// Fills in what depends on the schedule: `plan` has the rest, and `plan.launch` what every family has.
+  /// Fills in what depends on the schedule. The rest of `plan` is set, and of `plan.launch` what is common to
+  /// all families.
   void (*lay_out)(KernelPlan& plan);
-  /// A schedule that is good without tuning, if `why_not` is empty.
+  /// A good schedule without tuning. Called only if `why_not` returns an empty text.
   Schedule (*suggest)(const PlanInput&, const Card&);
-  /// Adds what is worth trying.
+  /// Adds the schedules that are worth trying.
   void (*search)(ScheduleSpace& space);
-  /// How long a schedule may take, in the time that reading the weights once takes: a coarse model, by which
-  /// a search leaves out what does not look promising.
+  /// An estimate of a schedule's time, in units of the time to read the weights once. A search uses this
+  /// coarse model to leave out unpromising schedules.
   double (*cost)(const Schedule&, const Problem&, const Card&);
 };
 
 extern const Family kHostFamily, kSimtFamily, kMmaSyncFamily, kWgmmaFamily;
 
-/// All of them, in the order of `Schedule::family`: on a GPU each is faster than those before it.
+/// All families, in the order of `Schedule::family`. On a GPU each is faster than those before it.
 std::span<const Family* const> families();
-/// The other way round.
+/// The same in reverse order.
 std::span<const Family* const> fastest_first();
 const Family& family_of(const Schedule& schedule);
 
-/// Columns {8j + 2q + e}: the layout of an m16n8 accumulator, kept by the other loops if a split allows it.
+/// The mask of columns {8j + 2q + e}: the layout of m16n8 accumulators, which the other loops also use if a
+/// split allows it.
 inline constexpr uint32_t kTensorCoreMask = 0x39;
 
-/// The next multiple of `to`.
+/// `bytes`, rounded up to a multiple of `to`.
 constexpr int aligned(int bytes, int to) { return (bytes + to - 1) / to * to; }
 
 }  // namespace gumtile

@@ -4,8 +4,8 @@ namespace gumtile {
 namespace {
 
 // PTX ISA, sections "Multiply-and-Accumulate Instruction: mma" and "Asynchronous Multiply-and-Accumulate
-// Instruction: wgmma.mma_async". The main loops take an atom's formats, k and text from here, and bytes from
-// its formats; each takes operands of up to 16 bits whose rows of k are 32 bytes.
+// Instruction: wgmma.mma_async". The main loops take an atom's formats, k and text from here, and sizes in
+// bytes from its formats. They assume operands of up to 16 bits, and 32 bytes per row of k.
 constexpr MmaAtom kAtoms[] = {
     {MmaKind::mma_sync, DType::bf16, DType::bf16, DType::f32, 16, 8, 8, 16,
      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"},

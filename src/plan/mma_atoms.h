@@ -10,7 +10,7 @@ namespace gumtile {
 
 enum class MmaKind : uint8_t { mma_sync, wgmma };
 
-/// One instruction of the tensor cores: an m x n x k product.
+/// A tensor core instruction: an m x n x k product.
 struct MmaAtom {
   MmaKind kind;
   DType left, right;  ///< the operands' formats
@@ -18,11 +18,12 @@ struct MmaAtom {
   int m;
   int n_min, n_max;  ///< n is a multiple of 8 between them
   int k;             ///< elements of both operands
-  /// The instruction, but for its registers; "{}" stands for n.
+  /// The instruction without its registers; "{}" stands for n.
   std::string_view ptx;
 };
 
-/// Bytes of a row in a shared-memory stage of the mma_sync loop: eight chunks of 16, xored with the row's number.
+/// Bytes per row in a shared-memory stage of the mma_sync loop: eight chunks of 16 bytes, whose numbers are
+/// xored with the row's.
 inline constexpr int kMmaSyncRowBytes = 128;
 
 /// The atom that multiplies operands of these formats, or null.

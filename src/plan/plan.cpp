@@ -18,7 +18,7 @@ namespace {
 
 int words_of(DType dtype) { return size_bytes(dtype) == 8 ? 2 : 1; }
 
-/// A fragment's four member bits must contain the split's, so that one lane holds whole groups.
+/// The four bits of a fragment's mask must contain those of the split's, so that one lane holds whole groups.
 uint32_t fragment_mask(uint32_t split_mask) {
   if ((split_mask & ~kTensorCoreMask) == 0) return kTensorCoreMask;
   uint32_t mask = split_mask;
@@ -26,8 +26,8 @@ uint32_t fragment_mask(uint32_t split_mask) {
   return mask;
 }
 
-/// Row-level values that elements and groups read, and on a GPU, where the block that finishes a row has its
-/// table at hand, those that finalizers read; in node order.
+/// The row-level values that elements and groups read, in node order. On a GPU also those that finalizers
+/// read, since the block that finishes a row has the row's table.
 std::vector<Slot> make_row_table(const Program& program, const ProgramAnalysis& analysis, bool finalizers,
                                  int& words) {
   std::set<NodeId> read;
@@ -47,7 +47,7 @@ std::vector<Slot> make_row_table(const Program& program, const ProgramAnalysis& 
     add(bound);
     guards |= bound != kNone;
   }
-  // Rows that do not count store no tiles, and need no group whose bound says that it may be skipped.
+  // Rows that do not count store no tiles, and skip all groups that have bounds.
   for (const OutputInfo& output : program.outputs) guards |= output.kind == OutputInfo::Kind::tile;
   if (finalizers) {
     for (NodeId id = 0; id < program.nodes.size(); ++id)
@@ -80,14 +80,14 @@ std::vector<Slot> make_record(const Program& program, const ProgramAnalysis& ana
   return record;
 }
 
-/// Whether atomic operations can join all of the sweep's states.
+/// Whether atomic operations can join the states of all sweep reductions.
 bool is_packed(const Program& program, const ProgramAnalysis& analysis) {
   for (NodeId id : analysis.sweep_reductions)
     if (packing_of(program.reductions[program.nodes[id].imm]) == Packing::none) return false;
   return true;
 }
 
-/// What a launch is whatever the schedule.
+/// The parts of a launch that do not depend on the schedule.
 LaunchSpec make_launch(const KernelPlan& plan) {
   const ProgramAnalysis& analysis = *plan.analysis;
   LaunchSpec launch;
@@ -100,7 +100,7 @@ LaunchSpec make_launch(const KernelPlan& plan) {
   bool any_output = false;
   for (const OutputInfo& output : program.outputs) any_output |= output.kind != OutputInfo::Kind::tile;
   if (any_output && !plan.target.is_cuda()) launch.finish = plan.name + "_finish";
-  // With records one word tells how far a reduction with a bound has come.
+  // With records, one word per row holds the best key of the reduction with a bound.
   launch.packed_words = plan.join == Join::packed ? static_cast<int>(analysis.sweep_reductions.size())
                         : plan.target.is_cuda() && plan.bounded >= 0 ? 1
                                                                      : 0;
@@ -119,11 +119,11 @@ LaunchSpec make_launch(const KernelPlan& plan) {
   return launch;
 }
 
-/// Puts the row table and the exchange of states behind what the main loop takes.
+/// Places the row table and the exchange of states after the main loop's part of shared memory.
 void lay_out_shared_memory(KernelPlan& plan) {
   const int rows = plan.launch.rows_per_block;
   plan.shared_exchange = aligned(plan.shared_row_table + rows * plan.row_table_words * 4, 128);
-  plan.shared_bytes = plan.shared_exchange + 128;  // the first words tell the block whether it is the last
+  plan.shared_bytes = plan.shared_exchange + 128;  // whether the block is the last, and its `any` outputs
   if (plan.join == Join::records)
     plan.shared_bytes = std::max(
         plan.shared_bytes, plan.shared_exchange + plan.turns * plan.warps_n * rows * plan.record_words * 4);

@@ -32,7 +32,7 @@ std::string why_no_pair(std::span<const ScheduleField> fields, const ScheduleFie
   }
   if (m < 1 || n < 1) return fmt::format("{} must both be at least 1", text);
   const int64_t times = values.times == nullptr ? 1 : read(values.times, schedule);
-  // Factors one by one: a product of three could overflow.
+  // Checked one factor at a time: a product of three could overflow.
   if (m * n <= values.most && m * n * times <= values.most) return "";
   if (values.times == nullptr)
     return fmt::format("{} are {} {}; at most {}", text, m * n, values.unit, values.most);
@@ -89,7 +89,7 @@ std::string ScheduleField::str(const Schedule& schedule) const {
 }
 
 std::string why_out_of_range(std::span<const ScheduleField> fields, const Schedule& schedule) {
-  // Pairs first: other fields are multiples of their numbers.
+  // Pairs first, since other fields must be multiples of their numbers.
   for (const bool pairs : {true, false})
     for (const ScheduleField& field : fields) {
       if (field.is_pair() != pairs) continue;

@@ -6,14 +6,14 @@
 
 namespace gumtile {
 
-/// Collects the schedules that are legal.
+/// Collects legal schedules for an input.
 class ScheduleSpace {
  public:
   explicit ScheduleSpace(const PlanInput& input) : input_(input) {}
 
   const PlanInput& input() const { return input_; }
   bool is_legal(const Schedule& schedule) const;
-  /// Takes a schedule if it is legal.
+  /// Adds a schedule if it is legal.
   void add(const Schedule& schedule) {
     if (is_legal(schedule)) schedules_.push_back(schedule);
   }

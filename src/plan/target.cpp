@@ -32,7 +32,7 @@ namespace {
 
 constexpr size_t kLongestCpu = 200;
 
-/// A CPU and features: names of LLVM's kind, with '+' between them.
+/// Whether `text` has the form of a CPU and features: words such as LLVM's names, separated by '+'.
 bool is_cpu(std::string_view text) {
   const auto is_in_name = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -46,7 +46,7 @@ bool is_cpu(std::string_view text) {
   return before != '+' && text.size() <= kLongestCpu;
 }
 
-/// For a message, whatever it is.
+/// Any text, made printable for a message.
 std::string shown(std::string_view text) {
   constexpr size_t kMost = 80;
   std::string out;

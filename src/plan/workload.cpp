@@ -13,7 +13,7 @@
 namespace gumtile {
 namespace {
 
-constexpr int kColumns = 16;  // of a group, and of what a lane holds of a block
+constexpr int kColumns = 16;  // columns per group, and per block in a lane
 
 constexpr std::array<std::string_view, 3> kBoundNames = {"none", "group", "element"};
 constexpr std::array<std::string_view, 2> kJoinNames = {"records", "packed"};
@@ -38,7 +38,7 @@ std::string dtype_text(const std::optional<DType>& dtype) {
   return dtype ? std::string(name(*dtype)) : std::string("none");
 }
 
-/// The value of "KEY=VALUE", which must be the next part of `text`; that part is taken off.
+/// The value of "KEY=VALUE", which must be the next part of `text`. Removes that part.
 std::optional<std::string_view> take(std::string_view& text, std::string_view key) {
   const size_t end = std::min(text.find(','), text.size());
   const std::string_view part = text.substr(0, end);
@@ -133,8 +133,8 @@ std::optional<int> distance(const Workload& a, const Workload& b) {
   if (a.left != b.left || a.right != b.right || a.operands != b.operands || a.sweeps != b.sweeps ||
       a.bound != b.bound)
     return std::nullopt;
-  // Another join is another epilogue. Next to it a stored byte weighs the most, then a word of a record, a
-  // loaded byte, and an operation.
+  // A different join means a different epilogue, and weighs the most. After it come a stored byte, a word of
+  // a record, a loaded byte, and an operation.
   const auto apart = [](int x, int y, int weight) { return std::abs(x - y) * weight; };
   return (a.join == b.join ? 0 : 1000) + apart(a.stored_bytes, b.stored_bytes, 100) +
          apart(a.record_words, b.record_words, 20) + apart(a.loaded_bytes, b.loaded_bytes, 4) +

@@ -6,9 +6,9 @@
 namespace gumtile {
 namespace {
 
-/// f32s of the widest vectors that code for a CPU uses. Memory is laid out for them on every CPU, so that a
-/// launch is the same whatever its vectors are; a kernel with narrower ones, or one that stages 16-bit
-/// elements, leaves some of it unused.
+/// The number of f32s in the widest vectors that code for a CPU uses. Memory is laid out for them on every
+/// CPU, so that a launch is the same whatever vectors its kernel uses. A kernel with narrower vectors, or one
+/// that stages 16-bit elements, leaves some of it unused.
 constexpr int kWidestVector = 16;
 
 constexpr ScheduleField kFields[] = {

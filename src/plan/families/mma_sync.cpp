@@ -76,9 +76,9 @@ void lay_out(KernelPlan& plan) {
   plan.launch.right_alignment = s.copy_bytes;
 }
 
-/// Tiles of 128 columns keep several blocks or many stages on a multiprocessor. Measured on an H200 at 151936
-/// x 4096, us: 16 rows 292-304 (256 columns: 302-312), 64 rows as two blocks of four warps 337 (one block,
-/// 256 columns: 354), 128 rows 488 (as two passes of 64 rows: 547).
+/// With tiles of 128 columns, several blocks or many stages fit on a multiprocessor. Measured on an H200 at
+/// 151936 x 4096, in us: 16 rows 292-304 (256 columns: 302-312), 64 rows as two blocks of four warps 337 (one
+/// block, 256 columns: 354), 128 rows 488 (as two passes of 64 rows: 547).
 Schedule suggest(const PlanInput& input, const Card& /*card*/) {
   const Problem& problem = input.problem;
   MmaSyncSchedule s;
@@ -90,8 +90,8 @@ Schedule suggest(const PlanInput& input, const Card& /*card*/) {
   s.warps_m = s.block_rows == 16 ? 1 : s.block_rows == 128 ? 4 : 2;
   s.warps_n = 2;
   s.copy_bytes = std::min(problem.weights_alignment, 16);
-  // What the row table and the exchange of states take beside the stages; the built-in Programs need less.
-  // Two blocks share a multiprocessor where each still gets three stages.
+  // Bytes for the row table and the exchange of states besides the stages; the built-in Programs need less.
+  // Two blocks share a multiprocessor if each still gets three stages.
   const int reserve = 96 * s.block_rows + 1024;
   const int stage = (s.block_rows + s.block_vocab) * kMmaSyncRowBytes;
   const int whole = (input.target.gpu().shared_bytes - reserve) / stage;

@@ -41,7 +41,7 @@ void lay_out(KernelPlan& plan) {
   plan.shared_stage = rows * (s.block_k + 1) * 4;
   plan.shared_row_table = aligned(plan.shared_stage, 128);
   if (launch.left_index >= 0) {
-    // Rows are gathered as they are stored: the loop converts them itself.
+    // Rows are gathered without conversion: the loop converts them itself.
     plan.stages_left = true;
     launch.stage = plan.name + "_stage";
     launch.staged_dtype =

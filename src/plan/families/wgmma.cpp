@@ -80,7 +80,7 @@ std::string check(const PlanInput& /*input*/, const Schedule& schedule) {
   const auto& s = std::get<WgmmaSchedule>(schedule.family);
   const int warpgroups = s.warpgroups_m * s.warpgroups_n * s.turns;
   const int accumulators = s.block_rows / s.warpgroups_m * (s.block_vocab / s.warpgroups_n) / 128;
-  // 65536 registers a multiprocessor, less what the producer warp holds.
+  // 65536 registers per multiprocessor, less those that the producer warp holds.
   const int most = warpgroups <= 2 ? 128 : 64;
   if (accumulators > most)
     return fmt::format(
@@ -89,7 +89,7 @@ std::string check(const PlanInput& /*input*/, const Schedule& schedule) {
   return "";
 }
 
-/// Of the block's rows and of the tile's columns, a stage of both operands.
+/// Bytes per stage: both operands, for the block's rows and the tile's columns.
 int stage_bytes(const WgmmaSchedule& s, const MmaAtom& atom) {
   return static_cast<int>(s.block_rows * row_bytes(atom.left, s.block_k) +
                           s.block_vocab * row_bytes(atom.right, s.block_k));
@@ -102,8 +102,8 @@ void lay_out(KernelPlan& plan) {
   plan.tile_columns = s.block_vocab;
   plan.turns = s.turns;
   plan.consumers = 128 * s.warpgroups_m * s.warpgroups_n * s.turns;
-  // A warp that copies and others that make the row table; a whole warpgroup if registers have to move from
-  // it to the consumers.
+  // Besides the consumers, one warp copies and the others compute the row table. They are a whole warpgroup
+  // if registers have to move from it to the consumers.
   plan.threads = plan.consumers + (plan.consumers > 128 ? 128 : 96);
   plan.warps_n = s.warpgroups_n;
   const int m_tiles = s.block_rows / s.warpgroups_m / 64;
@@ -111,11 +111,12 @@ void lay_out(KernelPlan& plan) {
   plan.fragment.row_pair_step = 64;
   plan.fragment.blocks = s.block_vocab / s.warpgroups_n / 64;
   launch.rows_per_block = s.block_rows;
-  // Pairs of blocks share random words if a lane holds both.
+  // Pairs of blocks of 64 columns share random words if a lane holds both.
   launch.columns_per_unit = std::max(plan.fragment.blocks % 2 == 0 ? 128 : 64, s.box_rows);
   plan.shared_stage = stage_bytes(s, *plan.atom);
   plan.shared_barriers = plan.shared_stage * s.stages;
-  // Two barriers a stage, one that tells when the row table is there, and one a turn.
+  // Two barriers per stage, one for the row table, and one per turn (consumers that take whole tiles in
+  // turn).
   const int barriers = 2 * s.stages + 1 + (s.turns > 1 ? s.turns : 0);
   plan.shared_row_table = aligned(plan.shared_barriers + 8 * barriers, 128);
   stage_left_operand(plan);
@@ -125,17 +126,15 @@ void lay_out(KernelPlan& plan) {
   launch.tensor_maps = {{true, 64, 128}, {false, s.box_rows, s.l2_promotion}};
 }
 
-/// Fills shared memory with stages; what the row table and the exchange of states take beside them is a guess
-/// that the built-in Programs stay below. Measured, us (tokens only):
-/// - promotion of L2 fetches to 256 bytes gains 5% on an H100 and loses 2.5 to 5% on an H200;
-/// - 151936 x 4096, 256 rows: pairs that share the weights 451 on an H100, 446 on an H200; no pairs 599 and
-/// 476;
+/// Fills shared memory with stages. What the row table and the exchange of states take besides is a guess
+/// that the built-in Programs stay below. Measured, in us (tokens only):
+/// - promoting L2 fetches to 256 bytes gains 5% on an H100 and loses 2.5 to 5% on an H200;
+/// - 151936 x 4096, 256 rows: pairs that share the weights 451 (H100) and 446 (H200), no pairs 599 and 476;
 /// - 128256 x 8192 on an H200: 64 rows in pairs 473, alone 479; 128 rows with 256 columns 498, with 128 503;
-/// - 16032 x 8192 on an H100, one tile a multiprocessor: 256 rows with 256 columns 108.5, with 128 110.6; 512
-/// rows 186.6 and 191.6; 64 rows with two warpgroups along the columns 92.3, with one and in pairs 96.2;
+/// - 16032 x 8192 on an H100, one tile per multiprocessor: 256 rows with 256 columns 108.5, with 128 110.6;
+/// 512 rows 186.6 and 191.6; 64 rows with two warpgroups along the columns 92.3, with one and in pairs 96.2;
 /// - 16032 x 8192, 384 rows: 192 columns in pairs 176 on an H100 and 179 on an H200, 128 columns 185 and 183;
-/// - boxes of 128 rows of the weights instead of 64: up to 64 rows 0.5 to 1.5% less on an H200, equal on an
-/// H100.
+/// - boxes of 128, not 64, rows of the weights: up to 64 rows 0.5 to 1.5% less on an H200, equal on an H100.
 Schedule suggest(const PlanInput& input, const Card& card) {
   const Problem& problem = input.problem;
   constexpr double kSlowMemory = 4.0e12;  // between an H100's 3.35 TB/s and an H200's 4.8 TB/s
@@ -147,15 +146,15 @@ Schedule suggest(const PlanInput& input, const Card& card) {
   s.warpgroups_m = s.block_rows / 64;
   s.block_vocab = problem.max_rows <= 128 ? 128 : 256;
   s.box_rows = problem.max_rows <= 64 ? 128 : 64;
-  // Blocks in pairs: with two halves of a batch they share the weights, else the hidden states.
-  // An odd number of blocks along the rows would leave one of a pair without rows.
+  // Blocks in pairs share the weights if they hold two parts of a batch; otherwise they share the hidden
+  // states. With an odd number of blocks along the rows, one block of a pair would have no rows.
   const int64_t row_blocks = std::max<int64_t>(1, (problem.max_rows + s.block_rows - 1) / s.block_rows);
   if (problem.max_rows > 128)
     (row_blocks % 2 == 0 ? s.cluster_m : s.cluster_n) = 2;
   else if (problem.max_rows > 64 || (problem.max_rows > 32 && deep))
     s.cluster_n = 2;
   if (problem.max_rows > 64 && problem.max_rows <= 128 && deep && !slow) s.block_vocab = 256;
-  // Narrower tiles where they keep more multiprocessors busy; wide ones read less from L2.
+  // Narrower tiles are used if they keep more multiprocessors busy; wide ones read less from L2.
   constexpr double kWorthNarrower = 0.9;
   const auto columns_in_turn = [&](int64_t block_vocab) {
     const int64_t blocks = std::max<int64_t>(1, card.multiprocessors / row_blocks);
@@ -166,7 +165,7 @@ Schedule suggest(const PlanInput& input, const Card& card) {
     if (narrower < s.block_vocab &&
         columns_in_turn(narrower) < kWorthNarrower * columns_in_turn(s.block_vocab))
       s.block_vocab = narrower;
-  // The epilogue of a block's only tile has nothing to hide behind: two warpgroups share it.
+  // If a block has a single tile, no work overlaps with its epilogue, so two warpgroups share it.
   if (s.block_rows == 64 && s.block_vocab == 128 && columns_in_turn(128) == 128) {
     s.warpgroups_n = 2;
     s.cluster_n = 1;
@@ -179,8 +178,8 @@ Schedule suggest(const PlanInput& input, const Card& card) {
   return {s};
 }
 
-/// Whether consumers that take turns do without spills. Not if single columns have bounds, nor if larger
-/// states come together with tests of single columns.
+/// Whether consumers that take turns avoid spills. They spill if single columns have bounds, or if states
+/// that are not packed come together with tests of single columns.
 bool leaves_registers(const PlanInput& input, const Schedule& schedule) {
   const Program& program = input.program;
   const Problem& problem = input.problem;
@@ -193,7 +192,8 @@ bool leaves_registers(const PlanInput& input, const Schedule& schedule) {
   return is_whole || plan.join == Join::packed;
 }
 
-/// With all the stages that fit, and with half of them: more bytes in flight are not always better.
+/// Adds a schedule with all stages that fit, and one with half of them: more bytes in flight are not always
+/// better.
 void add_stages(ScheduleSpace& space, WgmmaSchedule s) {
   s.stages = 32;
   while (s.stages >= 2 && !space.is_legal({s})) --s.stages;
@@ -208,9 +208,9 @@ void search(ScheduleSpace& space) {
   struct Shape {
     int block_rows, block_vocab, warpgroups_m, warpgroups_n, turns = 1;
   };
-  // Left out, as some epilogues spill with so many accumulators in few registers: 256 x 128 as 2x1, 128 x 256
-  // as 1x2, 192 x 128 as 3x1. On an H200 256 x 128 took 454 us for 256 rows of 151936 x 4096, 128 x 256 as
-  // 2x1 in pairs 446.
+  // Left out, since some epilogues spill with so many accumulators and so few registers: 256 x 128 as 2x1,
+  // 128 x 256 as 1x2, 192 x 128 as 3x1. On an H200 256 x 128 took 454 us for 256 rows of 151936 x 4096, 128 x
+  // 256 as 2x1 in pairs 446.
   constexpr Shape kShapes[] = {
       {64, 64, 1, 1},   {64, 128, 1, 1}, {64, 192, 1, 1},  {64, 256, 1, 1},
       {64, 128, 1, 2},  {64, 256, 1, 2}, {64, 192, 1, 3},  {128, 64, 1, 1},
@@ -219,7 +219,7 @@ void search(ScheduleSpace& space) {
   };
   const int64_t max_rows = space.input().problem.max_rows;
   for (const Shape& shape : kShapes) {
-    // The smallest number of rows that covers the batch, or several blocks of many rows.
+    // Either the smallest number of rows that covers the batch, or several blocks of many rows.
     if (shape.block_rows == 64 && max_rows > 64) continue;
     if (shape.block_rows >= 192 && max_rows <= 128) continue;
     WgmmaSchedule start;
@@ -232,7 +232,7 @@ void search(ScheduleSpace& space) {
       const auto& s = std::get<WgmmaSchedule>(schedule.family);
       if (s.cluster_m > 1 && max_rows <= s.block_rows) continue;
       if (s.block_k == 128 && (s.box_rows == 128 || s.warpgroups_n > 1)) continue;
-      // Narrow tiles are read often, and in pairs along the columns some epilogues spill.
+      // Narrow tiles reread much, and in pairs along the columns some epilogues spill.
       if (s.turns > 1 && (s.block_k == 128 || s.cluster_m == 1)) continue;
       add_stages(space, s);
     }
@@ -242,14 +242,15 @@ void search(ScheduleSpace& space) {
 double cost(const Schedule& schedule, const Problem& problem, const Card& card) {
   constexpr double kManyElements = 60 * 1024;
   const auto& s = std::get<WgmmaSchedule>(schedule.family);
-  // Rows that a batch does not have are not read.
+  // Rows beyond the batch are not read.
   const auto rows = static_cast<double>(std::min<int64_t>(s.block_rows, problem.max_rows));
-  // Two tiles under way are taken for one of both: what hides their folds outweighs what they read more.
+  // Two tiles in flight count as one of their joint width: hiding their epilogues outweighs the additional
+  // reads.
   const double columns = s.block_vocab * s.cluster_n * s.turns;
   const double blocks = cost_model::row_blocks(problem, s.block_rows);
   const double l2 = blocks * (1.0 / s.cluster_m + rows / columns);
-  // Small differences, in the order in which they are worth trying: a shape that loses by more is not tried
-  // in all of its variants.
+  // Small terms that order the variants of a shape, so that not all variants are tried of a shape that loses
+  // by more.
   const WgmmaSchedule usual;
   const double in_flight = 1.0 * s.stages * (s.block_rows + s.block_vocab) * s.block_k;
   double variant = 0;
@@ -257,7 +258,7 @@ double cost(const Schedule& schedule, const Problem& problem, const Card& card) 
   if (s.block_k != usual.block_k) variant += 0.02;
   if (in_flight < kManyElements) variant += 0.05;
   if (s.block_rows > 64 && problem.max_rows <= 64) variant += 0.2;
-  // Sharing little is not worth a pair's waits.
+  // If there is little to share, it does not make up for the waits in a pair.
   if (s.cluster_n > 1 && problem.max_rows <= 16) variant += 0.1;
   if (s.cluster_m > 1 && s.cluster_n > 1) variant += 0.05;
   return cost_model::slowest(l2, s.block_rows * blocks) *
