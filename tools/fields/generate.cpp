@@ -1,5 +1,5 @@
-// Writes what follows from the tables of fields (src/head/fields.cpp, src/plan/families) and of formats
-// (include/gumtile/dtype.h) into the tree, or with --check says what is stale.
+// Writes what is generated from the tables of fields (src/head/fields.cpp, src/plan/families) and of formats
+// (include/gumtile/dtype.h) into the tree. With --check, reports what is stale instead.
 //
 //   generate_fields [--check] ROOT
 
@@ -21,7 +21,7 @@ namespace {
 struct Section {
   const char* name;  ///< empty: the whole file
   std::string (*make)(const Tables&);
-  /// Of the lines around what is not between markers with its name: docstrings have no comments.
+  /// The text of the lines before and after a section without markers: docstrings cannot have comments.
   const char* after = nullptr;
   const char* before = nullptr;
 };

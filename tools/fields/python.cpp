@@ -1,4 +1,4 @@
-// The Python package's part of what is generated.
+// The generated parts of the Python package.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -19,7 +19,8 @@ using head::FieldType;
 
 constexpr size_t kWidth = 120;
 
-/// What Python's interface says of a field otherwise than the table does; `_arguments.py` has what it does.
+/// Fields whose types, defaults or texts in Python differ from the table's. `_arguments.py` implements these
+/// differences.
 struct InPython {
   std::string_view name;
   std::string_view type;
@@ -44,7 +45,7 @@ constexpr std::array kInPython = {
     InPython{"status", "Output", "True", ""},
 };
 
-/// The first parameters. torch's ops take theirs by position, too: this order stays what it is.
+/// The first parameters. torch's ops also take theirs by position, so this order must not change.
 constexpr std::array kFirst = {"temperature", "seed", "offset", "row_slot", "num_rows"};
 
 /// The outputs of torch's ops that are not optional.
@@ -55,8 +56,8 @@ bool contains(const Names& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// What a call takes beside hidden states, `kFirst` first; the others in the table's order, to which fields
-/// are appended.
+/// The arguments of a call besides hidden states: first those of `kFirst`, then the others in the order of
+/// the table, to which new fields are appended.
 std::vector<const Field*> arguments_of(const Tables& tables) {
   std::vector<const Field*> all;
   for (const std::string_view name : kFirst)
@@ -113,7 +114,7 @@ std::string replaced(std::string text, std::string_view from, std::string_view t
   return text;
 }
 
-/// The table's sentence as Python has it.
+/// The table's sentence in Python's terms.
 std::string sentence(const Field& field) {
   std::string text = joined_lines(field.text);
   text = replaced(text, "GUMTILE_STATUS_…", "gumtile.RowStatus");
@@ -122,12 +123,13 @@ std::string sentence(const Field& field) {
   return replaced(text, "null: ", "None: ");
 }
 
-/// A shape as callers of Python know its extents.
+/// A shape with the extents as Python's callers know them.
 std::string_view extent(Over over) { return over == Over::vocab ? "[vocab_size]" : shape(over); }
 
 std::string_view setting_type(const Field& field) { return field.type == FieldType::f32 ? "float" : "int"; }
 
-/// "[rows] uint32 or int32", where torch has no use for unsigned words.
+/// Shape and dtypes, as "[rows] uint32 or int32". The signed alternative is for torch, which has no use for
+/// unsigned words.
 std::string shape_and_dtype(const Field& field) {
   const std::string dtype = field.type == FieldType::u64     ? "uint64 or int64"
                             : field.type == FieldType::u32   ? "uint32 or int32"
@@ -137,7 +139,7 @@ std::string shape_and_dtype(const Field& field) {
   return fmt::format("{}{}{}", extent(field.over), dtype.empty() ? "" : " ", dtype);
 }
 
-/// What a caller is told of an argument.
+/// The documentation of an argument.
 std::string described(const Field& field) {
   const InPython own = in_python(field);
   if (!own.text.empty()) return std::string(own.text);
@@ -149,7 +151,7 @@ std::string described(const Field& field) {
   return text;
 }
 
-/// What a caller is told of an option of a head.
+/// The documentation of an option of a head.
 std::string described_option(const Field& field) {
   if (field.kind == FieldKind::setting) return sentence(field);
   return fmt::format("{} in {}, kept alive like the weights: {}", extent(field.over),

@@ -10,7 +10,7 @@
 namespace gumtile::fields {
 namespace {
 
-/// "`v`", or of a pair "M of `wg`".
+/// A field's name for the docs: "`v`", or for a member of a pair "M of `wg`".
 std::string reference(const Family& family, Member member) {
   const auto field =
       std::find_if(family.fields.begin(), family.fields.end(), [member](const ScheduleField& candidate) {

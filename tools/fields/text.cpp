@@ -16,7 +16,7 @@ using head::FieldType;
 
 constexpr size_t kWidth = 110;
 
-/// The text of a macro in lines that go on.
+/// The text of a macro, with continued lines.
 std::string wrapped_macro(std::string_view text) {
   const std::string lines = wrapped(text, "  ", "    ", kWidth - 2);
   std::string result;
@@ -62,7 +62,7 @@ std::string declaration(const Field& field) {
   return fmt::format("{}{}* {};", is_const(field) ? "const " : "", c_type(field.type), field.name);
 }
 
-/// What _INIT has for it; 0 stands for an absent one.
+/// A field's value in _INIT; 0 stands for an absent one.
 std::string initial(const Field& field) {
   if (is_pointer(field)) return "NULL";
   if (field.type == FieldType::dtype) return "(gumtile_dtype)0";
@@ -78,7 +78,7 @@ std::string comment_of(const Field& field) {
   return fmt::format("{}{}: {}", shape(field.over), dtype, text);
 }
 
-/// An enumerator's line in C.
+/// The lines of an enumerator in C.
 std::string c_bit(std::string_view prefix, std::string_view name, std::string_view text, uint64_t value) {
   return fmt::format("  /* {} */\n  GUMTILE_{}_{} = {},\n", text, prefix, upper(name), value);
 }

@@ -5,24 +5,25 @@
 
 #include "head/fields.h"
 
-/// What the generated texts of all languages are put together from.
+/// Building blocks of the generated texts in all languages.
 namespace gumtile::fields {
 
 std::string upper(std::string_view text);
 std::string capitalised(std::string text);
-/// Several lines as one.
+/// Joins several lines into one.
 std::string joined_lines(std::string_view text);
-/// Words of `text` in lines of at most `width`: the first after `first`, the others after `indent`.
+/// The words of `text` in lines of at most `width` columns. The first line begins with `first`, the others
+/// with `indent`.
 std::string wrapped(std::string_view text, std::string_view first, std::string_view indent, size_t width);
-/// As a string literal of C or Python.
+/// `text` as a string literal of C or Python.
 std::string quoted(std::string_view text);
 
 /// A field's shape in words: "[rows]", "one word".
 std::string_view shape(Over over);
-/// The dtype of a field's elements as numpy calls it; "hidden" and "token" are the head's, "own" is said by
-/// another member, and what has no elements has none.
+/// numpy's name of the dtype of a field's elements; "hidden" and "token" are dtypes of the head. Empty if
+/// another member gives the dtype, or if the field has no elements.
 std::string_view dtype_name(head::FieldType type);
-/// What a status bit stands for.
+/// The meaning of a status bit, in words.
 std::string status_text(const head::StatusBit& bit);
 
 }  // namespace gumtile::fields
