@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """How often do greedy tokens differ if logits are rounded to bf16 before the argmax? Needs only numpy.
 
-Rows of independent normal logits, `--deviations` wide, stand for rows from sharp to flat. Each is decided twice: from
-float32 logits, and from the same logits rounded to bf16 (to nearest, ties to even), where the lowest index wins a tie
-as in torch.argmax. `step` is the distance of bf16 numbers at the largest logit.
+Rows of independent normal logits, with each of the standard deviations in `--deviations`, stand for rows from sharp to
+flat. Each row is decided twice: from float32 logits, and from the same logits rounded to bf16 (to nearest, ties to
+even), of which the lowest index wins a tie, as in torch.argmax. `step` is the distance between adjacent bf16 numbers at
+the largest logit.
 """
 import argparse
 

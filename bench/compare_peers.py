@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Times gumtile and other ways to sample from an LM head on one GPU, interleaved, and prints one table.
 
-For every batch size each round times every peer, as a CUDA graph between events, and then every variant of gumtile (a
-process that measures on request): a few replays each, so that heat and power limits meet all alike. Reported are
-medians over the rounds, in microseconds. Peers (bf16, one temperature for each row):
+For every batch size, each round times every peer (a CUDA graph between events) and every variant of gumtile (a process
+that measures on request), a few replays each, so that heat and power limits affect all alike. Each round begins with
+another contender. Reports medians over the rounds, in microseconds. Peers (bf16, one temperature per row):
 
     gemm                 cuBLAS's GEMM alone, bf16 logits: no sampling
     compiled_gumbel      torch.compile of GEMM, temperature, Gumbel noise and argmax
@@ -28,7 +28,7 @@ from pathlib import Path
 
 try:
     import torch
-except ImportError:  # --summary does without
+except ImportError:  # --summary does not need it
     torch = None
 
 EXAMPLE = """example:
@@ -47,7 +47,7 @@ ENOUGH_BYTES = 2**30  # several times the largest last-level caches
 
 
 def scaled_logits(hidden, weights, temperature):
-    """float32 logits over their temperatures. The division converts: one pass over the logits, not two."""
+    """float32 logits divided by their temperatures. The division also converts: one pass over the logits, not two."""
     return hidden @ weights.t() / temperature[:, None]
 
 
@@ -83,7 +83,7 @@ PEERS = {"gemm": make_gemm, "compiled_gumbel": make_compiled_gumbel, "softmax_mu
 
 
 def allow_recompiles():
-    """Lets torch.compile specialize for every shape; past its limit it would fall back to eager code in silence."""
+    """Lets torch.compile specialize for every shape; past its limit it would silently fall back to eager code."""
     config = torch._dynamo.config
     name = "recompile_limit" if hasattr(config, "recompile_limit") else "cache_size_limit"
     setattr(config, name, max(getattr(config, name), 256))
@@ -93,10 +93,10 @@ def allow_recompiles():
 
 
 class Replay:
-    """Calls captured as one CUDA graph. Graphs of one `pool` share memory: their outputs are not for reading."""
+    """Calls captured as one CUDA graph. Graphs of one `pool` share memory, so their outputs must not be read."""
 
     def __init__(self, calls, pool):
-        self.calls = calls  # own what the graph reads
+        self.calls = calls  # keeps alive what the graph reads
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -110,7 +110,7 @@ class Replay:
                 call()
 
     def time(self, repeats):
-        """Times of a call, in microseconds, for each replay."""
+        """The time per call in each replay, in microseconds."""
         for _ in range(WARMUPS):
             self.graph.replay()
         events = [torch.cuda.Event(enable_timing=True) for _ in range(repeats + 1)]
@@ -122,20 +122,20 @@ class Replay:
         return [1000 * a.elapsed_time(b) / len(self.calls) for a, b in zip(events, events[1:])]
 
     def keep_busy(self):
-        """Work for the GPU for a moment."""
+        """Keeps the GPU busy for a moment."""
         for _ in range(8):
             self.graph.replay()
         torch.cuda.synchronize()
 
 
 def prepare_peers(peers, shape, batches):
-    """Replays by batch and name. A peer that fails is removed from `peers`."""
+    """Graphs by batch size and name. A peer that fails is removed from `peers`."""
     vocab_size, hidden_size = shape
-    # As `gumtile bench` does: weights that a cache could hold are used in several copies, in one graph.
+    # As in `gumtile bench`, weights that a cache could hold are used in several copies, in one graph.
     copies = min(max(-(-ENOUGH_BYTES // (vocab_size * hidden_size * WEIGHT_BYTES)), 1), 16)
     weights = torch.randn(copies, vocab_size, hidden_size, device="cuda", dtype=torch.bfloat16)
     weights /= hidden_size**0.5
-    pools = {name: torch.cuda.graph_pool_handle() for name in peers}  # apart: a failed capture spoils its own only
+    pools = {name: torch.cuda.graph_pool_handle() for name in peers}  # separate: a failed capture spoils only its own
     replays = {batch: {} for batch in batches}
     for batch in batches:
         hidden = torch.randn(batch, hidden_size, device="cuda", dtype=torch.bfloat16)
@@ -144,20 +144,20 @@ def prepare_peers(peers, shape, batches):
             try:
                 calls = [PEERS[name](hidden, copy, temperature) for copy in weights]
                 replays[batch][name] = Replay(calls, pools[name])
-            except Exception as error:  # whatever a library throws: the others are worth timing
+            except Exception as error:  # a library may throw anything; the other peers are worth timing
                 leave_out(peers, name, error)
     return replays
 
 
 def leave_out(names, name, error):
-    """Removes what failed, and says why in one line."""
+    """Removes a contender that failed, and prints why in one line."""
     lines = str(error).strip().splitlines() or [""]
     print(f"left out from here on: {name}: {type(error).__name__}: {lines[0]}", file=sys.stderr)
     names.remove(name)
 
 
 class Gumtile:
-    """A `gumtile bench` that measures on request, so that it can alternate with other contenders."""
+    """A `gumtile bench` process that measures on request, so that it can alternate with other contenders."""
 
     def __init__(self, args, shape, options):
         vocab_size, hidden_size = shape
@@ -188,7 +188,7 @@ class Gumtile:
 
 
 class ShapeTimes:
-    """All that was measured for one shape: for each batch size and name the spread of every round."""
+    """All measurements for one shape: the spread of every round, per batch size and name."""
 
     def __init__(self, shape, batches):
         self.shape = shape
@@ -239,7 +239,7 @@ class ShapeTimes:
 
 
 def percentile(values, share):
-    """Between the two nearest values, by distance."""
+    """A quantile, interpolated linearly between the two nearest values."""
     ordered = sorted(values)
     position = share * (len(ordered) - 1)
     low = int(position)
@@ -248,7 +248,7 @@ def percentile(values, share):
 
 
 def over_rounds(rounds):
-    """Medians over the rounds, and the median of each."""
+    """Medians over the rounds, and the median of each round."""
     medians = {key: rounded(statistics.median(r[key] for r in rounds)) for key in ("median_us", "p5_us", "p95_us")}
     return {**medians, "rounds_us": [rounded(r["median_us"]) for r in rounds]}
 
@@ -261,11 +261,11 @@ def ratio(variant, base_us):
     return round(variant["median_us"] / base_us, 4) if base_us else None
 
 
-# What the results were measured on
+# The machine and the versions
 
 
 def output_of(command, meanwhile=None):
-    """What a command prints, or nothing where it fails. `meanwhile` is called until the command ends."""
+    """What a command prints, or None if it fails. `meanwhile` is called until the command ends."""
     try:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     except OSError:
@@ -285,7 +285,7 @@ def query_gpu(fields, meanwhile=None):
 
 
 def query_clocks(replay):
-    """Clocks and what limits them while the GPU works: an idle one reports others."""
+    """The clocks and what limits them while the GPU is busy: an idle GPU reports other values."""
     meanwhile = replay.keep_busy if replay else None
     for reasons in ("clocks_throttle_reasons.active", "clocks_event_reasons.active"):  # older and newer drivers
         values = query_gpu(f"clocks.sm,clocks.mem,{reasons}", meanwhile)
@@ -295,7 +295,7 @@ def query_clocks(replay):
 
 
 def describe_run(args):
-    """The results but for the measurements."""
+    """The results without the measurements."""
     git = ["git", "-C", str(Path(__file__).resolve().parent), "rev-parse", "HEAD"]
     driver = query_gpu("driver_version")
     return {"format": FORMAT, "gpu": torch.cuda.get_device_name(), "driver": driver and driver[0],
@@ -308,7 +308,7 @@ def describe_run(args):
 
 
 def start_variants(args, shape, variants):
-    """A process for each variant of gumtile. One that fails is removed from `variants`."""
+    """Starts one process per variant of gumtile. A variant that fails is removed from `variants`."""
     running = {}
     for name in list(variants):
         try:
@@ -321,8 +321,8 @@ def start_variants(args, shape, variants):
 
 
 def measure_batch(args, times, batch, replays, running, variants):
-    """All contenders in turn, a few replays each, so that heat and power limits meet them alike; each round begins
-    with another one, so that none always follows the same."""
+    """Measures all contenders in turn, a few replays each, so that heat and power limits affect them alike. Each round
+    begins with another one, so that none always follows the same."""
     def time_peer(name):
         times.add_peer(batch, name, replays[name].time(args.repeats))
 
@@ -341,7 +341,7 @@ def measure_batch(args, times, batch, replays, running, variants):
 
 
 def measure(args):
-    """Measures everything; the file is written after each batch size, so that an interrupted run leaves those."""
+    """Measures everything. The file is written after each batch size, so that an interrupted run keeps its results."""
     result = describe_run(args)
     peers, variants = list(args.peers), list(args.variants)
     for shape in args.shapes:
@@ -384,7 +384,7 @@ def write_json(path, result):
 
 
 def names_in(result, kind):
-    """Names of the peers or variants that any row has, in their order."""
+    """The names of the peers or variants that occur in any row, in their order."""
     return list(dict.fromkeys(name for shape in result["shapes"] for row in shape["rows"] for name in row[kind]))
 
 
@@ -393,7 +393,7 @@ def cell(value, decimals):
 
 
 def table(result, ratio_header):
-    """Lines of cells, the header first. `ratio_header` names a ratio's column from the variant and what it is to."""
+    """Lines of cells, the header first. `ratio_header` heads a ratio's column, given the variant and the base."""
     variants = names_in(result, "variants")
     sampling = [name for name in names_in(result, "peers") if name != "gemm"]
     ratios = {"of_floor": "floor", "of_gemm": "gemm", "of_fastest_peer": "best peer"}
@@ -424,7 +424,7 @@ def to_markdown(lines):
 
 
 def caption(result):
-    """What was measured on what, in a line."""
+    """One line about what was measured, and on what."""
     parts = [result["gpu"], f"driver {result['driver'] or 'unknown'}", f"PyTorch {result['torch']}"]
     if result["commit"]:
         parts.append(f"commit {result['commit'][:12]}")
@@ -436,7 +436,7 @@ def caption(result):
 
 
 def clocks_line(result):
-    """The ranges of the clocks and all reasons for lower ones."""
+    """The ranges of the clocks, and all reasons for lower clocks."""
     known = [clocks for clocks in result["clocks"] if clocks["clocks.sm"] is not None]
     if not known:
         return "Clocks: unknown."

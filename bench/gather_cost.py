@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""What gathering hidden states costs: launches with and without `hidden_index` on one GPU, as CUDA graphs, alternating.
+"""Measures what gathering hidden states costs: CUDA graphs of launches with and without `hidden_index`, alternating.
 
-Reported are medians over the rounds of the time of a launch, in microseconds, as one line of JSON for each batch size.
-Needs PyTorch with CUDA and the Python module.
+Prints one line of JSON per batch size, with the median over the rounds of the time per launch, in microseconds. Needs
+PyTorch with CUDA and the Python module.
 """
 import argparse
 import json

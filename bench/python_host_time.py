@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Host time of a sampling call from Python, with a head so small that its work hardly counts.
+"""Measures the host time of a sampling call from Python, with a head so small that its work hardly counts.
 
     python3 bench/python_host_time.py [--device cpu | cuda:N]     the CPU with numpy, a GPU with torch
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Draws results of compare_peers.py as SVG: time against batch size, one panel for each shape of each file.
+"""Draws results of compare_peers.py as SVG: time against batch size, one panel per shape and file.
 
 Lines without points are the floors: reading the weights once at the rate measured in the same run, and the matrix
-product at the rate that the results assume. Points carry their values as tooltips. Needs only Python.
+product at the rate that the results assume. Points have their values as tooltips. Needs only Python.
 """
 import argparse
 import json
@@ -19,7 +19,7 @@ PANEL_WIDTH, PANEL_HEIGHT = 500, 390
 LEFT, RIGHT, TOP, BOTTOM = 64, 18, 58, 50  # around a panel's plot
 LEGEND_WIDTH, LEGEND_LINE = 250, 22
 GRAY, GEMM_COLOR, PEER_COLOR = "#666666", "#000000", "#D55E00"
-VARIANT_COLORS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # distinct to color-blind readers too
+VARIANT_COLORS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # distinct for color-blind readers, too
 STYLE = """
   text { font-family: Helvetica, Arial, sans-serif; font-size: 12px; fill: #222222 }
   .title { font-size: 14px; font-weight: bold }
@@ -29,7 +29,7 @@ STYLE = """
 
 
 class Series:
-    """A line through (batch, microseconds); measured ones have points. `key` joins its lines over panels."""
+    """A line through (batch, microseconds). Measured lines have points. Lines of one `key` share a legend entry."""
 
     def __init__(self, key, label, color, points, dash="", measured=True, notes=None):
         self.key, self.label, self.color, self.points = key, label, color, points
@@ -53,7 +53,7 @@ class Panel:
         rows = shape["rows"]
         ends = [min(self.batches) / 2**0.4, max(self.batches) * 2**0.4]
         read_us = shape["read_floor_us"]
-        compute = 2 * shape["vocab_size"] * shape["hidden_size"] / result["peak_tflops"] * 1e-6  # us for one row
+        compute = 2 * shape["vocab_size"] * shape["hidden_size"] / result["peak_tflops"] * 1e-6  # us per row
         yield Series("read", "floor: reading the weights", GRAY, [(b, read_us) for b in ends] if read_us else [],
                      "7 4", measured=False)
         yield Series("compute", f"floor: product at {result['peak_tflops']:g} TFLOP/s", GRAY,
@@ -77,7 +77,7 @@ def times_of(rows, kind, name):
 
 
 def decade_steps():
-    """1, 2 and 5 times every power of ten that a time can be near."""
+    """1, 2 and 5 times all powers of ten that times can be near."""
     return [step * 10**power for power in range(-3, 9) for step in (1, 2, 5)]
 
 
@@ -90,7 +90,7 @@ def decade_step_above(value):
 
 
 class Scale:
-    """From batch and microseconds to places in the drawing."""
+    """Maps batch sizes and microseconds to positions in the drawing."""
 
     def __init__(self, panel, left, top):
         self.left, self.right = left + LEFT, left + PANEL_WIDTH - RIGHT
@@ -170,7 +170,7 @@ def draw_legend(entries, columns, top):
 
 
 def draw(panels):
-    """The whole drawing. White behind it: readable on dark pages too."""
+    """The whole drawing, on white, so that it is readable on dark pages, too."""
     columns, rows = min(COLUMNS, len(panels)), math.ceil(len(panels) / COLUMNS)
     entries = list({series.key: series for panel in panels for series in panel.series}.values())
     width, legend_top = columns * PANEL_WIDTH, rows * PANEL_HEIGHT + 12
