@@ -1,11 +1,12 @@
-# What `cmake --install` puts where. Components: runtime and jit (the shared libraries), command, devel (headers, the
-# CMake package, pkg-config, docs). Nothing installed names an absolute path: the tree may be moved.
+# What `cmake --install` installs, and where. Components: runtime and jit (the shared libraries), command, devel
+# (headers, the CMake package, pkg-config, docs). No installed file contains an absolute path, so that the tree may be
+# moved.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 install(FILES LICENSE NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
 
-# One export set for each library, so that a package without the compiler is whole without the other's.
+# One export set per library, so that a package without the compiler is complete on its own.
 foreach(component runtime jit)
   set(target gumtile_shared)
   if(component STREQUAL "runtime")
@@ -30,7 +31,7 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/gumtileConfigVersion.cmak
 install(FILES ${PROJECT_BINARY_DIR}/gumtileConfig.cmake ${PROJECT_BINARY_DIR}/gumtileConfigVersion.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/gumtile COMPONENT devel)
 
-# pkg-config's files find the prefix from where they lie.
+# pkg-config's files find the prefix relative to their own location.
 string(REGEX REPLACE "[^/]+" ".." GUMTILE_PREFIX_FROM_PC "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 foreach(name gumtile gumtile-runtime)
   if(name STREQUAL "gumtile" AND NOT TARGET gumtile_shared)
@@ -40,7 +41,7 @@ foreach(name gumtile gumtile-runtime)
   install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT devel)
 endforeach()
 
-# As they lie in the source tree, so that links between them hold.
+# Laid out as in the source tree, so that links between the files stay valid.
 install(FILES README.md CHANGELOG.md CONTRIBUTING.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT devel)
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT devel)
 install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT devel USE_SOURCE_PERMISSIONS)
@@ -68,7 +69,7 @@ if(TARGET gumtile_command)
     DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d COMPONENT command)
 endif()
 
-# All that is installed, without tests and examples: less to build before `cmake --install`.
+# Everything that is installed, but no tests or examples: less to build before `cmake --install`.
 add_custom_target(gumtile_installable)
 foreach(target gumtile_shared gumtile_runtime_shared gumtile_completions)
   if(TARGET ${target})

@@ -8,7 +8,7 @@ option(GUMTILE_WARNINGS_AS_ERRORS "Treat compiler warnings as errors" ${PROJECT_
 set(GUMTILE_SANITIZE "" CACHE STRING "Sanitizers to build with, e.g. address,undefined or thread")
 
 if(GUMTILE_PYTHON)
-  list(PREPEND CMAKE_FIND_LIBRARY_SUFFIXES .a) # zlib and zstd travel inside
+  list(PREPEND CMAKE_FIND_LIBRARY_SUFFIXES .a) # zlib and zstd are linked in
 endif()
 if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
@@ -31,14 +31,14 @@ if(GUMTILE_SANITIZE)
   target_link_options(gumtile_flags INTERFACE -fsanitize=${GUMTILE_SANITIZE})
 endif()
 
-# For programs that link our shared libraries but not our flags: a sanitizer's runtime has to come first.
+# For programs that link our shared libraries but do not use our flags: a sanitizer's runtime has to come first.
 function(gumtile_link_sanitizer NAME)
   if(GUMTILE_SANITIZE)
     target_link_options(${NAME} PRIVATE -fsanitize=${GUMTILE_SANITIZE})
   endif()
 endfunction()
 
-# A layer: every .cpp of DIR, and of its folders FOLDERS, in a static library NAME that may see only the layers in DEPS.
+# A layer: a static library NAME of every .cpp in DIR and in its folders FOLDERS, which may use only the layers in DEPS.
 function(gumtile_layer NAME DIR)
   cmake_parse_arguments(ARG "" "" "DEPS;FOLDERS" ${ARGN})
   set(patterns ${DIR}/*.cpp)
@@ -49,8 +49,8 @@ function(gumtile_layer NAME DIR)
   add_library(${NAME} STATIC ${sources})
   target_include_directories(${NAME} PUBLIC ${PROJECT_SOURCE_DIR}/include)
   target_compile_features(${NAME} PUBLIC cxx_std_20)
-  # Without this GCC puts a copy of number formatting (11 KB) into each file that formats text: 50 of them in the runtime.
-  # The compiler's layers are not in the runtime.
+  # Without this, GCC puts a copy of number formatting (11 KB) into each file that formats text: 50 copies in the
+  # runtime. The compiler's layers are not part of the runtime.
   if(NOT CMAKE_CURRENT_SOURCE_DIR STREQUAL "${PROJECT_SOURCE_DIR}/codegen")
     target_compile_options(${NAME} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fno-ipa-sra>)
   endif()

@@ -1,10 +1,10 @@
-# What a wheel has besides the modules of python/gumtile: libgumtile and the command, inside the package. `cmake --install`
-# puts them there with the component `python`.
+# The parts of a wheel besides the modules of python/gumtile: libgumtile and the command, inside the package. They are
+# installed there by `cmake --install` as component `python`.
 #
-# The library is one file that carries LLVM, the C++ library, zlib and zstd, so that a machine needs glibc 2.34 and the
-# libgcc_s that comes with it. `python/tests/test_wheel.py` checks both.
+# The library is one file that contains LLVM, the C++ library, zlib and zstd, so that a machine needs only glibc 2.34
+# and the libgcc_s that comes with it. `python/tests/test_wheel.py` checks both.
 set_target_properties(gumtile_shared PROPERTIES VERSION ${PROJECT_VERSION_MAJOR}) # wheels cannot hold symbolic links
-if(NOT TARGET zstd::libzstd_shared) # the name that LLVM's archives want zstd by
+if(NOT TARGET zstd::libzstd_shared) # the name by which LLVM's archives refer to zstd
   add_library(zstd::libzstd_shared INTERFACE IMPORTED)
   target_link_libraries(zstd::libzstd_shared INTERFACE zstd::libzstd_static)
 endif()
@@ -12,8 +12,8 @@ target_sources(gumtile_shared PRIVATE ${PROJECT_SOURCE_DIR}/python/arc4random.cp
 target_link_options(gumtile_shared PRIVATE -static-libstdc++ -Wl,--as-needed)
 install(TARGETS gumtile_shared LIBRARY DESTINATION gumtile/lib COMPONENT python NAMELINK_SKIP)
 
-# The command is in the library, too: an executable of its own would carry a second LLVM. What is installed as a program
-# only calls it.
+# The command is in the library, too: a separate executable would contain a second LLVM. The installed program only
+# calls it.
 find_package(CLI11 REQUIRED)
 get_target_property(command_sources gumtile_command SOURCES)
 get_target_property(command_definitions gumtile_command COMPILE_DEFINITIONS)

@@ -1,4 +1,4 @@
-# The headers' version must be the project's: programs decide by the one, packages and sonames by the other.
+# The headers' version must equal the project's: programs test the former, packages and sonames use the latter.
 file(READ ${PROJECT_SOURCE_DIR}/include/gumtile/version.h header)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/gumtile/version.h)
 foreach(part MAJOR MINOR PATCH)

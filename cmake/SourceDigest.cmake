@@ -1,5 +1,5 @@
-# Writes OUTPUT: a header with a digest of the sources under ROOT that decide what code is generated. Two builds of one
-# version with different sources must not take each other's kernels from a cache.
+# Writes OUTPUT, a header with a digest of the sources under ROOT that determine what code is generated. Two builds of
+# one version from different sources must not take each other's kernels from a cache.
 file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/codegen/*.cpp ${ROOT}/codegen/*.h ${ROOT}/src/*.cpp ${ROOT}/src/*.h
   ${ROOT}/include/gumtile/*.h)
 list(SORT files)
