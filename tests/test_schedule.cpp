@@ -300,6 +300,18 @@ TEST_CASE("a split that tensor core fragments cut is left to simt") {
   CHECK(make_plan(program, kProblem, {SimtSchedule{}}, target).fragment.mask == 0x0f);
 }
 
+TEST_CASE("the rows that the simt loop keeps in shared memory lie within its stage") {
+  const Program program = gemm(DType::bf16, DType::bf16, DType::f32);
+  for (const char* text : {"simt:b8,k16", "simt:b32,k32"}) {
+    const Schedule schedule = Schedule::parse(text);
+    const auto& s = std::get<SimtSchedule>(schedule.family);
+    const KernelPlan plan = make_plan(program, kProblem, schedule, Target::parse("sm_80"));
+    CHECK(plan.shared_pitch > 4 * s.block_k);
+    CHECK(plan.shared_stage == (s.block_rows + s.block_vocab) * plan.shared_pitch);
+    CHECK(plan.shared_row_table >= plan.shared_stage);
+  }
+}
+
 TEST_CASE("extents that make no sense are refused") {
   const Program program = gemm(DType::bf16, DType::bf16, DType::f32);
   struct Bad {

@@ -46,7 +46,7 @@ class SimtLoop {
 
  private:
   Value* i32(int value) { return b.getInt32(static_cast<uint32_t>(value)); }
-  int pitch() const { return schedule_.block_k + 1; }  // one word more than a row: no bank conflicts
+  int pitch() const { return plan_.shared_pitch / 4; }
 
   /// The left operand: the caller's rows in place, or as gathered into the workspace, with the same type.
   void find_left() {

@@ -75,6 +75,7 @@ struct KernelPlan {
   // Shared memory, in bytes from its start.
   int threads = 0;
   int shared_stage = 0;  ///< one pipeline stage
+  int shared_pitch = 0;  ///< from one row of a stage to the next, if the loop pads rows (simt); else 0
   int shared_barriers = 0;
   int shared_row_table = 0;
   int shared_exchange = 0;  ///< states that warps exchange

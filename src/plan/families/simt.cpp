@@ -38,7 +38,8 @@ void lay_out(KernelPlan& plan) {
   plan.warps_n = 4;
   plan.fragment.rows = s.block_rows / 8;
   const int rows = plan.analysis->contraction == kNone ? 0 : s.block_rows + s.block_vocab;
-  plan.shared_stage = rows * (s.block_k + 1) * 4;
+  plan.shared_pitch = (s.block_k + 1) * 4;  // one word more than a row: no bank conflicts
+  plan.shared_stage = rows * plan.shared_pitch;
   plan.shared_row_table = aligned(plan.shared_stage, 128);
   if (launch.left_index >= 0) {
     // Rows are gathered without conversion: the loop converts them itself.
