@@ -11,6 +11,7 @@
 
 #include "gumtile/dsl_functions.h"
 #include "ir/analysis.h"
+#include "support/format.h"
 
 namespace gumtile::test {
 namespace {
@@ -370,12 +371,15 @@ class Generator {
   }
 
   void make_contraction() {
-    constexpr DType kFloats[] = {DType::f32, DType::bf16, DType::f16};
+    std::vector<DType> floats;
+    for (const Format& format : formats())
+      if (format.kind == FormatKind::floating) floats.push_back(format.dtype);
+    const auto any_float = [&] { return floats[below(floats.size())]; };
     extents_.contracted = 8 + static_cast<int64_t>(below(123));
     const Axis hidden = p_.axis("hidden");
-    const DType left = any_of(kFloats);
-    const DType right = any_of(kFloats);
-    const DType operand = one_in(3) ? any_of(kFloats) : right;
+    const DType left = any_float();
+    const DType right = any_float();
+    const DType operand = one_in(3) ? any_float() : right;
     auto matrix = [&](DType dtype, int64_t rows, bool large) {
       Array a = make_array(dtype, rows, extents_.contracted,
                            extents_.contracted + static_cast<int64_t>(below(3)) * 4);

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "gumtile/dtype.h"
+#include "support/format.h"
 
 namespace gumtile::test {
 namespace {
@@ -71,6 +72,23 @@ TEST_CASE("every 16-bit float widens exactly and comes back") {
       }
       const bool right = f.special(bits) ? std::isinf(wide) : static_cast<double>(wide) == f.value(bits);
       wrong += !right || std::signbit(wide) != ((bits & 0x8000) != 0) || f.narrow(wide) != bits;
+    }
+    CHECK(wrong == 0);
+  }
+}
+
+TEST_CASE("every float format narrower than f32 has conversions of its own, there and back") {
+  for (const gumtile::Format& format : formats()) {
+    if (format.kind != FormatKind::floating || format.block_elements != 1 || format.block_bytes > 2) continue;
+    INFO(std::string(format.name));
+    CHECK(bits_from_float(format.dtype, 0.0f) == 0);
+    CHECK(float_from_bits(format.dtype, bits_from_float(format.dtype, 1.0f)) == 1.0f);
+    CHECK(float_from_bits(format.dtype, bits_from_float(format.dtype, -2.0f)) == -2.0f);
+    int64_t wrong = 0;
+    for (uint32_t bits = 0; bits < 1u << (8 * format.block_bytes); ++bits) {
+      const float wide = float_from_bits(format.dtype, bits);
+      const uint32_t back = bits_from_float(format.dtype, wide);
+      wrong += std::isnan(wide) ? !std::isnan(float_from_bits(format.dtype, back)) : back != bits;
     }
     CHECK(wrong == 0);
   }

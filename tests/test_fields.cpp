@@ -6,6 +6,7 @@
 #include <string>
 
 #include "gumtile/error.h"
+#include "support/format.h"
 #include "tests/program_run.h"
 #include "tools/fields/text.h"
 
@@ -49,7 +50,7 @@ constexpr std::array kHead = {
           {},
           false,
           "offset"},
-    Field{member, "offsets_dtype", Type::dtype, Over::one, absent(0), "", 2, "offsets", "bf16, f16 or f32"},
+    Field{member, "offsets_dtype", Type::dtype, Over::one, absent(0), "", 2, "offsets", "{floats}"},
 };
 constexpr std::array kStatus = {StatusBit{"bad_cap", 4, true, "the cap is negative"},
                                 StatusBit{"odd", 8, false, "an odd token was chosen"}};
@@ -82,6 +83,7 @@ TEST_CASE("the C structs have all members, an initialiser and their layout") {
   const std::string options = fields::c_head_options(kTables);
   has(options, "  float cap;\n");
   has(options, "  /* [vocab_size]: added to the logits */\n  const void* offsets;\n");
+  has(options, "  /* " + matrix_format_names("or") + " */\n  gumtile_dtype offsets_dtype;\n");
   const std::string enumerations = fields::c_enumerations(kTables);
   has(enumerations, "  /* the cap is negative: the row failed */\n  GUMTILE_STATUS_BAD_CAP = 4,\n");
   has(enumerations, "  /* an odd token was chosen */\n  GUMTILE_STATUS_ODD = 8\n");
@@ -136,9 +138,8 @@ TEST_CASE("Python's options of a head") {
   CHECK(fields::python_head_parameters(kTables) ==
         "        cap: Optional[float] = None,\n        offsets: Optional[Array] = None,\n");
   const std::string arguments = fields::python_head_arguments(kTables);
-  has(arguments,
-      "            cap: 0: none.\n            offsets: [vocab_size] in bfloat16, float16 or float32, ");
-  has(arguments, ": added to the logits.\n");
+  has(arguments, "            cap: 0: none.\n            offsets: [vocab_size] in bfloat16, float16");
+  has(arguments, "logits.\n");
   CHECK(fields::python_head_values(kTables) ==
         "        given: Dict[str, Any] = dict(\n            cap=cap, offsets=offsets,\n        )\n");
   CHECK(fields::python_head_values({kCall, {}, kStatus, kFeatures}) ==

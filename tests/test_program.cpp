@@ -10,6 +10,7 @@
 
 #include "gumtile/dsl.h"
 #include "ir/analysis.h"
+#include "support/format.h"
 #include "tests/program_run.h"
 
 namespace gumtile::test {
@@ -315,10 +316,10 @@ TEST_CASE("contractions") {
     check_rejected(replaced(kSmall, input, std::string(input) + " optional"),
                    {"contraction 0", "a contracted input cannot be optional"});
   check_rejected(replaced(kSmall, "input a f32", "input a u32"),
-                 {"contraction 0", "input 'a' is u32; contracted inputs are f32, bf16 or f16"});
+                 {"contraction 0", "input 'a' is u32; contracted inputs are " + matrix_format_names("or")});
   check_rejected(replaced(kSmall, "input b f32", "input b i64"), {"input 'b' is i64"});
   check_rejected(replaced(kSmall, "as f32", "as u32"),
-                 {"the operands of a contraction are f32, bf16 or f16"});
+                 {"the operands of a contraction are " + matrix_format_names("or")});
   Program p = parse_program(kSmall);
   p.contractions[0].right = 77;
   check_rejected(p, {"contraction 0", "unknown input"});

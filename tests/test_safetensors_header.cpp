@@ -1,9 +1,19 @@
 #include <doctest/doctest.h>
 
+#include "runtime/io/stored_dtype.h"
+#include "support/format.h"
 #include "tensor_file_fixture.h"
 
 using namespace gumtile;
 using namespace gumtile::test;
+
+TEST_CASE("files may have every format") {
+  for (const Format& format : formats()) {
+    const io::StoredDType& stored = io::stored_dtype(format.dtype);
+    CHECK(stored.name == format.safetensors);
+    CHECK(static_cast<int>(stored.bits) * format.block_elements == 8 * format.block_bytes);
+  }
+}
 
 TEST_CASE("a faulty header is refused with what was expected and found") {
   const TemporaryFolder folder;

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include "support/format.h"
 #include "tensor_file_fixture.h"
 
 using namespace gumtile;
@@ -88,7 +89,7 @@ TEST_CASE("every other dtype is known, but cannot be opened") {
     write_file(path, safetensors("{\"w\":{\"dtype\":\"" + std::string(type) +
                                      "\",\"shape\":[2,4],\"data_offsets\":[0," + end + "]}}",
                                  static_cast<size_t>(bits)));
-    check_error(ErrorCode::bad_data, {path, "'w'", type, "BF16, F16 and F32"},
+    check_error(ErrorCode::bad_data, {path, "'w'", type, matrix_format_names("and", &Format::safetensors)},
                 [&] { open_safetensors(path, "w"); });
   }
 }

@@ -11,6 +11,7 @@
 #include "runtime/io/fault.h"
 #include "runtime/io/model_config.h"
 #include "runtime/io/shards.h"
+#include "support/format.h"
 #include "tools/options.h"
 
 namespace gumtile::tools {
@@ -59,9 +60,8 @@ void tell_of_other_weights(const std::string& folder) {
 void take_config(const HeadOptions& options, const io::ModelConfig& config, ModelHead& head) {
   head.file = config.path;
   if (options.dtype.empty() && !config.quantised_head.empty())
-    io::bad_file(config.path,
-                 "the head is quantised ('{}'); give --dtype if the weights are bf16, f16 or f32",
-                 config.quantised_head);
+    io::bad_file(config.path, "the head is quantised ('{}'); give --dtype if the weights are {}",
+                 config.quantised_head, matrix_format_names("or"));
   if (options.vocab_size == 0) {
     if (!config.vocab_size.value) missing(config, config.vocab_size, "--vocab-size");
     head.vocab_size = *config.vocab_size.value;

@@ -54,9 +54,14 @@ Value* OpEmitter::from_storage(DType dtype, Value* stored) {
       return math_.f16_to_float(b, stored);
     case DType::pred:
       return b.CreateICmpNE(stored, llvm::Constant::getNullValue(stored->getType()));
-    default:
-      return stored;
+    case DType::f32:
+    case DType::i32:
+    case DType::u32:
+    case DType::i64:
+    case DType::u64:
+      break;
   }
+  return stored;
 }
 
 Value* OpEmitter::to_storage(DType dtype, Value* value) {
@@ -67,9 +72,14 @@ Value* OpEmitter::to_storage(DType dtype, Value* value) {
       return math_.float_to_f16(b, value);
     case DType::pred:
       return b.CreateZExt(value, storage_type(dtype));
-    default:
-      return value;
+    case DType::f32:
+    case DType::i32:
+    case DType::u32:
+    case DType::i64:
+    case DType::u64:
+      break;
   }
+  return value;
 }
 
 Value* OpEmitter::to_bf16(Value* value) {

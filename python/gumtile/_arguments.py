@@ -33,7 +33,7 @@ from ._convert import (
     without_columns,
 )
 from ._engine import Engine
-from ._fields import FIELDS, Field
+from ._fields import DTYPE_BYTES, FIELDS, Field
 from ._indices import Bounds, _words, index_faults
 from ._result import SampleResult
 from ._types import Array
@@ -103,8 +103,11 @@ def row_stride(name: str, array: ArrayView) -> int:
 
 
 def matrix_dtypes(dtype: str) -> Sequence[str]:
-    """The dtypes that an array may have to be accepted as `dtype`: numpy has no bfloat16."""
-    return ("bfloat16", "uint16", "int16") if dtype == "bfloat16" else (dtype,)
+    """The dtypes that an array may have to be accepted as `dtype`: of a format that numpy lacks, also its bits."""
+    if dtype in ("float16", "float32"):
+        return (dtype,)
+    bits = 8 * DTYPE_BYTES[dtype]
+    return (dtype, f"uint{bits}", f"int{bits}")
 
 
 def hidden_view(head: HeadLike, hidden_states: Union[Array, ArrayView]) -> Tuple[ArrayView, int]:

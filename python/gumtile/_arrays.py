@@ -10,16 +10,14 @@ import ctypes
 import sys
 from typing import Any, NamedTuple, Optional, Tuple
 
+from ._fields import DTYPE_BYTES
+
 #: Bytes of an element of the dtypes that arrays may have.
 ITEM_BYTES = {
-    "bfloat16": 2,
-    "float16": 2,
-    "float32": 4,
+    **DTYPE_BYTES,
     "float64": 8,
     "int8": 1,
     "int16": 2,
-    "int32": 4,
-    "int64": 8,
     "uint8": 1,
     "uint16": 2,
     "uint32": 4,

@@ -34,6 +34,14 @@ DTYPES: Dict[str, int] = {
     "int32": 4,
     "int64": 5,
 }
+#: Bytes of their elements.
+DTYPE_BYTES: Dict[str, int] = {
+    "bfloat16": 2,
+    "float16": 2,
+    "float32": 4,
+    "int32": 4,
+    "int64": 8,
+}
 #: Those that matrices may have.
 MATRIX_DTYPES: Tuple[str, ...] = (
     "bfloat16",

@@ -112,7 +112,7 @@ class Head:
         dtype = array.dtype if weights_dtype is None else text("weights_dtype", weights_dtype)
         if dtype not in MATRIX_DTYPES:
             raise ValueError(
-                f"weights: bfloat16, float16 or float32 is needed, not {dtype}"
+                f"weights: {', '.join(MATRIX_DTYPES[:-1])} or {MATRIX_DTYPES[-1]} is needed, not {dtype}"
                 + (' (bits of bfloat16? then say weights_dtype="bfloat16")' if dtype in ("uint16", "int16") else "")
             )
         if len(array.shape) != 2 or 0 in array.shape:

@@ -11,7 +11,7 @@ import pytest
 from conftest import ROWS, VOCAB
 
 import gumtile
-from gumtile._fields import HEAD_FIELDS
+from gumtile._fields import HEAD_FIELDS, MATRIX_DTYPES
 
 Data = Tuple[np.ndarray, np.ndarray]
 
@@ -39,7 +39,7 @@ def test_settings_are_numbers(engine: gumtile.Engine, data: Data, name: str, val
     [
         (np.zeros(VOCAB - 1, np.float32), rf"the shape \[{VOCAB}\] is needed, not \[{VOCAB - 1}\]"),
         (np.zeros((VOCAB, 1), np.float32), "the shape"),
-        (np.zeros(VOCAB), "bfloat16 or float16 or float32 or uint16 is needed, not float64"),
+        (np.zeros(VOCAB), " or ".join((*MATRIX_DTYPES, "uint16")) + " is needed, not float64"),
         (np.zeros(2 * VOCAB, np.float32)[::2], "its elements must be adjacent, not 2 apart"),
     ],
 )

@@ -22,9 +22,14 @@ const std::vector<StoredDType>& table() {
         {"C64", 64, std::nullopt},        {"F64", 64, std::nullopt},        {"I64", 64, std::nullopt},
         {"U64", 64, std::nullopt},
     };
-    for (StoredDType& row : all)
-      for (const Format& format : formats())
-        if (format.safetensors == row.name) row.dtype = format.dtype;
+    for (const Format& format : formats()) {
+      const auto row = std::ranges::find(all, format.safetensors, &StoredDType::name);
+      if (row != all.end())
+        row->dtype = format.dtype;
+      else
+        all.push_back({format.safetensors,
+                       static_cast<unsigned>(8 * format.block_bytes / format.block_elements), format.dtype});
+    }
     return all;
   }();
   return rows;

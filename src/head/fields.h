@@ -74,7 +74,8 @@ struct Field {
   int since = 1;
   /// The field whose stride, length or type this member gives; empty: it stands alone.
   std::string_view companion_of;
-  /// The description in the header, Python's help and the docs. It may have several lines.
+  /// The description in the header, Python's help and the docs. It may have several lines. In a member's
+  /// description "{floats}" stands for the names of the types that matrices may have.
   std::string_view text;
   /// The members of config.json that give a head's setting (the first one that is present counts), or that
   /// say that a head's array exists.

@@ -8,6 +8,7 @@
 
 #include "gumtile/error.h"
 #include "head/fields.h"
+#include "support/format.h"
 
 namespace gumtile::head {
 namespace {
@@ -57,8 +58,8 @@ void check_settings(const HeadSettings& settings) {
   }
   for (const ArraySetting& array : array_settings())
     if (const std::optional<DType> dtype = array.dtype(settings); dtype && !is_matrix_type(*dtype))
-      throw Error(ErrorCode::usage,
-                  fmt::format("{}_dtype is {}; expected bf16, f16 or f32", array.name, name(*dtype)));
+      throw Error(ErrorCode::usage, fmt::format("{}_dtype is {}; expected {}", array.name, name(*dtype),
+                                                matrix_format_names("or")));
 }
 
 std::string settings_text(const HeadSettings& settings) {

@@ -7,6 +7,7 @@
 #include "ir/analysis.h"
 #include "ir/ops.h"
 #include "ir/reduction_kind.h"
+#include "support/format.h"
 
 namespace gumtile {
 
@@ -133,9 +134,10 @@ class Verifier {
       if (left.optional || right.optional) fail(where, "a contracted input cannot be optional");
       for (const InputInfo* input : {&left, &right})
         if (!is_float(input->dtype))
-          fail(where, fmt::format("input '{}' is {}; contracted inputs are f32, bf16 or f16", input->name,
-                                  name(input->dtype)));
-      if (!is_float(c.operand_dtype)) fail(where, "the operands of a contraction are f32, bf16 or f16");
+          fail(where, fmt::format("input '{}' is {}; contracted inputs are {}", input->name,
+                                  name(input->dtype), matrix_format_names("or")));
+      if (!is_float(c.operand_dtype))
+        fail(where, fmt::format("the operands of a contraction are {}", matrix_format_names("or")));
       if (c.left_index == kNone) continue;
       if (c.left_index >= p_.inputs.size()) fail(where, "the input that gathers its left rows is unknown");
       const InputInfo& index = p_.inputs[c.left_index];

@@ -22,7 +22,8 @@ const Format& format_of(DType dtype) { return kFormats[static_cast<size_t>(dtype
 const std::vector<Format>& c_formats() {
   static const std::vector<Format> all = [] {
     std::vector<Format> found;
-    std::ranges::copy_if(kFormats, std::back_inserter(found), [](const Format& f) { return f.c_number != 0; });
+    std::ranges::copy_if(kFormats, std::back_inserter(found),
+                         [](const Format& f) { return f.c_number != 0; });
     std::ranges::sort(found, {}, &Format::c_number);
     return found;
   }();
@@ -79,9 +80,15 @@ float float_from_bits(DType format, uint32_t bits) {
       return bf16_to_float(static_cast<uint16_t>(bits));
     case DType::f16:
       return f16_to_float(static_cast<uint16_t>(bits));
-    default:
-      return std::bit_cast<float>(bits);
+    case DType::f32:
+    case DType::pred:
+    case DType::i32:
+    case DType::u32:
+    case DType::i64:
+    case DType::u64:
+      break;
   }
+  return std::bit_cast<float>(bits);
 }
 
 uint32_t bits_from_float(DType format, float value) {
@@ -90,9 +97,15 @@ uint32_t bits_from_float(DType format, float value) {
       return float_to_bf16(value);
     case DType::f16:
       return float_to_f16(value);
-    default:
-      return std::bit_cast<uint32_t>(value);
+    case DType::f32:
+    case DType::pred:
+    case DType::i32:
+    case DType::u32:
+    case DType::i64:
+    case DType::u64:
+      break;
   }
+  return std::bit_cast<uint32_t>(value);
 }
 
 float bf16_to_float(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }

@@ -108,12 +108,6 @@ InPython in_python(const Field& field) {
   return {field.name, field.kind == FieldKind::input ? "Optional[Numbers]" : "Output", "None", ""};
 }
 
-std::string replaced(std::string text, std::string_view from, std::string_view to) {
-  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
-    text.replace(at, from.size(), to);
-  return text;
-}
-
 /// The table's sentence in Python's terms.
 std::string sentence(const Field& field) {
   std::string text = joined_lines(field.text);
@@ -245,9 +239,12 @@ std::string field_object(const Field& field) {
 }  // namespace
 
 std::string python_module(const Tables& tables) {
-  std::string fields, head_fields, features, status, dtypes, floats;
-  for (const Format& format : c_formats())
+  std::string fields, head_fields, features, status, dtypes, bytes, floats;
+  for (const Format& format : c_formats()) {
     dtypes += fmt::format("    {}: {},\n", quoted(format.torch), format.c_number);
+    if (format.block_elements == 1)
+      bytes += fmt::format("    {}: {},\n", quoted(format.torch), format.block_bytes);
+  }
   for (const Format& format : matrix_formats()) floats += fmt::format("    {},\n", quoted(format.torch));
   for (const Field& field : tables.fields)
     if (field.kind != FieldKind::member) fields += field_object(field);
@@ -280,6 +277,8 @@ std::string python_module(const Tables& tables) {
       "    doc: str\n\n\n"
       "#: The numbers of gumtile_dtype.\n"
       "DTYPES: Dict[str, int] = {{\n{}}}\n"
+      "#: Bytes of their elements.\n"
+      "DTYPE_BYTES: Dict[str, int] = {{\n{}}}\n"
       "#: Those that matrices may have.\n"
       "MATRIX_DTYPES: Tuple[str, ...] = (\n{})\n\n"
       "#: The members of gumtile_sample_args.\n"
@@ -296,7 +295,7 @@ std::string python_module(const Tables& tables) {
       "FEATURES: Dict[str, int] = {{\n{}}}\n\n\n"
       "class RowStatus(enum.IntFlag):\n"
       "    \"\"\"Bits of a row's status word.\"\"\"\n\n{}",
-      dtypes, floats, members_of(tables.fields), members_of(tables.head_options), fields, head_fields,
+      dtypes, bytes, floats, members_of(tables.fields), members_of(tables.head_options), fields, head_fields,
       features, status);
 }
 

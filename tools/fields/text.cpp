@@ -70,7 +70,7 @@ std::string initial(const Field& field) {
 }
 
 std::string comment_of(const Field& field) {
-  const std::string text = joined_lines(field.text);
+  const std::string text = replaced(joined_lines(field.text), "{floats}", matrix_format_names("or"));
   if (field.kind == FieldKind::member || field.kind == FieldKind::setting) return text;
   const std::string_view dtype = field.type == FieldType::hidden  ? " of the head's hidden_dtype"
                                  : field.type == FieldType::token ? " of the head's token_dtype"

@@ -16,6 +16,12 @@ std::string upper(std::string_view text) {
   return result;
 }
 
+std::string replaced(std::string text, std::string_view from, std::string_view to) {
+  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+  return text;
+}
+
 std::string joined_lines(std::string_view text) {
   std::string result(text);
   std::replace(result.begin(), result.end(), '\n', ' ');

@@ -10,6 +10,8 @@ namespace gumtile::fields {
 
 std::string upper(std::string_view text);
 std::string capitalised(std::string text);
+/// Replaces every `from` in `text`.
+std::string replaced(std::string text, std::string_view from, std::string_view to);
 /// Joins several lines into one.
 std::string joined_lines(std::string_view text);
 /// The words of `text` in lines of at most `width` columns. The first line begins with `first`, the others
