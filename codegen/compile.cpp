@@ -69,7 +69,7 @@ std::string generate(llvm::Module& module, Session& session, llvm::CodeGenFileTy
 
 }  // namespace
 
-/// All stages of a compilation: Program -> plan -> LLVM IR -> PTX, or object -> shared object.
+/// All that happens to a plan: LLVM IR, then PTX, or an object and from it a shared object.
 KernelArtifact compile(const KernelPlan& plan, const Log& log) {
   const auto start = std::chrono::steady_clock::now();
   KernelArtifact artifact;

@@ -35,7 +35,7 @@ a_tree() {
   mkdir -p "$tree"/{include/gumtile,src/ir,src/files,codegen/host,runtime/engine,tools/tune}
   touch "$tree"/{include/gumtile/program.h,src/ir/ops.h,src/files/posix_file.h,codegen/dump.h}
   printf '#include <vector>\n#include "gumtile/program.h"\n#include "ops.h"\n' >"$tree/src/ir/ops.cpp"
-  printf '#include "ir/ops.h"\n#include "files/posix_file.h"\n#include "../dump.h"\n' >"$tree/codegen/host/link.cpp"
+  printf '#include "ir/ops.h"\n#include "files/posix_file.h"\n' >"$tree/codegen/host/link.cpp"
   printf '#include "source_digest.h"\n' >"$tree/codegen/compile.cpp" # generated
   printf '#include "files/posix_file.h"\n' >"$tree/runtime/engine/engine.h"
   printf '#include "runtime/engine/engine.h"\n#include "codegen/dump.h"\n' >"$tree/tools/tune/run.h"
@@ -55,6 +55,16 @@ fails 'runtime includes codegen' 'runtime/engine/engine.cpp:1: runtime must not 
 a_tree
 printf '  #  include "runtime/engine/engine.h"\n' >"$tree/codegen/dump.h"
 fails 'codegen includes runtime' 'codegen/dump.h:1: codegen must not include runtime'
+
+a_tree
+mkdir "$tree/src/plan"
+printf '#include "plan/family.h"\n' >"$tree/src/ir/ops.h"
+touch "$tree/src/plan/family.h"
+fails 'ir includes plan' 'src/ir/ops.h:1: src/ir must not include src/plan, but includes src/plan/family.h'
+
+a_tree
+printf '#include <ir/ops.h>\n' >"$tree/include/gumtile/program.h"
+fails 'angle brackets' 'include/gumtile/program.h:1: include/gumtile must not include src'
 
 a_tree
 printf '#include "ir/ops.h"\n' >"$tree/include/gumtile/program.h"

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "gumtile/dsl.h"
+#include "gumtile/dsl_functions.h"
+#include "gumtile/plan.h"
 #include "ir/analysis.h"
 #include "support/format.h"
 #include "tests/program_run.h"
@@ -663,6 +665,67 @@ TEST_CASE("what all nodes read of a contraction") {
   }
   const Program logits = sample_logits({});
   CHECK(analyze(logits).contraction_result == kNone);
+}
+
+TEST_CASE("what takes the contraction's place") {
+  // The contraction's result in Programs that differ in what reads the product.
+  const auto result_of = [](const std::function<void(ProgramBuilder&, Expr, Axis)>& rest) {
+    ProgramBuilder p("reads");
+    const Axis batch = p.axis("batch"), vocab = p.axis("vocab"), hidden = p.axis("hidden");
+    const Expr product = p.contract(p.input("x", DType::bf16, {batch, hidden}),
+                                    p.input("w", DType::bf16, {vocab, hidden}), hidden);
+    rest(p, product, vocab);
+    const Program program = p.build();
+    return program.nodes[analyze(program).contraction_result].op;
+  };
+  const auto sum = [](ProgramBuilder& p, const std::string& name, Expr x, Axis vocab) {
+    p.output(name, reduce_sum(x, vocab));
+  };
+  CHECK(result_of([&](auto& p, Expr x, Axis v) { sum(p, "a", exp(x) + tanh(x), v); }) == Op::add);
+  CHECK(result_of([&](auto& p, Expr x, Axis v) {
+          sum(p, "a", exp(-x), v);
+          sum(p, "b", tanh(-x), v);
+        }) == Op::neg);
+  // Read beside the gate by another reduction, a stored tile, a bound, an index or a random number.
+  CHECK(result_of([&](auto& p, Expr x, Axis v) {
+          sum(p, "a", exp(x), v);
+          sum(p, "b", x, v);
+        }) == Op::contract);
+  CHECK(result_of([&](auto& p, Expr x, Axis v) {
+          sum(p, "a", exp(x), v);
+          p.tile_output("b", x);
+        }) == Op::contract);
+  CHECK(result_of([&](auto& p, Expr x, Axis v) {
+          p.output("a", argmax(exp(x), v.index(), v, {}, abs(x)).index);
+        }) == Op::contract);
+  CHECK(result_of([&](auto& p, Expr x, Axis v) {
+          const Tensor table = p.input("table", DType::f32, {p.axis("entries")});
+          sum(p, "a", table.at({cast(x, DType::i32)}), v);
+        }) == Op::contract);
+  CHECK(result_of([&](auto& p, Expr x, Axis v) {
+          const Expr bits = bitcast(x, DType::u32);
+          const std::array<Expr, 4> words = philox({bits, bits, bits, bits}, {1, 2});
+          sum(p, "a", cast(words[0], DType::f32), v);
+        }) == Op::contract);
+}
+
+TEST_CASE("a plan knows the reductions of a Program that was made by hand") {
+  Program program = lm_head_sample({});
+  const Problem problem{1000, 64, 4, 16};
+  const Target target = Target::parse("sm_90a");
+  const auto join_of = [&] {
+    return make_plan(program, problem, default_schedule(program, problem, target), target).join;
+  };
+  SamplingOptions options;
+  options.features = kNoFeatures;
+  program = lm_head_sample(options);
+  CHECK(join_of() == Join::packed);
+  for (ReductionInfo& reduction : program.reductions) reduction.kind = ReductionKind::other;
+  CHECK(join_of() == Join::packed);
+  for (ReductionInfo& reduction : program.reductions)
+    if (reduction.name == "argmax") reduction.combine.results[1] = 5;  // the left index, whatever the keys
+  CHECK(join_of() == Join::records);
+  check_error(error_of([&] { verify(program); }), ErrorCode::bad_data, {});
 }
 
 TEST_CASE("damaged text is refused or parses, and never crashes") {

@@ -14,10 +14,33 @@ from pathlib import Path
 # inside of a layer may be a layer of its own.
 LAYERS = [["include/gumtile"], ["src"], ["src/files"], ["codegen", "runtime"], ["tools"]]
 SUFFIXES = {".c", ".cpp", ".h", ".hpp", ".inc"}
-INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')
+# The same inside of a layer, for its folders. One that is not listed may be included by none of the others.
+FOLDERS = {
+    "src": [
+        ["src/support", "src/abi"],
+        ["src/ir"],
+        ["src/dsl", "src/plan"],
+        ["src/plan/families", "src/head"],
+        ["src/head/fragments", "src/programs"],
+    ],
+    "codegen": [["codegen/common"], ["codegen/host", "codegen/nvptx"], ["codegen"]],
+    "runtime": [
+        ["runtime/io", "runtime/cuda", "runtime/cpu", "runtime/cache"],
+        ["runtime/assembler", "runtime/tune"],
+        ["runtime/engine"],
+        ["runtime/head"],
+        ["runtime/pack"],
+        ["runtime/capi"],
+    ],
+    "tools": [["tools", "tools/fields"], ["tools/tune"]],
+}
+INCLUDE = re.compile(r'\s*#\s*include\s+["<]([^">]+)[">]')
 MOST_SHOWN = 3  # of the includes that make one step of a circle of folders
 
 HEIGHTS = {layer: height for height, layers in enumerate(LAYERS) for layer in layers}
+FOLDER_HEIGHTS = {
+    folder: height for order in FOLDERS.values() for height, folders in enumerate(order) for folder in folders
+}
 
 
 def layer_of(file):
@@ -76,6 +99,12 @@ def explained(circle, graph):
     return text
 
 
+def runs_down(folder, included):
+    """Whether a folder may include another one of its layer."""
+    heights = [FOLDER_HEIGHTS.get(str(f)) for f in (folder, included)]
+    return None not in heights and heights[1] < heights[0]
+
+
 def find_faults(root):
     files, folders = {}, {}
     for include in find_includes(root):
@@ -83,6 +112,8 @@ def find_faults(root):
         low, high = layer_of(included), layer_of(file)
         if low != high and HEIGHTS[low] >= HEIGHTS[high]:
             yield f"{file}:{number}: {high} must not include {low}, but includes {included}"
+        elif low == high and file.parent != included.parent and not runs_down(file.parent, included.parent):
+            yield f"{file}:{number}: {file.parent} must not include {included.parent}, but includes {included}"
         files.setdefault(file, {}).setdefault(included, []).append(include)
         if file.parent != included.parent:
             folders.setdefault(file.parent, {}).setdefault(included.parent, []).append(include)

@@ -16,7 +16,7 @@ bool ColumnContest::is_possible(const FoldContext& context, NodeId reduce) {
   return context.source.lanes() != nullptr && reduction.state[0] == DType::f32 &&
          context.analysis.nodes[reduction.bound].level == Level::element &&
          std::all_of(operands.begin(), operands.end(),
-                     [&](NodeId operand) { return context.expressions.can_choose(operand); });
+                     [&](NodeId operand) { return context.expressions.can_choose_member(operand); });
 }
 
 namespace {
@@ -56,7 +56,7 @@ ColumnContest::ColumnContest(FoldContext& context, NodeId reduce, const Place& p
   bounds_ = bounds_in_block(c_, reduction.bound, place);
   const auto keep = [&](NodeId node) {
     Place at = place;
-    for (at.member = 0; at.member < c_.expressions.chosen(); ++at.member)
+    for (at.member = 0; at.member < c_.expressions.chosen_member(); ++at.member)
       known_[node].push_back(c_.expressions.value(node, at));
   };
   const std::set<NodeId> sources = sources_of(program, program.nodes[reduce].operands);
@@ -110,8 +110,8 @@ void ColumnContest::fold(const std::vector<llvm::AllocaInst*>& state) const {
     for (const auto& [id, values] : known_) known[id] = b.CreateSelect(is_best, values[member], known[id]);
   }
   c_.expressions.push_fresh_scope();
-  c_.expressions.choose(offset, std::move(known));
-  const Place at{place_.row, place_.block, c_.expressions.chosen()};
+  c_.expressions.choose_member(offset, std::move(known));
+  const Place at{place_.row, place_.block, c_.expressions.chosen_member()};
   Value* folded = c_.expressions.masked() ? b.CreateAnd(counts, c_.expressions.column_valid(at)) : counts;
   std::vector<Value*> lifted;
   for (size_t i = 0; i < node.operands.size(); ++i)

@@ -40,11 +40,12 @@ std::vector<int> ExpressionEmitter::group_members(int leader) const {
   return members;
 }
 
-bool ExpressionEmitter::can_choose(NodeId node) const {
+bool ExpressionEmitter::can_choose_member(NodeId node) const {
   if (table_.contains(node)) return true;
   if (analysis_.nodes[node].level == Level::group) return false;
   const std::vector<NodeId>& operands = program_.nodes[node].operands;
-  return std::all_of(operands.begin(), operands.end(), [&](NodeId operand) { return can_choose(operand); });
+  return std::all_of(operands.begin(), operands.end(),
+                     [&](NodeId operand) { return can_choose_member(operand); });
 }
 
 int ExpressionEmitter::leader_of(int member) const {
@@ -73,7 +74,7 @@ Value* ExpressionEmitter::value(NodeId node, const Place& place, size_t which) {
 }
 
 ExpressionEmitter::Known ExpressionEmitter::known(NodeId node, const Place& place, size_t which) {
-  if (place.member == chosen())
+  if (place.member == chosen_member())
     if (const auto it = chosen_.values.find(node); it != chosen_.values.end()) return {{}, it->second};
   if (node == accumulated_) return {{}, source_.accumulator(place)};
   const NodeKey k = key(node, place, which);
@@ -120,7 +121,7 @@ ExpressionEmitter::Known ExpressionEmitter::emit_node(NodeId id, const Place& pl
       // Vectors of lanes gather in any case, so their members are loaded one at a time, unless one condition
       // is to guard several.
       const bool together = source_.has_runs() || program_.inputs[node.imm].optional;
-      if (!together || analysis_.nodes[id].level != Level::element || place.member == chosen())
+      if (!together || analysis_.nodes[id].level != Level::element || place.member == chosen_member())
         return {{}, load(node, place)};
       const std::vector<int> members = companions(place);
       return {{}, spread(id, place, members, load_together(node, place, members))};
@@ -155,7 +156,7 @@ ExpressionEmitter::Known ExpressionEmitter::emit_node(NodeId id, const Place& pl
         if (c->isAllOnesValue()) return known(node.operands[1], place, 0);
       }
       if (node.op == Op::branch) {
-        if (analysis_.nodes[id].level != Level::element || place.member == chosen() ||
+        if (analysis_.nodes[id].level != Level::element || place.member == chosen_member() ||
             analysis_.nodes[node.operands[0]].level == Level::element)
           return {{}, branch(node, place, condition)};
         const std::vector<int> members = companions(place);
@@ -216,7 +217,7 @@ std::optional<SplitInteger> ExpressionEmitter::join(const SplitInteger& x, const
 
 SplitInteger ExpressionEmitter::split_column(const Place& place) {
   SplitInteger column = source_.column_base(place.block);
-  if (place.member != chosen()) {
+  if (place.member != chosen_member()) {
     column.offset |= offsets_[static_cast<size_t>(place.member)];
     return column;
   }

@@ -49,32 +49,19 @@ class ExpressionEmitter {
   std::vector<int> group_members(int leader) const;
   const std::vector<uint32_t>& fragment_offsets() const { return offsets_; }
 
-  /// Makes `chosen()` stand for a member of a block that is chosen at run time. It has this offset (u32)
-  /// within the block, and these values of nodes.
-  void choose(llvm::Value* offset, std::map<NodeId, llvm::Value*> values) {
+  /// Makes `chosen_member()` stand for a member of a block that is chosen at run time. It has this offset
+  /// (u32) within the block, and these values of nodes.
+  void choose_member(llvm::Value* offset, std::map<NodeId, llvm::Value*> values) {
     chosen_ = {offset, std::move(values)};
   }
-  int chosen() const { return static_cast<int>(offsets_.size()); }
+  int chosen_member() const { return static_cast<int>(offsets_.size()); }
   /// Whether a node can be computed for a chosen member: it must not depend on values of groups.
-  bool can_choose(NodeId node) const;
+  bool can_choose_member(NodeId node) const;
   llvm::Value* column(const Place& place);
   /// A block's column as `base | offset`.
   SplitInteger split_column(const Place& place);
   /// Whether the columns of several members (ascending) all exist (i1).
   llvm::Value* all_valid(const Place& place, const std::vector<int>& members);
-  /// Whether elements at these offsets in bytes form pairs of adjacent elements, each pair aligned to its
-  /// size if offset 0 is.
-  static bool are_pairs(const std::vector<int64_t>& offsets, int64_t bytes);
-  /// An i32 whose trailing zero bits are the common alignment of an address and of all multiples of a stride
-  /// (i64s), the stride being in elements of `bytes` bytes.
-  llvm::Value* alignment_bits(llvm::Value* address, llvm::Value* stride, int64_t bytes) {
-    llvm::Type* low = b.getInt32Ty();
-    llvm::Value* pitch = b.CreateMul(b.CreateTrunc(stride, low), b.getInt32(static_cast<uint32_t>(bytes)));
-    return b.CreateOr(b.CreateTrunc(address, low), pitch);
-  }
-  llvm::Value* is_aligned(llvm::Value* bits, int64_t to) {
-    return b.CreateICmpEQ(b.CreateAnd(bits, static_cast<uint64_t>(to - 1)), b.getInt32(0));
-  }
 
   /// A scope of values: those computed inside a conditional block must not be used after it.
   void push_scope() { scopes_.emplace_back(); }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "codegen/common/adjacent.h"
 #include "codegen/common/control_flow.h"
 #include "codegen/common/expression_emitter.h"
 
@@ -16,7 +17,7 @@ using llvm::Value;
 Value* ExpressionEmitter::index_valid(NodeId node, const Place& place) {
   if (analysis_.nodes[node].level == Level::group) return group_valid(place);
   Place first = place;
-  if (place.member != chosen() && plan_.problem.first_column % 64 == 0) {
+  if (place.member != chosen_member() && plan_.problem.first_column % 64 == 0) {
     const Known own = known(node, place, 0);
     for (int member = 0; !own.value && member < place.member; ++member) {
       const Known other = known(node, {place.row, place.block, member}, 0);
@@ -87,7 +88,12 @@ std::optional<ExpressionEmitter::ColumnRun> ExpressionEmitter::column_run(const 
   const size_t rank = info.axes.size();
   if (!source_.has_runs() || rank == 0 || rank > 2 || info.axes.back() != program_.column_axis)
     return std::nullopt;
-  if (rank == 2 && analysis_.nodes[node.operands[0]].level != Level::row) return std::nullopt;
+  // Rows known before the sweep; along the columns they would need the range's start and end.
+  if (rank == 2 &&
+      (analysis_.nodes[node.operands[0]].level != Level::row || info.axes[0] == program_.column_axis))
+    return std::nullopt;
+  // An index that also depends on the row need not be one of an existing column.
+  if (analysis_.nodes[node.operands[rank - 1]].per_row) return std::nullopt;
   const auto bytes = static_cast<int64_t>(size_bytes(info.dtype));
   ColumnRun run;
   Value* base = nullptr;
@@ -95,20 +101,22 @@ std::optional<ExpressionEmitter::ColumnRun> ExpressionEmitter::column_run(const 
     const Known at = known(node.operands[rank - 1], {place.row, place.block, member}, 0);
     if (at.value || !at.split.base || (base && at.split.base != base)) return std::nullopt;
     base = at.split.base;
-    run.offsets.push_back((static_cast<int64_t>(at.split.offset) - plan_.problem.first_column) * bytes);
+    run.offsets.push_back(static_cast<int64_t>(at.split.offset) * bytes);
   }
-  Value* index = b.CreateZExt(base, b.getInt64Ty());
-  Value* alignment = alignment_bits(source_.input_address(input), word(0), bytes);
+  const int64_t first_column = plan_.problem.first_column;
+  Value* index = b.CreateSub(b.CreateZExt(base, b.getInt64Ty()), word(first_column));
+  Value* alignment = alignment_bits(b, source_.input_address(input), word(0), bytes);
   if (rank == 2) {
     Value* row = value(node.operands[0], place);
     row = is_signed_integer(program_.nodes[node.operands[0]].dtype) ? b.CreateSExt(row, b.getInt64Ty())
                                                                     : b.CreateZExt(row, b.getInt64Ty());
     Value* stride = source_.input_stride(input);
     index = b.CreateAdd(b.CreateMul(row, stride), index);
-    alignment = alignment_bits(source_.input_address(input), stride, bytes);
+    alignment = alignment_bits(b, source_.input_address(input), stride, bytes);
   }
   run.address = b.CreateAdd(source_.input_address(input), b.CreateMul(index, word(bytes)));
-  if (are_pairs(run.offsets, bytes)) run.pairs_aligned = is_aligned(alignment, 2 * bytes);
+  if (first_column % 2 == 0 && are_pairs(run.offsets, bytes))
+    run.pairs_aligned = is_aligned(b, alignment, 2 * bytes);
   return run;
 }
 
@@ -116,13 +124,6 @@ Value* ExpressionEmitter::all_valid(const Place& place, const std::vector<int>& 
   if (!masked_) return b.getTrue();
   return b.CreateAnd(column_valid({place.row, place.block, members.front()}),
                      column_valid({place.row, place.block, members.back()}));
-}
-
-bool ExpressionEmitter::are_pairs(const std::vector<int64_t>& offsets, int64_t bytes) {
-  if (offsets.size() % 2 != 0) return false;
-  for (size_t i = 0; i < offsets.size(); i += 2)
-    if (offsets[i] % (2 * bytes) != 0 || offsets[i + 1] != offsets[i] + bytes) return false;
-  return true;
 }
 
 /// Elements of several members. If the input is optional, it is known to be bound.

@@ -3,6 +3,7 @@
 #include <array>
 #include <numeric>
 
+#include "codegen/common/adjacent.h"
 #include "codegen/common/column_contest.h"
 #include "codegen/common/control_flow.h"
 
@@ -17,11 +18,14 @@ bool SweepEmitter::settles_accumulators() const {
 
 void SweepEmitter::settle_accumulators(int block) {
   c_.expressions.set_accumulated(c_.analysis.contraction_node);
-  for (int member = 0; member < c_.expressions.chosen(); ++member)
+  // All of them before the first is replaced: values of one may be computed beside those of others.
+  std::vector<std::pair<Place, Value*>> settled;
+  for (int member = 0; member < c_.expressions.chosen_member(); ++member)
     for (int row = 0; row < c_.plan.fragment.rows; ++row) {
       const Place place{row, block, member};
-      c_.source.set_accumulator(place, c_.expressions.value(c_.analysis.contraction_result, place));
+      settled.emplace_back(place, c_.expressions.value(c_.analysis.contraction_result, place));
     }
+  for (const auto& [place, value] : settled) c_.source.set_accumulator(place, value);
   c_.expressions.set_accumulated(c_.analysis.contraction_result);
 }
 
@@ -191,7 +195,7 @@ void SweepEmitter::store_tiles(
     emit_if(b, row_active, [&] {
       Value* at = b.CreateAdd(to.address, b.CreateMul(first, bytes));
       Value* alignment =
-          c_.expressions.alignment_bits(to.address, to.stride, static_cast<int64_t>(size_bytes(info.dtype)));
+          alignment_bits(b, to.address, to.stride, static_cast<int64_t>(size_bytes(info.dtype)));
       for_each_run([&](int block, int blocks) { store_runs(info, row, block, blocks, at, alignment); });
     });
   }
@@ -203,7 +207,7 @@ void SweepEmitter::store_each(const OutputInfo& output, int row, int first_block
   llvm::IRBuilder<>& b = c_.b;
   const int64_t first_column = c_.plan.problem.first_column;
   for (int block = first_block; block < first_block + blocks; ++block)
-    for (int member = 0; member < c_.expressions.chosen(); ++member) {
+    for (int member = 0; member < c_.expressions.chosen_member(); ++member) {
       const Place place{row, block, member};
       Value* stored = c_.ops.to_storage(output.dtype, c_.expressions.value(output.node, place));
       Value* column = c_.expressions.column(place);
@@ -229,13 +233,14 @@ void SweepEmitter::store_runs(const OutputInfo& output, int row, int first_block
   std::vector<int64_t> offsets;
   std::vector<Value*> stored;
   for (int block = first_block; block < first_block + blocks; ++block)
-    for (int member = 0; member < e.chosen(); ++member) {
+    for (int member = 0; member < e.chosen_member(); ++member) {
       places.push_back({row, block, member});
       const SplitInteger column = e.split_column(places.back());
-      offsets.push_back((static_cast<int64_t>(column.offset) - c_.plan.problem.first_column) * bytes);
+      offsets.push_back(static_cast<int64_t>(column.offset) * bytes);
       stored.push_back(c_.ops.to_storage(output.dtype, e.value(output.node, places.back())));
     }
-  Value* base = b.CreateZExt(e.split_column(places[0]).base, b.getInt64Ty());
+  const int64_t first_column = c_.plan.problem.first_column;
+  Value* base = b.CreateSub(b.CreateZExt(e.split_column(places[0]).base, b.getInt64Ty()), word(first_column));
   Value* at = b.CreateAdd(address, b.CreateMul(base, word(bytes)));
   const auto store = [&](size_t first, size_t count) {
     c_.source.store_run(std::span(stored).subspan(first, count), at, offsets[first]);
@@ -244,12 +249,12 @@ void SweepEmitter::store_runs(const OutputInfo& output, int row, int first_block
     for (size_t i = 0; i < stored.size(); i += count) store(i, count);
   };
   const auto store_all = [&] {
-    if (!ExpressionEmitter::are_pairs(offsets, bytes)) {
+    if (first_column % 2 != 0 || !are_pairs(offsets, bytes)) {
       store_all_by(1);
       return;
     }
     emit_if_else(
-        b, e.is_aligned(alignment, 2 * bytes), [&] { store_all_by(2); }, [&] { store_all_by(1); });
+        b, is_aligned(b, alignment, 2 * bytes), [&] { store_all_by(2); }, [&] { store_all_by(1); });
   };
   const auto store_existing = [&] {
     for (size_t i = 0; i < stored.size(); ++i) emit_if(b, e.column_valid(places[i]), [&] { store(i, 1); });

@@ -7,6 +7,7 @@
 #include "codegen/host/dot.h"
 #include "codegen/host/host_math.h"
 #include "codegen/host/sources.h"
+#include "gumtile/error.h"
 
 namespace gumtile::codegen {
 
@@ -232,6 +233,8 @@ class HostKernel {
 
   Value* row_active(llvm::Function* f) {
     if (plan_.program.row_guard == kNone) return b.getTrue();
+    const Node& guard = plan_.program.nodes[plan_.program.row_guard];
+    if (guard.op == Op::constant) return b.getInt1(guard.imm != 0);
     for (const Slot& slot : plan_.row_table)
       if (slot.node == plan_.program.row_guard) {
         Value* table = pointer(f->getArg(2));
@@ -332,6 +335,9 @@ class HostKernel {
 }  // namespace
 
 void emit_host_kernel(llvm::Module& module, const KernelPlan& plan, const HostMachine& machine) {
+  if (plan.launch.host_state_words < plan.row_table_words + plan.record_words * machine.lanes)
+    throw Error(ErrorCode::internal,
+                "a row's states do not fit their memory: vectors are wider than planned for");
   HostKernel(module, plan, machine).emit();
   // The code must run in any process, so it calls no library functions. The widest vectors are used at full
   // width.

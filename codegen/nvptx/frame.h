@@ -31,11 +31,11 @@ class GpuFrame : public GpuSource, private Lanes {
   /// it anywhere between `begin_tile` and `finish_tile`. Needs the row table.
   void prepare_tile();
   /// Folds the tile: combines its values into the running states. `accumulate` returns the variable with the
-  /// contraction's value at a place. `blocks`: how many of the warp's blocks the tile has (i32); null: all.
+  /// contraction's value at a place. `present`: how many of the warp's blocks the tile has (i32); null: all.
   /// `first`: whether it is the block's first tile (i1), in which little can be dismissed yet; null: not
   /// known.
   void finish_tile(const std::function<llvm::AllocaInst*(const Place&)>& accumulate,
-                   llvm::Value* blocks = nullptr, llvm::Value* first = nullptr);
+                   llvm::Value* present = nullptr, llvm::Value* first = nullptr);
   /// If `when` (i1) holds, requests what other blocks have reached, for the tiles finished from now on. Call
   /// it some time before a tile ends: nothing waits for the answer until then.
   void ask_reached(llvm::Value* when) { join_.ask_reached(when); }

@@ -35,15 +35,19 @@ Value* at_offset(llvm::IRBuilder<>& b, Value* address, int64_t offset) {
 
 }  // namespace
 
+/// A run is loaded as one integer: a vector would be taken apart again by -O2.
 std::vector<Value*> GpuSource::load_run(DType dtype, Value* address, int64_t offset, size_t count) {
   const llvm::Align align(size_bytes(dtype) * count);
   llvm::Type* element = ops_.storage_type(dtype);
   Value* from = at_offset(b, address, offset);
   if (count == 1) return {b.CreateAlignedLoad(element, from, align)};
-  auto* run = llvm::FixedVectorType::get(element, static_cast<unsigned>(count));
-  Value* loaded = b.CreateAlignedLoad(run, from, align);
+  const unsigned bits = element->getScalarSizeInBits();
+  Value* run = b.CreateAlignedLoad(b.getIntNTy(static_cast<unsigned>(count) * bits), from, align);
   std::vector<Value*> values;
-  for (uint64_t i = 0; i < count; ++i) values.push_back(b.CreateExtractElement(loaded, i));
+  for (unsigned i = 0; i < count; ++i) {
+    Value* part = b.CreateTrunc(b.CreateLShr(run, uint64_t{i} * bits), b.getIntNTy(bits));
+    values.push_back(b.CreateBitCast(part, element));
+  }
   return values;
 }
 

@@ -16,7 +16,6 @@ namespace {
 
 constexpr int kRowBytes = kMmaSyncRowBytes;
 constexpr int kChunkBytes = 16;  // of a row: what ldmatrix reads from it at a time
-constexpr int kAtomKBytes = 32;  // an atom's k in both operands: two chunks
 
 class MmaSyncLoop {
  public:
@@ -29,6 +28,7 @@ class MmaSyncLoop {
         threads_(frame.threads()),
         schedule_(std::get<MmaSyncSchedule>(plan.schedule.family)),
         element_bytes_(static_cast<int>(size_bytes(plan.atom->right))),
+        atom_k_bytes_(static_cast<int>(row_bytes(plan.atom->right, plan.atom->k))),
         stage_k_(kRowBytes / element_bytes_),
         steps_((plan.problem.contracted + stage_k_ - 1) / stage_k_),
         offsets_(member_offsets(plan.fragment.mask)) {}
@@ -178,7 +178,7 @@ class MmaSyncLoop {
     b_row = b.CreateAdd(b_row, b.CreateMul(threads_.warp_n, i32(8 * n_tiles())));
     Value* b_half = b.CreateAnd(b.CreateLShr(lane, 3), 1);
     Value* right = b.CreateAdd(stage, i32(schedule_.block_rows * kRowBytes));
-    for (int step = 0; step < kRowBytes / kAtomKBytes; ++step) {
+    for (int step = 0; step < kRowBytes / atom_k_bytes_; ++step) {
       std::vector<std::array<Value*, 4>> a;
       for (int m = 0; m < m_tiles(); ++m) a.push_back(load_matrices(stage, a_row, 16 * m, a_half, step));
       for (int n = 0; n < n_tiles(); n += 2) {
@@ -193,7 +193,8 @@ class MmaSyncLoop {
   }
 
   std::array<Value*, 4> load_matrices(Value* base, Value* row, int row_offset, Value* half, int step) {
-    Value* chunk = b.CreateXor(b.CreateAdd(half, i32(kAtomKBytes / kChunkBytes * step)), b.CreateAnd(row, 7));
+    Value* chunk =
+        b.CreateXor(b.CreateAdd(half, i32(atom_k_bytes_ / kChunkBytes * step)), b.CreateAnd(row, 7));
     Value* offset = b.CreateAdd(b.CreateShl(row, 7), b.CreateShl(chunk, 4));
     return ptx::load_matrices(
         b, frame_.shared().at(b.CreateAdd(b.CreateAdd(base, offset), i32(row_offset * kRowBytes))));
@@ -214,7 +215,8 @@ class MmaSyncLoop {
   const ThreadGeometry& threads_;
   const MmaSyncSchedule& schedule_;
   const int element_bytes_;
-  const int stage_k_;  ///< elements of K in a stage
+  const int atom_k_bytes_;  ///< an atom's k, in either operand: two chunks
+  const int stage_k_;       ///< elements of K in a stage
   const int64_t steps_;
   std::vector<uint32_t> offsets_;
   Value* left_ = nullptr;

@@ -25,7 +25,6 @@ using llvm::Value;
 namespace {
 
 constexpr int kRowBytes = abi::kBoxBytes;
-constexpr int kAtomRows = 64;  // of one wgmma's left operand
 
 /// The epilogue of a tile is prepared this many K steps before the tile's end: longer than a memory latency,
 /// during which the tensor cores have work.
@@ -262,15 +261,15 @@ class WgmmaLoop {
   /// The block's boxes of (up to) 64 rows of the left operand, and the rows per box.
   Value* left_boxes() {
     Value* rows = b.CreateSub(arguments_.rows(), threads_.first_row);
-    Value* boxes = b.CreateAShr(b.CreateAdd(rows, b.getInt64(kAtomRows - 1)), 6);
+    Value* boxes = b.CreateAShr(b.CreateAdd(rows, b.getInt64(atom_.m - 1)), 6);
     boxes = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, boxes, b.getInt64(0));
     boxes = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, boxes,
-                                    b.getInt64(static_cast<uint64_t>(schedule_.block_rows / kAtomRows)));
+                                    b.getInt64(static_cast<uint64_t>(schedule_.block_rows / atom_.m)));
     return b.CreateTrunc(boxes, b.getInt32Ty());
   }
   Value* left_box_rows() {
     return b.CreateTrunc(
-        b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, arguments_.rows(), b.getInt64(kAtomRows)),
+        b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, arguments_.rows(), b.getInt64(atom_.m)),
         b.getInt32Ty());
   }
   /// The current tile's boxes of the right operand per slab.
@@ -295,7 +294,7 @@ class WgmmaLoop {
       wanted = b.CreateAnd(wanted, b.CreateICmpEQ(whose, rank_));
     }
     emit_if(b, wanted, [&] {
-      const int rows = left ? kAtomRows : schedule_.box_rows;
+      const int rows = left ? atom_.m : schedule_.box_rows;
       const int slab_rows = left ? schedule_.block_rows : schedule_.block_vocab;
       const int offset = (left ? 0 : right_offset()) + (slab * slab_rows + box * rows) * kRowBytes;
       Value* to = b.CreateAdd(stage_address(get(b, stage_)), i32(offset));
@@ -310,7 +309,7 @@ class WgmmaLoop {
     Value* row = b.CreateTrunc(threads_.first_row, b.getInt32Ty());
     Value* boxes = left_boxes();
     for (int slab = 0; slab < slabs_; ++slab)
-      for (int box = 0; box < schedule_.block_rows / kAtomRows; ++box)
+      for (int box = 0; box < schedule_.block_rows / atom_.m; ++box)
         copy_box(true, slab, box, boxes, b.CreateAdd(get(b, step_), i32(slab)), row);
   }
 
@@ -402,7 +401,7 @@ class WgmmaLoop {
     Value* stage = get(b, stage_);
     ptx::barrier_wait(b, full_barrier(stage), get(b, parity_));
     Value* address = stage_address(stage);
-    Value* left = b.CreateAdd(address, b.CreateMul(group_m_, i32(m_tiles_ * kAtomRows * kRowBytes)));
+    Value* left = b.CreateAdd(address, b.CreateMul(group_m_, i32(m_tiles_ * atom_.m * kRowBytes)));
     Value* right_first = b.CreateMul(group_n_, i32(plan_.fragment.blocks * 64 * kRowBytes));
     Value* right = b.CreateAdd(b.CreateAdd(address, i32(right_offset())), right_first);
     Value* left_descriptor = ptx::wgmma_descriptor(b, left);
@@ -412,7 +411,7 @@ class WgmmaLoop {
       for (int k = 0; k < slab_k_ / atom_.k; ++k)
         for (int m = 0; m < m_tiles_; ++m) {
           const auto in_slab = static_cast<int>(row_bytes(atom_.right, k * atom_.k));
-          const int left_bytes = (slab * schedule_.block_rows + m * kAtomRows) * kRowBytes + in_slab;
+          const int left_bytes = (slab * schedule_.block_rows + m * atom_.m) * kRowBytes + in_slab;
           const int right_bytes = slab * schedule_.block_vocab * kRowBytes + in_slab;
           Value* accumulate = slab + k > 0 ? b.getTrue() : b.CreateICmpNE(steps.index(), i32(0));
           store_sums(m, ptx::wgmma(b, atom_, load_sums(m, count), offset(left_descriptor, left_bytes),

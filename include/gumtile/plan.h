@@ -72,8 +72,8 @@ struct KernelPlan {
   int turns = 1;         ///< groups of consumers that take whole tiles in turn (1: all work on one tile)
   int consumers = 0;     ///< threads that hold fragments; the others copy, or compute the row table
   int tile_columns = 0;  ///< columns per tile
+  int threads = 0;       ///< of a block
   // Shared memory, in bytes from its start.
-  int threads = 0;
   int shared_stage = 0;  ///< one pipeline stage
   int shared_pitch = 0;  ///< from one row of a stage to the next, if the loop pads rows (simt); else 0
   int shared_barriers = 0;

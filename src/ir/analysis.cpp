@@ -39,9 +39,13 @@ NodeId find_contraction_result(const Program& program, const ProgramAnalysis& an
   };
   const NodeId contraction = analysis.contraction_node;
   if (contraction == kNone) return kNone;
+  std::vector<bool> depends(program.nodes.size());  // on the contraction
+  depends[contraction] = true;
   NodeId result = contraction;
   for (NodeId id = contraction + 1; id < program.nodes.size(); ++id) {
-    const bool is_candidate = analysis.nodes[id].level == Level::element &&
+    for (NodeId operand : program.nodes[id].operands)
+      if (depends[operand]) depends[id] = true;
+    const bool is_candidate = depends[id] && analysis.nodes[id].level == Level::element &&
                               program.nodes[id].dtype == DType::f32 && program.nodes[id].op != Op::load;
     if (is_candidate && !passes_around(id)) result = id;
   }

@@ -1,5 +1,7 @@
 #include "plan/mma_atoms.h"
 
+#include <algorithm>
+
 namespace gumtile {
 namespace {
 
@@ -16,6 +18,12 @@ constexpr MmaAtom kAtoms[] = {
     {MmaKind::wgmma, DType::f16, DType::f16, DType::f32, 64, 8, 256, 16,
      "wgmma.mma_async.sync.aligned.m64n{}k16.f32.f16.f16"},
 };
+
+/// What the main loops take for granted.
+constexpr bool fits_main_loops(const MmaAtom& atom) {
+  return atom.left == atom.right && atom.accumulator == DType::f32 && atom.n_min == 8;
+}
+static_assert(std::ranges::all_of(kAtoms, fits_main_loops));
 
 }  // namespace
 

@@ -149,6 +149,7 @@ KernelPlan make_plan(const PlanInput& input, const Schedule& schedule) {
   KernelPlan plan;
   plan.program = program;
   plan.analysis = shared_analysis;
+  recognise_reductions(plan.program);  // one that was made by hand may not say them
   plan.problem = problem;
   plan.schedule = schedule;
   plan.target = target;
@@ -159,7 +160,7 @@ KernelPlan make_plan(const PlanInput& input, const Schedule& schedule) {
   check_schedule(input, schedule);
 
   if (target.is_cuda()) {
-    if (is_packed(program, analysis)) plan.join = Join::packed;
+    if (is_packed(plan.program, analysis)) plan.join = Join::packed;
     for (size_t r = 0; r < analysis.sweep_reductions.size(); ++r) {
       const ReductionInfo& reduction = program.reductions[program.nodes[analysis.sweep_reductions[r]].imm];
       if (plan.bounded < 0 && reduction.bound != kNone && reduction.state[0] == DType::f32)

@@ -24,7 +24,7 @@ constexpr ScheduleField kFields[] = {
          {.multiple_of = 64, .most = 512, .per = member<&MmaSyncSchedule::warps_n>, .unit = "columns a warp"},
      .searched = {64, 128, 256}},
     {.prefix = "stages=",
-     .text = "pipeline stages, each 64 elements of the contracted axis",
+     .text = "pipeline stages, each 128 bytes of the contracted axis per row",
      .first = member<&MmaSyncSchedule::stages>,
      .values = {.least = 2, .most = 16},
      .searched = {2, 4, 8},

@@ -76,8 +76,13 @@ std::string why_not(const PlanInput& input) {
   return "";
 }
 
-std::string check(const PlanInput& /*input*/, const Schedule& schedule) {
+std::string check(const PlanInput& input, const Schedule& schedule) {
   const auto& s = std::get<WgmmaSchedule>(schedule.family);
+  const MmaAtom& atom = atom_of(input.program, input.analysis, MmaKind::wgmma);
+  const int columns = s.block_vocab / s.warpgroups_n;
+  if (columns < atom.n_min || columns > atom.n_max)
+    return fmt::format("a warpgroup multiplies {} columns; its instruction takes {} to {}", columns,
+                       atom.n_min, atom.n_max);
   const int warpgroups = s.warpgroups_m * s.warpgroups_n * s.turns;
   const int accumulators = s.block_rows / s.warpgroups_m * (s.block_vocab / s.warpgroups_n) / 128;
   // 65536 registers per multiprocessor, less those that the producer warp holds.
