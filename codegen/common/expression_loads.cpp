@@ -38,13 +38,14 @@ Value* ExpressionEmitter::safe_index(NodeId node, AxisId axis, const Place& plac
   const bool along_columns = axis == program_.column_axis;
   if (along_columns && plan_.problem.first_column != 0)
     at = b.CreateSub(at, ops_.constant(type, static_cast<uint64_t>(plan_.problem.first_column)));
-  if (!masked_) return at;
-  if (along_columns) {
+  const Level level = analysis_.nodes[node].level;
+  // Rows that take no part have index 0, which a range that starts later does not have.
+  const bool may_be_before = level == Level::row && plan_.problem.first_column != 0;
+  if (along_columns && (masked_ || may_be_before)) {
     Value* last = ops_.constant(DType::u32, static_cast<uint64_t>(plan_.problem.columns - 1));
     return b.CreateBinaryIntrinsic(llvm::Intrinsic::umin, at, last);
   }
-  const Level level = analysis_.nodes[node].level;
-  if (level != Level::element && level != Level::group) return at;
+  if (!masked_ || along_columns || (level != Level::element && level != Level::group)) return at;
   return b.CreateSelect(index_valid(node, place), at, ops_.constant(type, 0));
 }
 
