@@ -38,6 +38,7 @@ inline llvm::Value* get(llvm::IRBuilder<>& b, llvm::AllocaInst* variable) {
 /// `if (condition) body`.
 void emit_if(llvm::IRBuilder<>& b, llvm::Value* condition, const std::function<void()>& body);
 
+/// `if (condition) body else otherwise`.
 void emit_if_else(llvm::IRBuilder<>& b, llvm::Value* condition, const std::function<void()>& body,
                   const std::function<void()>& otherwise);
 

@@ -39,8 +39,8 @@ Value* ExpressionEmitter::safe_index(NodeId node, AxisId axis, const Place& plac
   if (along_columns && plan_.problem.first_column != 0)
     at = b.CreateSub(at, ops_.constant(type, static_cast<uint64_t>(plan_.problem.first_column)));
   const Level level = analysis_.nodes[node].level;
-  // Rows that take no part have index 0, which a range that starts later does not have.
-  const bool may_be_before = level == Level::row && plan_.problem.first_column != 0;
+  // What inactive rows contribute to an index is 0, which may lie before a range that starts later.
+  const bool may_be_before = analysis_.nodes[node].per_row && plan_.problem.first_column != 0;
   if (along_columns && (masked_ || may_be_before)) {
     Value* last = ops_.constant(DType::u32, static_cast<uint64_t>(plan_.problem.columns - 1));
     return b.CreateBinaryIntrinsic(llvm::Intrinsic::umin, at, last);

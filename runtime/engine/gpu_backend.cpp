@@ -283,7 +283,7 @@ class GpuKernel final : public LoadedKernel {
         abi::kBoxBytes / element_bytes,
         static_cast<uint32_t>(description.left ? std::min(box_rows, matrix.rows) : box_rows)};
     const uint32_t steps[] = {1, 1};
-    // What is copied is not looked at: the size of an element is enough.
+    // A copy does not interpret elements: their size is enough.
     const auto type = element_bytes == 1   ? cuda::CUtensorMapDataType::u8
                       : element_bytes == 2 ? cuda::CUtensorMapDataType::u16
                                            : cuda::CUtensorMapDataType::f32;
